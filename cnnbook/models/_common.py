@@ -1,0 +1,67 @@
+"""What every architecture's builder shares: the registry and the check of the images."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+BUILDERS: dict[str, Callable[..., nn.Module]] = {}
+
+
+def register(builder: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """Make `builder` available as ``models.create(builder.__name__)``."""
+    BUILDERS[builder.__name__] = builder
+    return builder
+
+
+def names() -> tuple[str, ...]:
+    """The name of every architecture, as torchvision spells it where it has the network."""
+    return tuple(BUILDERS)
+
+
+def create(name: str, **options) -> nn.Module:
+    """Build the architecture `name`, randomly initialised, in training mode, on the CPU.
+
+    Args:
+        name: one of :func:`names`.
+        options: passed to the builder; every builder takes ``num_classes`` and ``in_channels``.
+
+    Raises:
+        ValueError: if no architecture has this name (near names are offered).
+    """
+    if name not in BUILDERS:
+        raise ValueError(f"unknown architecture {name!r}; {near(name, BUILDERS)}")
+    return BUILDERS[name](**options)
+
+
+def near(word: str, known) -> str:
+    """The end of an error line for a misspelt `word`: the near names, or else all of them."""
+    if close := difflib.get_close_matches(str(word).lower(), list(known), n=3, cutoff=0.5):
+        return f"did you mean {' or '.join(close)}?"
+    return f"there is {', '.join(known)}"
+
+
+def check_variant(variant: str, known: tuple[str, ...]) -> None:
+    """Raise a ValueError unless `variant` is one of `known`."""
+    if variant not in known:
+        raise ValueError(f"unknown variant {variant!r}; {near(variant, known)}")
+
+
+def check_images(images: Tensor, name: str, channels: int, smallest: int) -> None:
+    """Raise a one-line ValueError unless `images` is N × `channels` × H × W, large enough.
+
+    A convolution's own message names a kernel deep inside the network; this one names what the
+    caller can change.
+    """
+    if images.dim() != 4:
+        raise ValueError(f"{name} takes a batch N×C×H×W, got {images.dim()} dimensions")
+    _, c, h, w = images.shape
+    if c != channels:
+        raise ValueError(
+            f"{name} was built for {channels}-channel images, got {c} channels; "
+            f"build it with in_channels={c}"
+        )
+    if min(h, w) < smallest:
+        raise ValueError(f"{name} needs images of at least {smallest}×{smallest}, got {h}×{w}")

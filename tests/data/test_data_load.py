@@ -1,0 +1,53 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cnnbook import data
+from cnnbook.data import storage
+
+
+def test_names():
+    assert data.names() == ("fashion-mnist-mini", "fashion-mnist", "cifar10", "imagefolder:PATH")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("fashion-mnst", "did you mean fashion-mnist or fashion-mnist-mini?"),
+        ("CIFAR-10", "did you mean cifar10?"),
+        ("imagefolder", "did you mean imagefolder:PATH?"),
+        ("zzz", "there is fashion-mnist-mini, fashion-mnist, cifar10, imagefolder:PATH"),
+    ],
+)
+def test_an_unknown_name_gets_near_ones(name, hint):
+    with pytest.raises(ValueError) as caught:
+        data.load(name)
+    assert str(caught.value) == f"unknown data set {name!r}; {hint}"
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist-mini", "fashion-mnist", "cifar10"])
+def test_image_size_is_for_imagefolder_only(name):
+    with pytest.raises(ValueError, match=f"images of {name} have a fixed size"):
+        data.load(name, image_size=32)
+
+
+def test_default_root(monkeypatch):
+    monkeypatch.setenv("CNNBOOK_DATA", "~/mine")
+    assert storage.default_root() == Path.home() / "mine"
+    monkeypatch.delenv("CNNBOOK_DATA")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    assert storage.default_root() == Path("/cache/cnnbook")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert storage.default_root() == Path.home() / ".cache" / "cnnbook"
+
+
+def test_the_embedded_set_needs_neither_torchvision_nor_pandas():
+    code = (
+        "import sys; from cnnbook import data; data.load('fashion-mnist-mini'); "
+        "print([name for name in ('torchvision', 'pandas', 'PIL') if name in sys.modules])"
+    )
+    root = Path(__file__).parents[2]
+    ran = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("[]\n", "")
