@@ -18,12 +18,14 @@ _HOMES = {
     "Recipe": "cnnbook.training:Recipe",
     "Run": "cnnbook.training:Run",
     "fit": "cnnbook.training:fit",
+    "source": "cnnbook.source:source",
 }
 __all__ = sorted(_HOMES)
 
 if TYPE_CHECKING:
     from cnnbook import claims, data, figures, models
     from cnnbook.profiling import Profile, profile
+    from cnnbook.source import source
     from cnnbook.training import Recipe, Run, fit
 
 

@@ -24,12 +24,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, partial
-from types import MethodType
+from types import MappingProxyType, MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedTensorMixin
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map
@@ -249,14 +250,14 @@ def profile(
 
 def _profile(model: nn.Module, size: tuple[int, int, int], training: bool) -> Profile:
     random_state = torch.get_rng_state()
-    mode = _Shapes(model)
+    mode = _Shapes()
     try:
         copy = _shallow_copy(model, mode, training)
         image = torch.empty((1, *size), device="meta")
         image.reach = tuple(Axis(dim, n, 0, 0, n - 1, 1) for dim, n in ((-2, size[1]), (-1, size[2])))
         with torch.no_grad(), mode:
             copy(image)
-        other, not_run = mode.remaining_params(model)
+        other, not_run = mode.remaining_params()
     finally:
         mode.release()
         torch.set_rng_state(random_state)
@@ -405,14 +406,17 @@ def _mix(reach, dims: Iterable[int] | None, keep: bool):
 
 # --- The pass over the network -------------------------------------------------------------------
 
-HOOKS = (
-    "_forward_hooks",
-    "_forward_pre_hooks",
-    "_backward_hooks",
-    "_backward_pre_hooks",
-    "_forward_hooks_with_kwargs",
-    "_forward_hooks_always_called",
-    "_forward_pre_hooks_with_kwargs",
+NO_HOOKS = dict.fromkeys(
+    (
+        "_forward_hooks",
+        "_forward_pre_hooks",
+        "_backward_hooks",
+        "_backward_pre_hooks",
+        "_forward_hooks_with_kwargs",
+        "_forward_hooks_always_called",
+        "_forward_pre_hooks_with_kwargs",
+    ),
+    MappingProxyType({}),
 )
 
 
@@ -432,11 +436,18 @@ def _shallow_copy(model: nn.Module, mode: _Shapes, training: bool) -> nn.Module:
         twin = copies[id(module)] = object.__new__(type(module))
         attributes = twin.__dict__
         attributes.update(module.__dict__)
-        attributes.update((hook, {}) for hook in HOOKS)
+        attributes.update(NO_HOOKS)
         attributes["training"] = training
         attributes["_parameters"] = dict(module._parameters)
         attributes["_buffers"] = dict(module._buffers)
         prefix = f"{name}." if name else ""
+        for key, parameter in module._parameters.items():
+            if isinstance(parameter, UninitializedTensorMixin):
+                raise ProfileError(
+                    f"layer {name!r} is lazy and has no shape yet; run the model once, then profile it"
+                )
+            if parameter is not None:
+                mode.params.setdefault(id(parameter), (prefix + key, parameter))
         attributes["_modules"] = {
             key: child if child is None else copy(child, prefix + key)
             for key, child in module._modules.items()
@@ -462,11 +473,11 @@ def _shallow_copy(model: nn.Module, mode: _Shapes, training: bool) -> nn.Module:
 class _Shapes(TorchFunctionMode):
     """Answers every torch function with a tensor of the right shape and no data."""
 
-    def __init__(self, model: nn.Module):
+    def __init__(self):
         super().__init__()
         self.layers: list[Layer] = []
         self.where = ("", False)  # the running module's name, and whether it has no submodules
-        self.param_names = {id(p): name for name, p in model.named_parameters()}
+        self.params: dict[int, tuple[str, Tensor]] = {}  # name and parameter, by the latter's id
         self.used: set[int] = set()  # parameters that some function has read
         self.in_rows: set[int] = set()  # parameters that a row has counted
         self.copies: list[nn.Module] = []
@@ -491,7 +502,7 @@ class _Shapes(TorchFunctionMode):
         new = 0
         for tensor in tensors:
             key = id(tensor)
-            if key in self.param_names:
+            if key in self.params:
                 self.used.add(key)
                 if key not in self.in_rows:
                     self.in_rows.add(key)
@@ -506,17 +517,17 @@ class _Shapes(TorchFunctionMode):
 
     def layer_name(self, weight: Tensor | None, function: str) -> str:
         """The module that owns `weight`; else the running module; else that, and the function."""
-        if weight is not None and (name := self.param_names.get(id(weight))):
-            return name.removesuffix(".weight")
+        if id(weight) in self.params:
+            return self.params[id(weight)][0].removesuffix(".weight")
         module, is_leaf = self.where
         return module if is_leaf else f"{module}.{function}".lstrip(".")
 
-    def remaining_params(self, model: nn.Module) -> tuple[dict[str, int], dict[str, int]]:
+    def remaining_params(self) -> tuple[dict[str, int], dict[str, int]]:
         """Parameters that are in no row, by module: of what ran, and of what did not."""
         other, not_run = {}, {}
-        for name, parameter in model.named_parameters():
-            if id(parameter) not in self.in_rows:
-                place = other if id(parameter) in self.used else not_run
+        for key, (name, parameter) in self.params.items():
+            if key not in self.in_rows:
+                place = other if key in self.used else not_run
                 module = name.rpartition(".")[0] or name
                 place[module] = place.get(module, 0) + parameter.numel()
         return other, not_run
@@ -567,7 +578,7 @@ class _Shapes(TorchFunctionMode):
         if not isinstance(value, Tensor):
             return value
         self.used.add(id(value))
-        if value.is_meta and id(value) not in self.param_names:
+        if value.is_meta and id(value) not in self.params:
             return value
         return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
 

@@ -1,0 +1,55 @@
+# The two commands: `make book` and `make test`. Everything they need they make themselves.
+
+PYTHON  ?= python3
+VENV    ?= .venv
+BOOK    ?= .
+WORKERS ?= 2
+
+BIN   := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help book test execute screenshots browser clean
+
+help:
+	@echo "make book         set up, execute every notebook, build _build/html"
+	@echo "make test         set up, build, then run every test, the notebooks and the pages included"
+	@echo "make execute      run the chapters in place and keep their outputs in the notebooks"
+	@echo "make screenshots  every page, light and dark, wide and narrow, into _build/screenshots"
+	@echo "make clean        remove _build (the environment in $(VENV) stays)"
+
+# The stamp is removed first and written last. A set-up that was cut off has none, and starts over.
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || { echo \
+	  "The book needs Python 3.11 to 3.14; $(PYTHON) is another: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@test -f $@ || $(PYTHON) -m venv --clear $(VENV)
+	@rm -f $@
+	$(BIN)/python -m pip install --requirement requirements.txt
+	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The build is always a full one: after a failure Sphinx takes the broken pages for done.
+# It is cheap, as notebooks are executed again only when they or the package changed.
+book: $(READY)
+	@rm -rf $(BOOK)/_build/html
+	$(BIN)/jupyter-book build $(BOOK) --all -W --keep-going
+
+# The notebooks run alone: their training cells want both cores. All parts run, whichever fails.
+test: book browser
+	@status=0; \
+	$(BIN)/python -m ruff check . || status=1; \
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 chapters \
+	  || status=1; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests || status=1; \
+	exit $$status
+
+execute: $(READY)
+	$(BIN)/python scripts/execute_notebooks.py chapters/*.ipynb
+
+screenshots: book browser
+	$(BIN)/python scripts/screenshots.py
+
+browser: $(READY)
+	@$(BIN)/python scripts/browser.py
+
+clean:
+	rm -rf _build

@@ -1,0 +1,3 @@
+from cnnbook.cli import main
+
+main()

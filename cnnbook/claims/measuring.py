@@ -1,0 +1,162 @@
+"""The notes' three formulas (*Net Architecture*, "Some indexes"), against what PyTorch really does.
+
+Each check evaluates the formula as the notes print it, from a layer's hyperparameters, and compares
+it with a real measurement: the bytes of the real output, the real parameters, torch's own counter.
+The subjects are every convolution and linear layer of both AlexNets, so that strides, padding and
+groups all occur.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from cnnbook import models
+from cnnbook.claims._mechanism import Evidence, claim
+
+SOURCE = "Lecture notes, Net Architecture: Some indexes"
+
+
+class Run(NamedTuple):
+    """A layer that really ran: the module, and its real input and output for one image."""
+
+    name: str
+    module: nn.Conv2d | nn.Linear
+    input: Tensor
+    output: Tensor
+    torch_flops: int  # multiply-adds, by torch's own counter
+
+
+def _networks() -> dict[str, nn.Module]:
+    return {variant: models.alexnet(variant=variant) for variant in ("torchvision", "paper")}
+
+
+def _layers_run(networks: dict[str, nn.Module]) -> Iterator[Run]:
+    """Run each network on one real-sized image and yield what each layer got and gave."""
+    for variant, network in networks.items():
+        seen: list[Run] = []
+
+        def record(module, inputs, output, seen=seen, variant=variant):
+            with FlopCounterMode(display=False) as counter:
+                module.forward(*inputs)
+            name = f"{variant}: {names[module]}"
+            seen.append(Run(name, module, inputs[0], output, counter.get_total_flops() // 2))
+
+        names = {module: name for name, module in network.named_modules()}
+        layers = [m for m in names if isinstance(m, nn.Conv2d | nn.Linear)]
+        hooks = [layer.register_forward_hook(record) for layer in layers]
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, 3, 224, 224))
+        for hook in hooks:
+            hook.remove()
+        yield from seen
+
+
+def _compare(formula: Callable[[Run], float], truth: Callable[[Run], float], unit: str, networks):
+    """A row per layer: the formula beside the measurement."""
+    import pandas as pd
+
+    rows = [
+        (run.name, formula(run), truth(run))
+        for run in _layers_run(networks if networks is not None else _networks())
+    ]
+    columns = ["layer", f"formula ({unit})", f"measured ({unit})"]
+    return pd.DataFrame(rows, columns=columns).set_index("layer")
+
+
+def _evidence(table, what: str, caveat: str) -> Evidence:
+    formula, measured = table.iloc[:, 0], table.iloc[:, 1]
+    equal = int((formula == measured).sum())
+    return Evidence(
+        holds=equal == len(table),
+        measured=f"{what} in {equal} of {len(table)} convolution and linear layers "
+        f"of the two AlexNets; in all {formula.sum():,.0f} by the formula, "
+        f"{measured.sum():,.0f} measured.",
+        table=table,
+        caveat=caveat,
+    )
+
+
+def _kernel(module: nn.Module) -> tuple[int, int, int, int]:
+    """C', C, H, W of a layer's weights, before groups; a linear layer is a 1×1 convolution."""
+    if isinstance(module, nn.Linear):
+        return module.out_features, module.in_features, 1, 1
+    return module.out_channels, module.in_channels, *module.kernel_size
+
+
+def _groups(module: nn.Module) -> int:
+    return getattr(module, "groups", 1)
+
+
+@claim(
+    "measuring/memory",
+    chapter="measuring",
+    statement="Memory: KB = (number of output elements) · (bytes per element) / 1024 "
+    "= (C · H' · W') · 4 / 1024 for 32-bit floating point.",
+    source=SOURCE,
+)
+def memory(networks: dict[str, nn.Module] | None = None) -> Evidence:
+    def formula(run: Run) -> float:
+        channels, *size = run.output.shape[1:]
+        positions = size[0] * size[1] if size else 1
+        return channels * positions * 4 / 1024
+
+    def truth(run: Run) -> float:
+        return run.output.untyped_storage().nbytes() / 1024
+
+    table = _compare(formula, truth, "KB", networks)
+    return _evidence(
+        table,
+        "The formula gives the bytes that PyTorch allocated for the output",
+        "C is the number of output channels here; the next two formulas call it C'. "
+        "The formula leaves out the weights, and what training keeps besides.",
+    )
+
+
+@claim(
+    "measuring/params",
+    chapter="measuring",
+    statement="Params: number of weights = (weight shape) + (bias shape) = C' · C · H · W + C'.",
+    source=SOURCE,
+)
+def params(networks: dict[str, nn.Module] | None = None) -> Evidence:
+    def formula(run: Run) -> int:
+        out, into, height, width = _kernel(run.module)
+        return out * (into // _groups(run.module)) * height * width + out
+
+    def truth(run: Run) -> int:
+        return sum(parameter.numel() for parameter in run.module.parameters())
+
+    table = _compare(formula, truth, "parameters", networks)
+    return _evidence(
+        table,
+        "The formula gives the number of learned values",
+        "H and W are the kernel's here, not the image's. With groups, C is the channels of one "
+        "group; a layer without a bias has no last term.",
+    )
+
+
+@claim(
+    "measuring/flops",
+    chapter="measuring",
+    statement="Number of floating point operations (flop: multiply + add) "
+    "= (number of output elements) · (ops per output element) = (C' · H' · W') · (C · H · W).",
+    source=SOURCE,
+)
+def flops(networks: dict[str, nn.Module] | None = None) -> Evidence:
+    def formula(run: Run) -> int:
+        _, into, height, width = _kernel(run.module)
+        return run.output[0].numel() * (into // _groups(run.module)) * height * width
+
+    table = _compare(formula, lambda run: run.torch_flops, "multiply-adds", networks)
+    return _evidence(
+        table,
+        "The formula gives half of what torch's FlopCounterMode counts",
+        "A multiplication and its addition count as one; torch counts two. The addition of the "
+        "bias is left out, and so are pooling, activation and normalisation. With groups, C is "
+        "the channels of one group.",
+    )

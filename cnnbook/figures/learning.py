@@ -1,0 +1,75 @@
+"""Pictures of learning: the images, the curves, the filters."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from cnnbook.figures._style import BLUE, ORANGE, WIDTH, new_figure, styled
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cnnbook.data import ImageSet
+
+
+@styled
+def images(imageset: ImageSet, each: int = 6) -> Figure:
+    """The first `each` images of every class, a row a class."""
+    figure = new_figure(0.42 * imageset.num_classes, WIDTH * 0.8)
+    for row, name in enumerate(imageset.classes):
+        chosen = (imageset.labels == row).nonzero()[:each, 0]
+        for column, index in enumerate(chosen):
+            ax = figure.add_subplot(imageset.num_classes, each, row * each + column + 1)
+            ax.imshow(imageset.images[index].permute(1, 2, 0).squeeze(-1), cmap="gray")
+            ax.axis("off")
+            if column == 0:
+                ax.text(-0.25, 0.5, name, ha="right", va="center", transform=ax.transAxes)
+    return figure
+
+
+@styled
+def curves(history: pd.DataFrame) -> Figure:
+    """Loss and accuracy by epoch, on the training and the validation images."""
+    figure = new_figure(2.5)
+    loss, accuracy = figure.subplots(1, 2)
+    for ax, measure in ((loss, "loss"), (accuracy, "accuracy")):
+        ends = {}
+        for part, color in (("train", BLUE), ("validation", ORANGE)):
+            values = history[f"{part}_{measure}"]
+            ax.plot(history["epoch"], values, "o-", color=color, ms=4)
+            ends[part] = values.iloc[-1]
+        low, high = sorted(ends, key=ends.get)
+        for part, color in (("train", BLUE), ("validation", ORANGE)):
+            above = part == high
+            ax.annotate(
+                part,
+                (history["epoch"].iloc[-1], ends[part]),
+                xytext=(0, 7 if above else -7),
+                textcoords="offset points",
+                ha="right",
+                va="bottom" if above else "top",
+                color=color,
+            )
+        ax.margins(y=0.25)
+        ax.set(title=measure, xlabel="epoch")
+        ax.set_xticks(history["epoch"][:: max(1, len(history) // 5)])
+    return figure
+
+
+@styled
+def filters(weight: Tensor, columns: int = 16) -> Figure:
+    """The kernels of a first layer, C' × C × K × K with C 1 or 3, each scaled to its own range."""
+    kernels = weight.detach().cpu().float()
+    low, high = kernels.amin((1, 2, 3), keepdim=True), kernels.amax((1, 2, 3), keepdim=True)
+    kernels = (kernels - low) / (high - low).clamp(min=1e-12)
+    rows = math.ceil(len(kernels) / columns)
+    figure = new_figure(WIDTH * rows / columns)
+    for i, kernel in enumerate(kernels):
+        ax = figure.add_subplot(rows, columns, i + 1)
+        ax.imshow(kernel.permute(1, 2, 0).squeeze(-1), cmap="gray", interpolation="nearest")
+        ax.axis("off")
+    return figure

@@ -1,0 +1,143 @@
+"""Pictures of a network: its layers, where its costs sit, what its outputs see."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from torch import nn
+
+from cnnbook.figures._style import BLUE, FAINT, GREEN, ORANGE, TEXT, new_figure, other_color, styled
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cnnbook.profiling import Profile
+
+
+def _describe(name: str, kind: str, modules: dict[str, nn.Module]) -> str:
+    """A layer in the papers' words: ``conv 11×11, stride 4``."""
+    layer = modules.get(name.partition("#")[0])
+    if layer is None or isinstance(layer, nn.Linear):
+        return kind
+    if hasattr(layer, "output_size"):
+        return f"adaptive {kind}"
+    size, stride = (
+        value if isinstance(value, tuple) else (value, value)
+        for value in (layer.kernel_size, layer.stride)
+    )
+    text = f"{kind} {size[0]}×{size[1]}"
+    if stride != (1, 1):
+        text += f", stride {stride[0]}"
+    if getattr(layer, "groups", 1) > 1:
+        text += f", {layer.groups} groups"
+    return text
+
+
+@styled
+def architecture(model: nn.Module, profile: Profile) -> Figure:
+    """The layers from image to logits: a bar's width is the output's side, its height the channels.
+
+    Args:
+        model: the network, for kernels and strides.
+        profile: of the same network.
+    """
+    modules = dict(model.named_modules())
+    rows = [("image", profile.input_size, "image")]
+    rows += [
+        (_describe(layer.name, layer.kind, modules), layer.output, layer.kind)
+        for layer in profile.layers
+    ]
+    figure = new_figure(0.36 * len(rows) + 0.1)
+    ax = figure.subplots()
+    largest = max(shape[-1] for _, shape, _ in rows if len(shape) == 3)
+    widest = max(shape[0] for _, shape, _ in rows)
+    for y, (text, shape, kind) in enumerate(rows):
+        side = shape[-1] if len(shape) == 3 else 1
+        width = 0.04 + 0.96 * math.sqrt(side / largest)
+        height = 0.12 + 0.7 * math.log(shape[0]) / math.log(widest)
+        color = TEXT if kind == "image" else other_color(kind)
+        ax.add_patch(Rectangle((-width / 2, y - height / 2), width, height, color=color, lw=0))
+        ax.text(-0.56, y, text, ha="right", va="center")
+        ax.text(0.56, y, " × ".join(map(str, shape)), ha="left", va="center")
+    ax.set(xlim=(-1.35, 1.15), ylim=(len(rows) - 0.4, -0.6))
+    ax.axis("off")
+    return figure
+
+
+@styled
+def shares(table: pd.DataFrame) -> Figure:
+    """Where the three measures sit: each layer's share of each, in execution order."""
+    figure = new_figure(0.27 * len(table) + 0.5)
+    panels = figure.subplots(1, 3, sharey=True)
+    titles = {"memory_kb": "memory", "params": "params", "flops": "flops"}
+    colors = [other_color(kind) for kind in table["kind"]]
+    for ax, (measure, title) in zip(panels, titles.items(), strict=True):
+        share = table[measure] / table[measure].sum()
+        ax.barh(range(len(table)), share, color=colors, height=0.75)
+        for y, value in enumerate(share):
+            if value >= 0.005:
+                ax.text(value + 0.02 * share.max(), y, f"{value:.0%}", va="center", fontsize=8.5)
+        ax.set(title=title, xlim=(0, share.max() * 1.38), xticks=[])
+        ax.spines[["bottom"]].set_visible(False)
+        ax.tick_params(length=0)
+    panels[0].set_yticks(range(len(table)), table.index)
+    panels[0].invert_yaxis()
+    for tick, color in zip(panels[0].get_yticklabels(), colors, strict=True):
+        tick.set_color(color)
+    return figure
+
+
+@styled
+def receptive_field(table: pd.DataFrame, image: int) -> Figure:
+    """The receptive field of each layer, against the `image`'s side in pixels."""
+    known = table[table["receptive_field"].notna()]
+    sides = [int(side) for side in known["receptive_field"]]
+    figure = new_figure(0.27 * len(known) + 0.7)
+    ax = figure.subplots()
+    ax.barh(range(len(known)), sides, color=[other_color(k) for k in known["kind"]], height=0.7)
+    for y, side in enumerate(sides):
+        ax.text(side + max(sides) * 0.01, y, str(side), va="center")
+    ax.axvline(image, color=TEXT, lw=1, ls="--")
+    ax.text(image, -0.9, f"the image: {image} px", ha="center", va="bottom")
+    ax.set_yticks(range(len(known)), known.index)
+    ax.set(xlabel="receptive field (pixels)", xlim=(0, max(sides) * 1.12))
+    ax.tick_params(axis="y", length=0)
+    ax.invert_yaxis()
+    return figure
+
+
+@styled
+def two_halves(traffic: pd.DataFrame) -> Figure:
+    """Two columns of half-layers, and the activations that cross between them, both ways together.
+
+    Args:
+        traffic: of a `cnnbook.models.SplitRun`: a row per layer, with ``forward``.
+    """
+    layers = [layer for layer in traffic.index if layer != "logits"]
+    figure = new_figure(0.42 * len(layers) + 0.4)
+    ax = figure.subplots()
+    left, right, half = -0.42, 0.42, 0.13
+    for y, layer in enumerate(layers):
+        color = GREEN if layer.startswith("fc") else BLUE
+        for x in (left, right):
+            ax.add_patch(Rectangle((x - half, y - 0.24), 2 * half, 0.48, color=color, lw=0))
+            ax.text(x, y, layer, ha="center", va="center", color="white", fontweight="bold")
+            if y:
+                _arrow(ax, (x, y - 0.74), (x, y - 0.27), FAINT)
+        if crossing := int(traffic.loc[layer, "forward"]):
+            _arrow(ax, (left + half, y - 0.62), (right - half, y - 0.16), ORANGE)
+            _arrow(ax, (right - half, y - 0.62), (left + half, y - 0.16), ORANGE)
+            ax.text(0.62, y, f"{crossing:,} cross", va="center")
+    ax.text(left, -0.55, "half 0", ha="center", va="bottom")
+    ax.text(right, -0.55, "half 1", ha="center", va="bottom")
+    ax.set(xlim=(-0.62, 1.05), ylim=(len(layers) - 0.5, -0.95))
+    ax.axis("off")
+    return figure
+
+
+def _arrow(ax, start, end, color) -> None:
+    style = {"arrowstyle": "->", "color": color, "lw": 1.6, "shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", xy=end, xytext=start, arrowprops=style)

@@ -1,0 +1,24 @@
+"""Pictures over the image's own pixels."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from cnnbook.figures._style import ORANGE, new_figure, styled
+
+
+@styled
+def gradient(map: Tensor, side: int) -> Figure:
+    """A gradient map H × W, relative to its largest value, with a centred frame of `side` pixels."""
+    figure = new_figure(3.4, 4.2)
+    ax = figure.subplots()
+    picture = ax.imshow(map / map.max(), cmap="viridis")
+    rows, columns = (map > 0).any(1).nonzero(), (map > 0).any(0).nonzero()
+    corner = (float(columns.min()) - 0.5, float(rows.min()) - 0.5)
+    ax.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=ORANGE, lw=2))
+    ax.text(corner[0], corner[1] - 4, f"{side} px", color=ORANGE, va="bottom")
+    ax.set(xlabel="pixel", ylabel="pixel")
+    figure.colorbar(picture, label="gradient, relative", shrink=0.85).outline.set_visible(False)
+    return figure

@@ -1,0 +1,62 @@
+"""From stored bytes to what a network reads: batched, on the images' own device."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def flip(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror each image of N × C × H × W left to right, or not, with equal chance."""
+    mirrored = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
+    return torch.where(mirrored, images.flip(-1), images)
+
+
+def crop(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Shift each image of N × C × H × W by up to an eighth of its side; what comes in is zero.
+
+    It is the crop of He et al. 2016, section 4.2: images of 32 pixels, padded by 4.
+    """
+    n, _, height, width = images.shape
+    margin = max(1, min(height, width) // 8)
+    padded = F.pad(images, (margin,) * 4).permute(0, 2, 3, 1)  # N × H' × W' × C
+    device = images.device
+    top, left = torch.randint(2 * margin + 1, (2, n, 1), generator=generator, device=device)
+    rows = top + torch.arange(height, device=device)  # N × H
+    columns = left + torch.arange(width, device=device)  # N × W
+    image = torch.arange(n, device=device)
+    cut = padded[image[:, None, None], rows[:, :, None], columns[:, None, :]]  # N × H × W × C
+    return cut.permute(0, 3, 1, 2)
+
+
+AUGMENTATIONS = {"flip": flip, "crop": crop}
+
+
+class Normalise:
+    """uint8 N × C × H × W → float of zero mean and unit deviation a channel, resized if asked.
+
+    Args:
+        mean, std: of each channel, C, in [0, 1].
+        image_size: side in pixels of the result (bilinear, antialiased); None: as it comes.
+        device: where the images will be.
+    """
+
+    def __init__(
+        self, mean: Tensor, std: Tensor, image_size: int | None, device: torch.device | str
+    ):
+        self.device = torch.device(device)
+        # A channel of a single grey level has no deviation to divide by.
+        std = std.clamp(min=1 / 255)
+        self.mean = (255 * mean).view(-1, 1, 1).to(self.device)
+        self.scale = (1 / (255 * std)).view(-1, 1, 1).to(self.device)
+        self.size = None if image_size is None else (image_size, image_size)
+        # Tensor cores read the channels of a pixel side by side.
+        cuda = self.device.type == "cuda"
+        self.layout = torch.channels_last if cuda else torch.contiguous_format
+
+    def __call__(self, images: Tensor) -> Tensor:
+        images = (images.float() - self.mean) * self.scale
+        if self.size is not None and images.shape[-2:] != self.size:
+            images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
+        return images.contiguous(memory_format=self.layout)

@@ -1,0 +1,48 @@
+"""How the weights move: torch's optimisers and learning rate schedules, as a recipe says."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    CosineAnnealingLR,
+    LinearLR,
+    LRScheduler,
+    OneCycleLR,
+    SequentialLR,
+)
+
+from cnnbook.training.recipe import Recipe
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
+    """The recipe's optimiser; weight decay acts on weights, not on biases and normalisation."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    # Biases and the parameters of normalisation are vectors; weights have two dimensions or more.
+    groups = [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if recipe.optimizer == "adamw":
+        return AdamW(groups, lr=recipe.lr, fused=True)
+    nesterov = recipe.nesterov and recipe.momentum > 0
+    return SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
+
+
+def make_schedule(optimizer: Optimizer, recipe: Recipe, steps_per_epoch: int) -> LRScheduler:
+    """The recipe's learning rate, to be stepped after each batch."""
+    steps = recipe.epochs * steps_per_epoch
+    if recipe.schedule == "one-cycle":
+        # The momentum stays as the recipe says.
+        return OneCycleLR(optimizer, recipe.lr, total_steps=steps, cycle_momentum=False)
+    warmup = round(recipe.warmup_epochs * steps_per_epoch)
+    if recipe.schedule == "cosine":
+        after = CosineAnnealingLR(optimizer, T_max=max(1, steps - warmup))
+    else:
+        after = ConstantLR(optimizer, factor=1.0)
+    if not warmup:
+        return after
+    before = LinearLR(optimizer, start_factor=0.01, total_iters=warmup)
+    return SequentialLR(optimizer, [before, after], milestones=[warmup])

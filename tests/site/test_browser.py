@@ -1,0 +1,100 @@
+"""What a reader's browser makes of the built pages, opened as files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import browser
+import pytest
+
+WIDTHS = {1280: "light", 390: "dark"}  # a desktop, and a phone held upright
+
+# Visible text of the article outside code, where nothing of the source's syntax may be left.
+PROSE = """() => {
+  const article = document.querySelector('article');
+  if (!article) return '';
+  const skipped = 'pre, code, script, style, mjx-container, .sig, [hidden]';
+  const walker = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
+  const texts = [];
+  while (walker.nextNode())
+    if (!walker.currentNode.parentElement.closest(skipped)) texts.push(walker.currentNode.data);
+  return texts.join('\\n');
+}"""
+UNSET_MATH = """() => [...document.querySelectorAll('.math')]
+  .filter(e => !e.querySelector('mjx-container') || e.querySelector('mjx-merror'))
+  .map(e => e.textContent)"""
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@dataclass
+class Visit:
+    """What happened while a page was open."""
+
+    requests: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    overflow: dict[int, int] = field(default_factory=dict)  # pixels, by width of the window
+    prose: str = ""
+    unset_math: list[str] = field(default_factory=list)
+
+
+def log(seen: Visit, message) -> None:
+    if message.type in ("warning", "error"):  # the theme's own scripts write to the plain log
+        seen.messages.append(message.text)
+
+
+def visit(chromium, path) -> Visit:
+    seen = Visit()
+    for width, theme in WIDTHS.items():
+        page = chromium.new_page(color_scheme=theme, viewport={"width": width, "height": 900})
+        page.on("request", lambda request: seen.requests.append(request.url))
+        page.on("requestfailed", lambda request: seen.messages.append(f"failed: {request.url}"))
+        page.on("console", lambda message: log(seen, message))
+        page.on("pageerror", lambda error: seen.messages.append(str(error)))
+        browser.open_page(page, path)
+        seen.overflow[width] = page.evaluate(OVERFLOW)
+        seen.prose = page.evaluate(PROSE)
+        seen.unset_math = page.evaluate(UNSET_MATH)
+        page.close()
+    return seen
+
+
+@pytest.fixture(scope="module")
+def visits(html) -> dict[str, Visit]:
+    with browser.launch() as chromium:
+        return {
+            path.relative_to(html).as_posix(): visit(chromium, path) for path in browser.pages(html)
+        }
+
+
+def test_pages_ask_no_other_host_for_anything(visits):
+    asked = {
+        name: [url for url in seen.requests if not url.startswith(("file:", "data:"))]
+        for name, seen in visits.items()
+    }
+    assert all(seen.requests for seen in visits.values())
+    assert {name: urls for name, urls in asked.items() if urls} == {}
+
+
+def test_the_console_shows_no_warning_and_no_error(visits):
+    assert {name: seen.messages for name, seen in visits.items() if seen.messages} == {}
+
+
+def test_pages_fit_a_desktop_and_a_phone(visits):
+    assert {name: s.overflow for name, s in visits.items() if max(s.overflow.values()) > 0} == {}
+
+
+@pytest.mark.parametrize(
+    "syntax", ["```", ":::", "$$", "{ref}", "{cite", "{figure}", "{glue", "]("]
+)
+def test_no_syntax_of_the_source_is_left(visits, syntax):
+    assert [name for name, seen in visits.items() if syntax in seen.prose] == []
+
+
+def test_all_formulas_are_set(visits):
+    assert {name: seen.unset_math for name, seen in visits.items() if seen.unset_math} == {}
+
+
+def test_a_missing_browser_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="^no browser found: install Chromium"):
+        browser.find()

@@ -1,0 +1,117 @@
+"""The rules of the build, on a book of two small pages made with the real configuration."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def write_notebook(path: Path, code: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    cells = [
+        new_markdown_cell("# One\n\nBack to [the first page](../intro.md)."),
+        new_code_cell(code),
+    ]
+    nbformat.write(new_notebook(cells=cells), path)
+
+
+@pytest.fixture
+def book(tmp_path) -> Path:
+    for name in ("_config.yml", "references.bib", "requirements.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("_ext", "_static"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "cnnbook").mkdir()
+    (tmp_path / "cnnbook" / "__init__.py").write_text("")
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: intro\nchapters:\n  - file: chapters/one\n"
+    )
+    (tmp_path / "intro.md").write_text("# First page\n\n[One](chapters/one.ipynb)\n")
+    write_notebook(tmp_path / "chapters" / "one.ipynb", "print(6 * 7)")
+    return tmp_path
+
+
+def make_book(book: Path) -> tuple[int, str]:
+    """Run `make book` on `book` in the environment of these tests; its exit status and output."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    ready = f"{sys.prefix}/.ready"  # taken as made, so that no set-up starts
+    command = ["make", "book", f"BOOK={book}", f"VENV={sys.prefix}", f"--old-file={ready}"]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment | {"NO_COLOR": "1"},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def executed(output: str) -> bool:
+    return "Executing notebook" in output
+
+
+def caches(book: Path) -> list[Path]:
+    return list((book / "_build").glob(".jupyter_cache*"))
+
+
+def test_notebooks_are_executed_again_only_when_the_package_changed(book):
+    status, output = make_book(book)
+    assert (status, executed(output)) == (0, True), output
+    assert "42" in (book / "_build" / "html" / "chapters" / "one.html").read_text()
+
+    (book / "cnnbook" / "__pycache__").mkdir()
+    (book / "cnnbook" / "__pycache__" / "x.pyc").write_text("bytecode")
+    status, output = make_book(book)
+    assert (status, executed(output)) == (0, False), output
+
+    (first,) = caches(book)
+    (book / "cnnbook" / "__init__.py").write_text("answer = 42\n")
+    status, output = make_book(book)
+    assert (status, executed(output)) == (0, True), output
+    (second,) = caches(book)
+    assert second != first
+
+
+def test_a_failing_cell_fails_the_build_every_time(book):
+    write_notebook(book / "chapters" / "one.ipynb", "raise RuntimeError('as the test wants')")
+    for _ in range(2):
+        status, output = make_book(book)
+        assert status != 0, output
+        assert "one.ipynb" in output
+
+
+def test_a_warning_fails_the_build_every_time(book):
+    (book / "intro.md").write_text("# First page\n\n[Nowhere](chapters/two.ipynb)\n")
+    for _ in range(2):
+        status, output = make_book(book)
+        assert status != 0, output
+        assert "chapters/two.ipynb" in output
+
+
+def test_a_missing_page_stops_the_build_before_anything_is_executed(book):
+    with (book / "_toc.yml").open("a") as toc:
+        toc.write("  - file: chapters/two\n")
+    status, output = make_book(book)
+    assert status != 0
+    assert "_toc.yml lists pages that do not exist: chapters/two" in output
+    assert not executed(output)
+
+
+def test_a_page_that_left_the_contents_leaves_the_site(book):
+    make_book(book)
+    (book / "_toc.yml").write_text("format: jb-book\nroot: intro\n")
+    (book / "intro.md").write_text("# First page\n")
+    status, output = make_book(book)
+    assert status == 0, output
+    assert not (book / "_build" / "html" / "chapters" / "one.html").exists()
