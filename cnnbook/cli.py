@@ -128,7 +128,9 @@ def data(name: str = "fashion-mnist-mini", *, root: Path | None = None) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; `arguments` stands for ``sys.argv[1:]``."""
     try:
-        status = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        status = app(
+            arguments, exit_on_error=False, print_error=False, result_action="return_value"
+        )
     except (CycloptsError, ValueError, OSError) as error:
         print(f"cnnbook: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
@@ -138,7 +140,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _size(text: str) -> tuple[int, ...]:
-    """"3x224x224" → (3, 224, 224)."""
+    """ "3x224x224" → (3, 224, 224)."""
     try:
         size = tuple(int(part) for part in text.replace("×", "x").split("x"))
     except ValueError:

@@ -42,7 +42,7 @@ def _average_pool(
 
 
 def gradient_map(model: nn.Module, layer: str, input_size: tuple[int, int, int]) -> Tensor:
-    """|gradient| of one output in the middle of `layer` with respect to each pixel, H × W.
+    """Size of the gradient of one middle output of `layer` with respect to each pixel, H × W.
 
     Args:
         model: a network of convolutions, batch norms, ReLUs and pools; a copy of it is used.

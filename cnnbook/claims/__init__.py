@@ -1,7 +1,7 @@
 """The notes' statements, each with a check that computes its evidence.
 
-A claim is a function that returns an :class:`Evidence`, registered by the :func:`claim` decorator in
-the module of its chapter. The ledger keeps them in the notes' order.
+A claim is a function that returns an :class:`Evidence`, registered by the :func:`claim` decorator
+in the module of its chapter. The ledger keeps them in the notes' order.
 
 >>> from cnnbook import claims
 >>> claims.check("alexnet/fc-params").verdict

@@ -42,7 +42,7 @@ class Evidence:
 
     @property
     def verdict(self) -> str:
-        """"holds", "holds with a caveat", "does not hold" or "not yet measured"."""
+        """ "holds", "holds with a caveat", "does not hold" or "not yet measured"."""
         if self.holds is None:
             return "not yet measured"
         if not self.holds:
@@ -131,7 +131,9 @@ class Card:
         if found.caveat:
             caveat = f"<strong>Caveat:</strong> {escape(found.caveat)}"
             parts.append(f'<p class="claim-measured">{caveat}</p>')
-        parts.append(f'<p class="claim-source">{escape(self.claim.id)} · {escape(self.claim.source)}</p>')
+        parts.append(
+            f'<p class="claim-source">{escape(self.claim.id)} · {escape(self.claim.source)}</p>'
+        )
         return f'<div class="claim {CSS_CLASSES[found.verdict]}">{"".join(parts)}</div>'
 
     def __repr__(self) -> str:

@@ -13,7 +13,8 @@ from torch import nn
 
 from cnnbook import models
 from cnnbook.claims._mechanism import Evidence, claim
-from cnnbook.profiling import BYTES_PER_ELEMENT, Profile, profile
+from cnnbook.profiling import Profile, profile
+from cnnbook.profiling.table import BYTES_PER_ELEMENT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +46,9 @@ def _shares(profiles: dict[str, Profile], measure: str, part) -> pd.DataFrame:
 
 
 def _in_words(shares: pd.DataFrame) -> str:
-    return ", ".join(f"{share:.1%} in the {name} variant" for name, share in shares["share"].items())
+    return ", ".join(
+        f"{share:.1%} in the {name} variant" for name, share in shares["share"].items()
+    )
 
 
 @claim(
@@ -63,7 +66,7 @@ def two_gpus(network: models.AlexNet2012 | None = None) -> Evidence:
     images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         whole = network(images)
-    run = models.run_split(network, images, labels=torch.tensor([1, 2]))
+    run = models.run_split(network, images, labels=torch.tensor([0, 1]))
     difference = ((whole - run.logits).abs().max() / whole.abs().max()).item()
     crossing = run.traffic.loc[list(models.alexnet_split.LAYERS)]
     crossed = crossing.index[crossing["forward"] > 0]

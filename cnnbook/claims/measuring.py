@@ -40,13 +40,14 @@ def _layers_run(networks: dict[str, nn.Module]) -> Iterator[Run]:
     for variant, network in networks.items():
         seen: list[Run] = []
 
-        def record(module, inputs, output, seen=seen, variant=variant):
+        names = {module: name for name, module in network.named_modules()}
+
+        def record(module, inputs, output, seen=seen, names=names, variant=variant):
             with FlopCounterMode(display=False) as counter:
                 module.forward(*inputs)
             name = f"{variant}: {names[module]}"
             seen.append(Run(name, module, inputs[0], output, counter.get_total_flops() // 2))
 
-        names = {module: name for name, module in network.named_modules()}
         layers = [m for m in names if isinstance(m, nn.Conv2d | nn.Linear)]
         hooks = [layer.register_forward_hook(record) for layer in layers]
         with torch.no_grad():

@@ -43,8 +43,8 @@ RC = {
 }
 
 
-def other_color(kind: str) -> str:
-    """The colour of a layer kind; purple for kinds that are no convolution, pool or linear layer."""
+def kind_color(kind: str) -> str:
+    """The colour of a layer kind; purple if it is no convolution, pool or linear layer."""
     return KINDS.get(kind, PURPLE)
 
 

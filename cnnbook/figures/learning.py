@@ -24,7 +24,7 @@ def images(imageset: ImageSet, each: int = 6) -> Figure:
         chosen = (imageset.labels == row).nonzero()[:each, 0]
         for column, index in enumerate(chosen):
             ax = figure.add_subplot(imageset.num_classes, each, row * each + column + 1)
-            ax.imshow(imageset.images[index].permute(1, 2, 0).squeeze(-1), cmap="gray")
+            ax.imshow(imageset.images[index].permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray")
             ax.axis("off")
             if column == 0:
                 ax.text(-0.25, 0.5, name, ha="right", va="center", transform=ax.transAxes)
@@ -70,6 +70,6 @@ def filters(weight: Tensor, columns: int = 16) -> Figure:
     figure = new_figure(WIDTH * rows / columns)
     for i, kernel in enumerate(kernels):
         ax = figure.add_subplot(rows, columns, i + 1)
-        ax.imshow(kernel.permute(1, 2, 0).squeeze(-1), cmap="gray", interpolation="nearest")
+        ax.imshow(kernel.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", interpolation="nearest")
         ax.axis("off")
     return figure

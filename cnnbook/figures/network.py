@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import nn
 
-from cnnbook.figures._style import BLUE, FAINT, GREEN, ORANGE, TEXT, new_figure, other_color, styled
+from cnnbook.figures._style import BLUE, FAINT, GREEN, ORANGE, TEXT, kind_color, new_figure, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ def architecture(model: nn.Module, profile: Profile) -> Figure:
         side = shape[-1] if len(shape) == 3 else 1
         width = 0.04 + 0.96 * math.sqrt(side / largest)
         height = 0.12 + 0.7 * math.log(shape[0]) / math.log(widest)
-        color = TEXT if kind == "image" else other_color(kind)
+        color = TEXT if kind == "image" else kind_color(kind)
         ax.add_patch(Rectangle((-width / 2, y - height / 2), width, height, color=color, lw=0))
         ax.text(-0.56, y, text, ha="right", va="center")
         ax.text(0.56, y, " × ".join(map(str, shape)), ha="left", va="center")
@@ -73,7 +73,7 @@ def shares(table: pd.DataFrame) -> Figure:
     figure = new_figure(0.27 * len(table) + 0.5)
     panels = figure.subplots(1, 3, sharey=True)
     titles = {"memory_kb": "memory", "params": "params", "flops": "flops"}
-    colors = [other_color(kind) for kind in table["kind"]]
+    colors = [kind_color(kind) for kind in table["kind"]]
     for ax, (measure, title) in zip(panels, titles.items(), strict=True):
         share = table[measure] / table[measure].sum()
         ax.barh(range(len(table)), share, color=colors, height=0.75)
@@ -97,7 +97,7 @@ def receptive_field(table: pd.DataFrame, image: int) -> Figure:
     sides = [int(side) for side in known["receptive_field"]]
     figure = new_figure(0.27 * len(known) + 0.7)
     ax = figure.subplots()
-    ax.barh(range(len(known)), sides, color=[other_color(k) for k in known["kind"]], height=0.7)
+    ax.barh(range(len(known)), sides, color=[kind_color(k) for k in known["kind"]], height=0.7)
     for y, side in enumerate(sides):
         ax.text(side + max(sides) * 0.01, y, str(side), va="center")
     ax.axvline(image, color=TEXT, lw=1, ls="--")

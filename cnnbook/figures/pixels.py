@@ -11,10 +11,10 @@ from cnnbook.figures._style import ORANGE, new_figure, styled
 
 @styled
 def gradient(map: Tensor, side: int) -> Figure:
-    """A gradient map H × W, relative to its largest value, with a centred frame of `side` pixels."""
+    """A gradient map H × W, relative to its largest value, framed by a square of `side`."""
     figure = new_figure(3.4, 4.2)
     ax = figure.subplots()
-    picture = ax.imshow(map / map.max(), cmap="viridis")
+    picture = ax.imshow((map / map.max()).numpy(), cmap="viridis")
     rows, columns = (map > 0).any(1).nonzero(), (map > 0).any(0).nonzero()
     corner = (float(columns.min()) - 0.5, float(rows.min()) - 0.5)
     ax.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=ORANGE, lw=2))

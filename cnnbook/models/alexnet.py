@@ -122,7 +122,7 @@ class AlexNet2012(nn.Module):
 
     @torch.no_grad()
     def _initialise(self) -> None:
-        """Section 5: weights from N(0, 0.01²); biases 1 where that feeds the ReLUs early, else 0."""
+        """Section 5: weights from N(0, 0.01²); biases 1 where that feeds ReLUs early, else 0."""
         for name, layer in self.named_children():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.normal_(layer.weight, std=0.01)

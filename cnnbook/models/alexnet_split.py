@@ -50,7 +50,7 @@ class Join(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, mine: Tensor, sent: dict[str, int], layer: str, shared_loss: bool) -> Tensor:
+    def forward(ctx, mine: Tensor, sent: dict, layer: str, shared_loss: bool) -> Tensor:
         ctx.sent, ctx.layer, ctx.shared_loss = sent, layer, shared_loss
         theirs = swap(mine)
         sent[layer, "forward"] = mine[0].numel()
@@ -138,7 +138,8 @@ def run_split(model: AlexNet2012, images: Tensor, labels: Tensor | None = None) 
         labels: N class numbers, or None for the forward pass only.
 
     Raises:
-        ValueError: for another network, an odd number of classes, or images it cannot take.
+        ValueError: for another network, an odd number of classes, or images or labels it cannot
+            take.
     """
     import pandas as pd
 
@@ -150,6 +151,10 @@ def run_split(model: AlexNet2012, images: Tensor, labels: Tensor | None = None) 
     if model.fc8.out_features % 2:
         raise ValueError(f"two halves need an even num_classes, got {model.fc8.out_features}")
     check_images(images, "AlexNet", model.conv1.in_channels, SMALLEST)
+    if labels is not None:
+        classes = model.fc8.out_features
+        if labels.shape != images.shape[:1] or not 0 <= labels.min() <= labels.max() < classes:
+            raise ValueError(f"labels must be {len(images)} class numbers below {classes}")
 
     backend = "nccl" if torch.cuda.device_count() >= 2 else "gloo"
     with tempfile.TemporaryDirectory() as folder:

@@ -6,7 +6,8 @@
 >>> run = fit(net, train, test, Recipe(epochs=2, image_size=63))
 """
 
-from cnnbook.training.loop import Run, fit
+from cnnbook.training.loop import fit
 from cnnbook.training.recipe import Recipe
+from cnnbook.training.run import Run
 
 __all__ = ["Recipe", "Run", "fit"]

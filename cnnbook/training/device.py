@@ -9,7 +9,7 @@ import torch
 
 
 def find_device(device: str | torch.device) -> torch.device:
-    """"auto" → a GPU where there is one, else the CPU; else that device, if torch can use it.
+    """A GPU where there is one or else the CPU, for "auto"; or that device, if torch can use it.
 
     Raises:
         ValueError: if there is no such device here.

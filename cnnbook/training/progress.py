@@ -14,6 +14,8 @@ class _NotebookLine:
     ipywidgets in the kernel and in the page.
     """
 
+    encoding = "utf-8"  # by which tqdm knows that it may draw with blocks
+
     def __init__(self):
         from IPython.display import display
 
@@ -27,12 +29,16 @@ class _NotebookLine:
         pass
 
 
-def progress_bar(total: int, shown: bool) -> tqdm:
-    """A bar over `total` images."""
-    in_notebook = "ipykernel" in sys.modules
-    file = _NotebookLine() if shown and in_notebook else None
-    columns = 88 if in_notebook else None
-    return tqdm(
-        total=total, unit=" images", disable=not shown, file=file, ncols=columns,
-        ascii=False, mininterval=0.5, dynamic_ncols=not in_notebook,
-    )  # fmt: skip
+def progress_bar(images: int, shown: bool) -> tqdm:
+    """A bar over so many images: the share done, time left, images a second.
+
+    In a terminal it is drawn on standard error, in a notebook as one line of output; a log file
+    or a pipe gets none.
+    """
+    # A notebook's shell has a kernel; a terminal's IPython has none.
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shown and getattr(shell, "kernel", None) is not None:
+        return tqdm(total=images, unit=" images", mininterval=0.5, file=_NotebookLine(), ncols=96)
+    # tqdm draws nothing where disable=None and standard error is no terminal.
+    disable = None if shown else True
+    return tqdm(total=images, unit=" images", mininterval=0.5, dynamic_ncols=True, disable=disable)

@@ -1,0 +1,403 @@
+"""What each torch function does to shapes and receptive fields, and what it costs.
+
+A rule takes the running `Shapes` mode and the function's own arguments, and returns a tensor of the
+result's shape on the meta device.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cnnbook.profiling.reach import UNKNOWN, Axis, each_axis, merge, mix
+from cnnbook.profiling.table import ProfileError, TooSmall, times
+
+
+def _empty(shape: Iterable[int], like: Tensor, reach: Any) -> Tensor:
+    out = torch.empty(shape, dtype=like.dtype, device="meta")
+    if reach is not None:
+        out.reach = reach
+    return out
+
+
+def _ntuple(value: Any, n: int) -> tuple[int, ...]:
+    if isinstance(value, int):
+        return (value,) * n
+    value = tuple(value)
+    return value * n if len(value) == 1 else value
+
+
+def _through_window(reach, kernel, stride, padding, dilation, sizes) -> Any:
+    """`reach` after a sliding window over the last two dimensions."""
+    if reach is None or reach is UNKNOWN:
+        return reach
+    height, width = reach
+    if (height.dim, width.dim) != (-2, -1) or len(sizes) != 2:
+        return UNKNOWN
+    return (
+        height.window(kernel[0], stride[0], padding[0], dilation[0], sizes[0]),
+        width.window(kernel[1], stride[1], padding[1], dilation[1], sizes[1]),
+    )
+
+
+def _conv(n, mode, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    shape, kernel = input.shape, weight.shape[2:]
+    if shape[-n - 1] != weight.shape[1] * groups:
+        raise ProfileError(
+            f"{mode.place()} takes {weight.shape[1] * groups} channels, got {shape[-n - 1]}"
+        )
+    stride, dilation = _ntuple(stride, n), _ntuple(dilation, n)
+    if padding == "same":
+        total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+        sizes, padding = tuple(shape[-n:]), tuple(t // 2 for t in total)
+    else:
+        padding = _ntuple(0 if padding == "valid" else padding, n)
+        sizes = tuple(
+            (size + 2 * p - d * (k - 1) - 1) // s + 1
+            for size, p, d, k, s in zip(shape[-n:], padding, dilation, kernel, stride, strict=True)
+        )
+    if min(sizes) < 1:
+        raise _too_small(mode, shape[-n:], kernel)
+    reach = _through_window(getattr(input, "reach", None), kernel, stride, padding, dilation, sizes)
+    out = _empty((*shape[: -n - 1], weight.shape[0], *sizes), input, reach)
+    flops = out.numel() * weight[0].numel()
+    mode.row("conv", out, mode.count(weight, bias), flops, mode.layer_name(weight, f"conv{n}d"))
+    return out
+
+
+def _conv_transpose(func, mode, /, input, weight, bias=None, *args, **kwargs):
+    out = mode.on_meta(func, (input, weight, bias, *args), kwargs)
+    mode.stamp(out, None if getattr(input, "reach", None) is None else UNKNOWN)
+    flops = input.numel() * weight[0].numel()
+    name = mode.layer_name(weight, func.__name__)
+    mode.row("conv", out, mode.count(weight, bias), flops, name)
+    return out
+
+
+def _linear(mode, input, weight, bias=None):
+    if input.shape[-1] != weight.shape[1]:
+        raise ProfileError(f"{mode.place()} takes {weight.shape[1]} inputs, got {input.shape[-1]}")
+    reach = mix(getattr(input, "reach", None), (-1,), keep=False)
+    out = _empty((*input.shape[:-1], weight.shape[0]), input, reach)
+    flops = out.numel() * weight.shape[1]
+    mode.row("linear", out, mode.count(weight, bias), flops, mode.layer_name(weight, "linear"))
+    return out
+
+
+def _pooled(mode, input, name, kernel, stride, padding, dilation, ceil_mode):
+    n = len(kernel)
+    sizes = []
+    for size, k, s, p, d in zip(input.shape[-n:], kernel, stride, padding, dilation, strict=True):
+        room = size + 2 * p - d * (k - 1) - 1
+        outputs = (-(-room // s) if ceil_mode else room // s) + 1
+        if ceil_mode and (outputs - 1) * s >= size + p:
+            outputs -= 1  # a last window that would start in the padding is dropped
+        sizes.append(outputs)
+    if min(sizes) < 1:
+        raise _too_small(mode, input.shape[-n:], kernel)
+    reach = _through_window(getattr(input, "reach", None), kernel, stride, padding, dilation, sizes)
+    out = _empty((*input.shape[:-n], *sizes), input, reach)
+    mode.row("pool", out, 0, 0, mode.layer_name(None, name))
+    return out
+
+
+def _max_pool(
+    n, mode, input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, **kwargs
+):
+    kernel = _ntuple(kernel_size, n)
+    stride = _ntuple(stride, n) if stride else kernel
+    out = _pooled(
+        mode, input, f"max_pool{n}d", kernel, stride, _ntuple(padding, n), _ntuple(dilation, n),
+        ceil_mode,
+    )  # fmt: skip
+    return (out, out.long()) if kwargs.get("return_indices") else out
+
+
+def _avg_pool(
+    n, mode, input, kernel_size, stride=None, padding=0, ceil_mode=False,
+    count_include_pad=True, divisor_override=None,
+):  # fmt: skip
+    kernel = _ntuple(kernel_size, n)
+    stride = _ntuple(stride, n) if stride else kernel
+    name = f"avg_pool{n}d"
+    return _pooled(mode, input, name, kernel, stride, _ntuple(padding, n), (1,) * n, ceil_mode)
+
+
+def _adaptive_pool(n, name, mode, input, output_size, return_indices=False):
+    sizes = _ntuple(output_size, n)
+    sizes = tuple(was if s is None else s for s, was in zip(sizes, input.shape[-n:], strict=True))
+    reach = getattr(input, "reach", None)
+    if reach is not None and reach is not UNKNOWN:
+        known = n == 2 and tuple(axis.dim for axis in reach) == (-2, -1)
+        reach = (reach[0].adaptive(sizes[0]), reach[1].adaptive(sizes[1])) if known else UNKNOWN
+    out = _empty((*input.shape[:-n], *sizes), input, reach)
+    mode.row("pool", out, 0, 0, mode.layer_name(None, name))
+    return (out, out.long()) if return_indices else out
+
+
+def _too_small(mode, sizes, kernel) -> TooSmall:
+    return TooSmall(f"{mode.place()} gets {times(sizes, '×')} for a window of {times(kernel, '×')}")
+
+
+def _same(mode, input, *args, **kwargs):
+    """Activations and the like: same shape, same receptive field."""
+    return input
+
+
+def _kept(func, mode, /, input, *args, **kwargs):
+    """Copies: same shape, perhaps laid out in memory in another way."""
+    out = mode.on_meta(func, (input, *args), kwargs)
+    mode.stamp(out, getattr(input, "reach", None))
+    return out
+
+
+def _norm(mode, input, *args, **kwargs):
+    """Normalisation by stored statistics, or over channels: reads parameters, keeps positions."""
+    mode.used.update(map(id, args))
+    mode.used.update(map(id, kwargs.values()))
+    return input
+
+
+def _norm_over_image(mode, input, *args, **kwargs):
+    """Group and instance norm: their statistics mix all positions."""
+    _norm(mode, input, *args, **kwargs)
+    return _empty(input.shape, input, mix(getattr(input, "reach", None), None, keep=True))
+
+
+def _layer_norm(mode, input, normalized_shape, weight=None, bias=None, eps=1e-5):
+    mode.used.update((id(weight), id(bias)))
+    dims = range(-len(normalized_shape), 0)
+    return _empty(input.shape, input, mix(getattr(input, "reach", None), dims, keep=True))
+
+
+def _pointwise(func, mode, /, a, b=1, *args, **kwargs):
+    """Sums, products and the like of two tensors, or of a tensor and a number."""
+    reach_a, reach_b = getattr(a, "reach", None), getattr(b, "reach", None)
+    mode.used.update((id(a), id(b)))
+    if isinstance(a, Tensor) and not isinstance(b, Tensor) and a.is_floating_point():
+        return a
+    if isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape:
+        if reach_a is reach_b and a.is_meta and a.dtype == b.dtype:
+            return a
+        if a.is_meta and b.is_meta and a.dtype == b.dtype:
+            return _empty(a.shape, a, merge((reach_a, reach_b)))
+    out = mode.on_meta(func, (a, b, *args), kwargs)
+    mode.stamp(out, merge((reach_a, reach_b)))
+    return out
+
+
+def _cat(func, mode, /, tensors, *args, **kwargs):
+    out = mode.on_meta(func, (tensors, *args), kwargs)
+    mode.stamp(out, merge(getattr(tensor, "reach", None) for tensor in tensors))
+    return out
+
+
+def _moves(func, new_dim, mode, /, input, *args, **kwargs):
+    """Views: ``new_dim(dim, size, old_shape, new_shape, args, kwargs)`` says where a dim went."""
+    out = mode.on_meta(func, (input, *args), kwargs)
+    old, new = input.shape, out.shape
+
+    def moved(axis: Axis) -> Axis | None:
+        if axis.dim is None:
+            return axis
+        dim = new_dim(axis.dim + len(old), old, new, args, kwargs)
+        if dim is None:  # no longer a dimension: fine where it had one position
+            return axis._replace(dim=None) if old[axis.dim] == 1 else None
+        return axis._replace(dim=dim - len(new))
+
+    mode.stamp(out, each_axis(getattr(input, "reach", None), moved))
+    return out
+
+
+def _reshaped(dim, old, new, args, kwargs) -> int | None:
+    """Where `dim` is after a reshape: a dimension of its own, or part of one."""
+    before, size = math.prod(old[:dim]), old[dim]
+    start = 1
+    for j, length in enumerate(new):
+        if start * length > before and before % start == 0:
+            inside = (start * length) % (before * size) == 0
+            return j if inside and length > 1 else None
+        start *= length
+    return None
+
+
+def _permuted(dim, old, new, args, kwargs) -> int:
+    dims = kwargs.get("dims", args[0] if len(args) == 1 and not isinstance(args[0], int) else args)
+    return [d % len(old) for d in dims].index(dim)
+
+
+def _transposed(dim, old, new, args, kwargs) -> int:
+    a, b = ((args + (kwargs.get("dim0"), kwargs.get("dim1")))[i] % len(old) for i in (0, 1))
+    return {a: b, b: a}.get(dim, dim)
+
+
+def _unsqueezed(dim, old, new, args, kwargs) -> int:
+    at = (args[0] if args else kwargs["dim"]) % len(new)
+    return dim + (at <= dim)
+
+
+def _reduced(func, mode, /, input, *args, **kwargs):
+    """Means, sums and maxima over dimensions."""
+    out = mode.on_meta(func, (input, *args), kwargs)
+    dims = kwargs.get("dim", args[0] if args else None)
+    if isinstance(dims, bool) or dims is None:
+        dims = range(-input.dim(), 0)
+    n = input.dim()
+    dims = [(d % n) - n for d in ([dims] if isinstance(dims, int) else dims)]
+    keepdim = kwargs.get("keepdim", args[1] if len(args) > 1 else False)
+
+    def reduced(axis: Axis) -> Axis:
+        if axis.dim in dims:
+            return axis.whole(keep=False)
+        gone = 0 if keepdim or axis.dim is None else sum(d > axis.dim for d in dims)
+        return axis if not gone else axis._replace(dim=axis.dim + gone)
+
+    mode.stamp(out, each_axis(getattr(input, "reach", None), reduced))
+    return out
+
+
+def _softmax(func, mode, /, input, dim=None, *args, **kwargs):
+    out = mode.on_meta(func, (input, dim, *args), kwargs)
+    dims = None if dim is None else ((dim % input.dim()) - input.dim(),)
+    mode.stamp(out, mix(getattr(input, "reach", None), dims, keep=True))
+    return out
+
+
+def _getitem(func, mode, input, index):
+    out = mode.on_meta(func, (input, index), {})
+    mode.stamp(out, _indexed(input, index))
+    return out
+
+
+def _indexed(input: Tensor, index: Any) -> Any:
+    """The reach of ``input[index]`` for integers and slices; anything else is not followed."""
+    reach = getattr(input, "reach", None)
+    if reach is None or reach is UNKNOWN:
+        return reach
+    index = index if isinstance(index, tuple) else (index,)
+    if not all(isinstance(i, int | slice) for i in index):
+        return UNKNOWN
+    n = input.dim()
+    index = index + (slice(None),) * (n - len(index))
+    kept = [d for d in range(n) if isinstance(index[d], slice)]
+
+    def chosen(axis: Axis) -> Axis | None:
+        if axis.dim is None:
+            return axis
+        part = index[axis.dim + n]
+        if isinstance(part, int):  # one position: it sees what the widest one sees
+            return axis._replace(dim=None, size=1, end=axis.last, jump=0)
+        axis = axis._replace(dim=kept.index(axis.dim + n) - len(kept))
+        return axis if part == slice(None) or axis.jump == 0 else None
+
+    return each_axis(reach, chosen)
+
+
+def _split(func, mode, /, input, *args, **kwargs):
+    """Chunks: each sees what the whole saw, unless it is the image that is cut."""
+    outs = mode.on_meta(func, (input, *args), kwargs)
+    dim = kwargs.get("dim", args[1] if len(args) > 1 else 0)
+    dim = dim % input.dim() - input.dim()
+    mode.stamp(
+        outs,
+        each_axis(getattr(input, "reach", None), lambda axis: None if axis.dim == dim else axis),
+    )
+    return outs
+
+
+def _pad(func, mode, /, input, pad, *args, **kwargs):
+    out = mode.on_meta(func, (input, pad, *args), kwargs)
+
+    def padded(axis: Axis) -> Axis:
+        if axis.dim is None or 2 * -axis.dim > len(pad):
+            return axis
+        before = pad[2 * (-axis.dim - 1)] * axis.jump
+        size = out.shape[axis.dim]
+        last = axis.last - before
+        return Axis(
+            axis.dim, size, axis.first - before, last, last + (size - 1) * axis.jump, axis.jump
+        )
+
+    mode.stamp(out, each_axis(getattr(input, "reach", None), padded))
+    return out
+
+
+def _methods(*names: str) -> list[Callable]:
+    """The functions torch has under these names, as torch.X, Tensor.X and F.X."""
+    places = (torch, Tensor, F)
+    found = [getattr(place, name) for name in names for place in places if hasattr(place, name)]
+    return list(dict.fromkeys(found))
+
+
+def _rules() -> dict[Callable, Callable]:
+    rules: dict[Callable, Callable] = {F.linear: _linear}
+    for n in (1, 2, 3):
+        rules[getattr(F, f"conv{n}d")] = partial(_conv, n)
+        transpose = getattr(F, f"conv_transpose{n}d")
+        rules[transpose] = partial(_conv_transpose, transpose)
+        for name in (f"max_pool{n}d", f"max_pool{n}d_with_indices"):
+            indices = {"return_indices": True} if name.endswith("indices") else {}
+            for func in _methods(name):
+                rules[func] = partial(_max_pool, n, **indices)
+        rules[getattr(F, f"avg_pool{n}d")] = partial(_avg_pool, n)
+        for kind in ("avg", "max"):
+            name = f"adaptive_{kind}_pool{n}d"
+            for func in _methods(name):
+                rules[func] = partial(_adaptive_pool, n, name)
+    same = _methods(
+        "relu", "relu_", "relu6", "hardtanh", "hardswish", "hardsigmoid", "leaky_relu", "elu",
+        "selu", "celu", "silu", "gelu", "mish", "softplus", "sigmoid", "sigmoid_", "tanh", "tanh_",
+        "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout",
+        "detach", "clamp", "clamp_", "abs", "neg", "exp", "sqrt", "rsqrt",
+    )  # fmt: skip
+    rules.update(dict.fromkeys(same, _same))
+    rules.update(dict.fromkeys((F.batch_norm, F.local_response_norm, torch.prelu), _norm))
+    rules.update(dict.fromkeys((F.group_norm, F.instance_norm), _norm_over_image))
+    rules[F.layer_norm] = _layer_norm
+    # fmt: off
+    families: list[tuple[Callable, tuple[str, ...]]] = [
+        (_pointwise, ("add", "add_", "sub", "sub_", "mul", "mul_", "div", "div_",
+                      "__add__", "__iadd__", "__radd__", "__sub__", "__isub__", "__mul__",
+                      "__imul__", "__rmul__", "__truediv__", "__itruediv__")),
+        (_kept, ("contiguous", "clone", "to", "float", "type_as", "requires_grad_")),
+        (_cat, ("cat", "concat")),
+        (_reduced, ("mean", "sum", "amax", "amin")),
+        (_softmax, ("softmax", "log_softmax")),
+        (_getitem, ("__getitem__",)),
+        (_split, ("chunk", "split")),
+        (_pad, ("pad",)),
+    ]
+    moves = [
+        (_reshaped, ("flatten", "view", "reshape", "squeeze")),
+        (_permuted, ("permute",)),
+        (_transposed, ("transpose",)),
+        (_unsqueezed, ("unsqueeze",)),
+    ]
+    # fmt: on
+    for rule, names in families:
+        for func in _methods(*names):
+            rules[func] = partial(rule, func)
+    for new_dim, names in moves:
+        for func in _methods(*names):
+            rules[func] = partial(_moves, func, new_dim)
+    return rules
+
+
+RULES = _rules()
+ATTENTION = {F.multi_head_attention_forward, F.scaled_dot_product_attention}
+MIXES_ALL = ATTENTION | set(_methods("matmul", "bmm", "einsum", "__matmul__"))
+FACTORIES = set(_methods("arange", "empty", "eye", "full", "linspace", "ones", "rand", "randint",
+                         "randn", "randperm", "zeros"))  # fmt: skip
+VALUES = set(_methods("item", "tolist", "numpy", "__bool__", "__float__", "__int__", "__index__",
+                      "nonzero", "masked_select", "unique"))  # fmt: skip
+GETTERS = {
+    getattr(Tensor, name).__get__
+    for name in ("shape", "device", "dtype", "ndim", "requires_grad", "is_meta", "layout", "grad",
+                 "is_cuda", "is_quantized", "is_nested", "is_sparse")
+} | set(_methods("size", "dim", "numel", "is_floating_point", "stride", "__len__"))  # fmt: skip

@@ -1,0 +1,232 @@
+"""The pass over the network: its own code, run on shapes."""
+
+from __future__ import annotations
+
+from types import MappingProxyType, MethodType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedTensorMixin
+from torch.overrides import TorchFunctionMode, resolve_name
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter, tree_map
+from torch.utils.flop_counter import flop_registry
+
+from cnnbook.profiling.reach import UNKNOWN, extent, merge, mix
+from cnnbook.profiling.rules import ATTENTION, FACTORIES, GETTERS, MIXES_ALL, RULES, VALUES
+from cnnbook.profiling.table import Layer, ProfileError
+
+NO_HOOKS = dict.fromkeys(
+    (
+        "_forward_hooks",
+        "_forward_pre_hooks",
+        "_backward_hooks",
+        "_backward_pre_hooks",
+        "_forward_hooks_with_kwargs",
+        "_forward_hooks_always_called",
+        "_forward_pre_hooks_with_kwargs",
+    ),
+    MappingProxyType({}),
+)
+
+# Layers that change no shape and move nothing; torch's own Python for them would take most of the
+# time of a profile.
+UNCHANGED = {
+    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU,
+    nn.Hardswish, nn.Dropout, nn.Dropout2d, nn.Identity,
+}  # fmt: skip
+
+
+def shallow_copy(model: nn.Module, mode: Shapes, training: bool) -> nn.Module:
+    """The same modules over the same parameters, without hooks, each telling `mode` that it runs.
+
+    Running a copy is what leaves the caller's modules alone: an attribute that `forward` sets, the
+    training mode, the hooks are all the copy's.
+    """
+    copies: dict[int, nn.Module] = {}
+
+    def copy(module: nn.Module, name: str) -> nn.Module:
+        if id(module) in copies:
+            return copies[id(module)]
+        if isinstance(module, torch.jit.ScriptModule):
+            raise ProfileError("TorchScript hides its layers; profile the module it came from")
+        twin = copies[id(module)] = object.__new__(type(module))
+        attributes = twin.__dict__
+        attributes.update(module.__dict__)
+        attributes.update(NO_HOOKS)
+        attributes["training"] = training
+        attributes["_parameters"] = dict(module._parameters)
+        attributes["_buffers"] = dict(module._buffers)
+        prefix = f"{name}." if name else ""
+        for key, parameter in module._parameters.items():
+            if isinstance(parameter, UninitializedTensorMixin):
+                raise ProfileError(
+                    f"layer {name!r} is lazy and has no shape yet; run the model once first"
+                )
+            if parameter is not None:
+                mode.params.setdefault(id(parameter), (prefix + key, parameter))
+        attributes["_modules"] = {
+            key: child if child is None else copy(child, prefix + key)
+            for key, child in module._modules.items()
+        }
+        # An instance may have a forward of its own; it is bound to the caller's module.
+        forward = module.__dict__.get("forward") or MethodType(type(module).forward, twin)
+        where = (name, not module._modules)
+
+        def announced(*args, **kwargs):
+            outer, mode.where = mode.where, where
+            try:
+                return forward(*args, **kwargs)
+            finally:
+                mode.where = outer
+
+        def unchanged(input):
+            mode.used.update(map(id, module._parameters.values()))
+            return input
+
+        stays = type(module) in UNCHANGED and "forward" not in module.__dict__
+        attributes["forward"] = unchanged if stays else announced
+        mode.copies.append(twin)
+        return twin
+
+    return copy(model, "")
+
+
+class Shapes(TorchFunctionMode):
+    """Answers every torch function with a tensor of the right shape and no data."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers: list[Layer] = []
+        self.where = ("", False)  # the running module's name, and whether it has no submodules
+        self.params: dict[int, tuple[str, Tensor]] = {}  # name and parameter, by the latter's id
+        self.used: set[int] = set()  # parameters that some function has read
+        self.in_rows: set[int] = set()  # parameters that a row has counted
+        self.copies: list[nn.Module] = []
+        self.uses: dict[str, int] = {}
+
+    def release(self) -> None:
+        """Break the copies' reference cycles, so that the caller's model can be freed."""
+        for twin in self.copies:
+            twin.__dict__.clear()
+        self.copies.clear()
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        rule = RULES.get(func)
+        if rule is not None:
+            return rule(self, *args, **kwargs) if kwargs else rule(self, *args)
+        return self.other(func, args, kwargs or {})
+
+    # Rows
+
+    def count(self, *tensors: Tensor | None) -> int:
+        """Parameters among `tensors` that no row has counted yet."""
+        new = 0
+        for tensor in tensors:
+            key = id(tensor)
+            if key in self.params:
+                self.used.add(key)
+                if key not in self.in_rows:
+                    self.in_rows.add(key)
+                    new += tensor.numel()
+        return new
+
+    def row(self, kind: str, out: Tensor, params: int, flops: int, name: str) -> None:
+        uses = self.uses[name] = self.uses.get(name, 0) + 1
+        name = name if uses == 1 else f"{name}#{uses}"
+        seen = extent(getattr(out, "reach", None))
+        self.layers.append(Layer(name, kind, tuple(out.shape[1:]), params, flops, seen))
+
+    def layer_name(self, weight: Tensor | None, function: str) -> str:
+        """The module that owns `weight`; else the running module; else that, and the function."""
+        if id(weight) in self.params:
+            name, _, kind = self.params[id(weight)][0].rpartition(".")
+            if name and kind == "weight":
+                return name
+        module, is_leaf = self.where
+        return module if module and is_leaf else f"{module}.{function}".lstrip(".")
+
+    def remaining_params(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Parameters that are in no row, by module: of what ran, and of what did not."""
+        other, not_run = {}, {}
+        for key, (name, parameter) in self.params.items():
+            if key not in self.in_rows:
+                place = other if key in self.used else not_run
+                module = name.rpartition(".")[0] or name
+                place[module] = place.get(module, 0) + parameter.numel()
+        return other, not_run
+
+    # Any function without a rule
+
+    def other(self, func, args, kwargs, reach: Any = UNKNOWN) -> Any:
+        """Run `func` on the meta device; matrix products inside it become a row."""
+        if func in GETTERS:
+            return func(*args, **kwargs)
+        inputs = [t for t in tree_iter((args, kwargs)) if isinstance(t, Tensor)]
+        if not inputs and func in FACTORIES:
+            kwargs = kwargs | {"device": "meta"}
+        with _MatrixProducts() as products:
+            out = self.on_meta(func, args, kwargs)
+        if reach is UNKNOWN:
+            reaches = [getattr(t, "reach", None) for t in inputs]
+            if func in MIXES_ALL or products.flops:
+                reach = mix(merge(reaches), None, keep=True)
+            elif all(r is None for r in reaches):
+                reach = None
+        self.stamp(out, reach)
+        if products.flops:
+            kind = "attention" if func in ATTENTION else "matmul"
+            first = next(t for t in tree_iter(out) if isinstance(t, Tensor))
+            name = self.layer_name(None, kind)
+            self.row(kind, first, self.count(*inputs), products.flops, name)
+        return out
+
+    def on_meta(self, func, args, kwargs) -> Any:
+        """``func(*args, **kwargs)`` with every real tensor replaced by its shape."""
+        try:
+            return func(*tree_map(self.to_meta, args), **tree_map(self.to_meta, kwargs))
+        except (RuntimeError, NotImplementedError, ValueError, IndexError, TypeError) as error:
+            name = _function_name(func)
+            if func in VALUES or "meta tensors" in str(error) or "FakeTensor" in str(error):
+                raise ProfileError(
+                    f"{self.place()} asks for the values of an activation ({name}), "
+                    "which shapes cannot tell"
+                ) from None
+            reason = str(error).strip().splitlines()[0]
+            raise ProfileError(f"{self.place()} fails in {name}: {reason}") from None
+
+    def place(self) -> str:
+        return f"layer {self.where[0]!r}" if self.where[0] else "the network"
+
+    def to_meta(self, value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        self.used.add(id(value))
+        if value.is_meta and id(value) not in self.params:
+            return value
+        return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
+
+    @staticmethod
+    def stamp(out: Any, reach: Any) -> None:
+        if reach is not None:
+            for tensor in tree_iter(out):
+                if isinstance(tensor, Tensor):
+                    tensor.reach = reach
+
+
+class _MatrixProducts(TorchDispatchMode):
+    """Counts the multiply-adds of the matrix products in a function, by torch's formulas."""
+
+    flops = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        if formula := flop_registry.get(func._overloadpacket):
+            self.flops += formula(*args, **kwargs, out_val=out) // 2
+        return out
+
+
+def _function_name(func) -> str:
+    return (resolve_name(func) or getattr(func, "__name__", str(func))).removeprefix("torch.")

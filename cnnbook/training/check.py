@@ -1,0 +1,75 @@
+"""Whether network, images and recipe fit together, found before any training."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from cnnbook.data import ImageSet
+from cnnbook.training.images import Normalise
+from cnnbook.training.outputs import main_logits
+from cnnbook.training.recipe import Recipe
+
+
+def check_fit(
+    model: nn.Module, train: ImageSet, test: ImageSet | None, recipe: Recipe
+) -> tuple[ImageSet, ImageSet]:
+    """The training and the validation images, if all fits together; `model` stays as it is.
+
+    Raises:
+        ValueError: in one line, if it does not.
+    """
+    for name, part in (("train", train), ("test", test)):
+        if not isinstance(part, ImageSet) and not (name == "test" and part is None):
+            raise ValueError(
+                f"{name} must be an ImageSet, as data.load returns two of them, "
+                f"got {type(part).__name__}"
+            )
+    if test is not None and (
+        test.classes != train.classes or test.input_size[0] != train.input_size[0]
+    ):
+        raise ValueError(
+            f"the test images must have the channels and classes of the training images, "
+            f"got {test!r} for {train!r}"
+        )
+    if not any(p.requires_grad for p in model.parameters()):
+        raise ValueError(f"{type(model).__name__} has no parameters to train")
+    validation = train.validation
+    if validation is None:
+        train, validation = train.split(recipe.validation, recipe.seed)
+    if recipe.batch_size > len(train):
+        raise ValueError(
+            f"batch_size {recipe.batch_size} is more than the {len(train)} training images"
+        )
+    _check_one_image(model, train, recipe)
+    return train, validation
+
+
+@torch.no_grad()
+def _check_one_image(model: nn.Module, train: ImageSet, recipe: Recipe) -> None:
+    name, classes = type(model).__name__, train.num_classes
+    device = next(model.parameters()).device
+    image = Normalise(*train.mean_std(), recipe.image_size, device)(train.images[:1].to(device))
+    modes = {module: module.training for module in model.modules()}
+    try:
+        logits = main_logits(model.eval()(image))
+    except RuntimeError as error:
+        first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+        if first is not None and first.in_channels != image.shape[1]:
+            reason = f"its first layer has in_channels={first.in_channels}"
+            reason += f", the images have {image.shape[1]}"
+        else:
+            reason = str(error).partition("\n")[0]
+        raise ValueError(f"{name} cannot take images of {_sizes(image)}: {reason}") from error
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    if logits.shape != (1, classes):
+        raise ValueError(
+            f"{train.name} has {classes} classes, but {name} gives {_sizes(logits)} values an "
+            f"image; build it with num_classes={classes}"
+        )
+
+
+def _sizes(batch: Tensor) -> str:
+    return "×".join(map(str, batch.shape[1:]))

@@ -1,0 +1,59 @@
+"""What training leaves behind."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+import pandas as pd
+from torch import nn
+
+from cnnbook.training.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Run:
+    """What `fit` did.
+
+    Attributes:
+        model: the trained network, in evaluation mode, on the device.
+        recipe: how it was trained.
+        data: the image set's name.
+        device: where it was trained, such as "cpu" or "NVIDIA H100 80GB HBM3".
+        history: a row per epoch: epoch, lr (of its first step), train_loss, train_accuracy (both
+            while training: augmented images, dropout), validation_loss, validation_accuracy,
+            seconds (of training alone), images_per_second. Accuracies are in [0, 1].
+        test_loss, test_accuracy: on the test images, looked at once, at the end; None without them.
+        seconds: of the whole run, validation and test included.
+    """
+
+    model: nn.Module
+    recipe: Recipe
+    data: str
+    device: str
+    history: pd.DataFrame
+    test_loss: float | None
+    test_accuracy: float | None
+    seconds: float
+
+    def summary(self) -> str:
+        """The run in two lines."""
+        last = self.history.iloc[-1]
+        epochs = f"{last.epoch:.0f} epoch{'' if last.epoch == 1 else 's'}"
+        results = f"validation accuracy {last.validation_accuracy:.1%}"
+        if self.test_accuracy is not None:
+            results = f"test accuracy {self.test_accuracy:.1%}, {results}"
+        return (
+            f"{type(self.model).__name__} on {self.data}: {epochs}"
+            f" in {self.seconds:.1f} s on {self.device},"
+            f" {self.history.images_per_second.median():,.0f} images/s\n{results}"
+        )
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def __repr__(self) -> str:
+        return f"<Run {'; '.join(self.summary().splitlines())}>"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(self.summary()).replace(chr(10), '<br>')}</p>"

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from cnnbook import claims, models
+from cnnbook.claims import Card, Claim, Evidence
+from cnnbook.claims import alexnet as alexnet_claims
+from cnnbook.claims import measuring as measuring_claims
+
+IDS = [claim.id for claim in claims.ledger()]
+
+
+def test_the_ledger_is_in_the_notes_order():
+    assert IDS == [
+        "measuring/memory",
+        "measuring/params",
+        "measuring/flops",
+        "alexnet/two-gpus",
+        "alexnet/early-memory",
+        "alexnet/fc-params",
+        "alexnet/conv-flops",
+    ]
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_each_claim_is_shown_in_its_chapter(id):
+    chapter, _, _ = id.partition("/")
+    notebook = Path(__file__).parents[2] / "chapters" / f"{chapter}.ipynb"
+    assert f'claims.show(\\"{id}\\")' in notebook.read_text()
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_each_claim_has_evidence(id):
+    evidence = claims.check(id)
+    assert evidence.verdict in ("holds", "holds with a caveat")
+    assert evidence.table is not None and len(evidence.table)
+    assert re.search(r"\d", evidence.measured)
+
+
+# Falsified evidence must turn each verdict.
+
+
+class Lying(nn.Conv2d):
+    """A convolution whose output, weights and work are not what its hyperparameters say."""
+
+    def __init__(self):
+        super().__init__(3, 8, 3)
+        self.extra = nn.Parameter(torch.zeros(3))
+
+    def forward(self, x):
+        return super().forward(super().forward(x)[:, :3]).double()
+
+
+@pytest.mark.parametrize("check", ["memory", "params", "flops"])
+def test_formulas_fail_on_a_layer_that_breaks_them(check):
+    check = getattr(measuring_claims, check)
+    honest = {"honest": nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.LazyLinear(2))}
+    assert check(honest).verdict == "holds with a caveat"
+    assert check({"lying": nn.Sequential(Lying())}).verdict == "does not hold"
+
+
+def small_everywhere(channels=(64, 192), hidden=8):
+    """An AlexNet-like stack whose costs sit elsewhere."""
+    return nn.Sequential(
+        nn.Conv2d(3, channels[0], 3, stride=2),
+        nn.Conv2d(channels[0], channels[1], 3),
+        nn.AdaptiveAvgPool2d(6),
+        nn.Flatten(),
+        nn.Linear(channels[1] * 36, hidden),
+        nn.Linear(hidden, 10),
+    )
+
+
+def test_fc_params_fails_when_the_convolutions_hold_them():
+    networks = {"paper": small_everywhere((64, 2048), hidden=1)}
+    assert alexnet_claims.fc_params(networks).verdict == "does not hold"
+
+
+def test_conv_flops_fails_when_the_linear_layers_do_the_work():
+    networks = {"paper": small_everywhere((1, 4), hidden=100_000)}
+    assert alexnet_claims.conv_flops(networks).verdict == "does not hold"
+
+
+def test_early_memory_fails_when_the_late_layers_fill_it():
+    late = nn.Sequential(
+        nn.Conv2d(3, 1, 3), nn.Conv2d(1, 1, 3), nn.Conv2d(1, 64, 3), nn.Conv2d(64, 64, 3)
+    )
+    networks = {"torchvision": late, "paper": late}
+    assert alexnet_claims.early_memory(networks).verdict == "does not hold"
+
+
+def test_two_gpus_fails_when_the_halves_are_not_the_whole():
+    network = models.alexnet(variant="paper", num_classes=2)
+
+    class Altered(models.AlexNet2012):
+        def forward(self, images):
+            return super().forward(images) + 1
+
+    network.__class__ = Altered
+    assert alexnet_claims.two_gpus(network).verdict == "does not hold"
+
+
+# The mechanism.
+
+
+@pytest.mark.parametrize(
+    "holds, caveat, verdict",
+    [
+        (True, None, "holds"),
+        (True, "but", "holds with a caveat"),
+        (False, None, "does not hold"),
+        (False, "but", "does not hold"),
+        (None, None, "not yet measured"),
+    ],
+)
+def test_verdicts(holds, caveat, verdict):
+    assert Evidence(holds, "1 < 2", caveat=caveat).verdict == verdict
+
+
+def test_card_is_escaped_html_and_plain_text():
+    claim = Claim("a/b", "a", "x < y & z", "notes", lambda: None)
+    card = Card(claim, Evidence(True, "1 < 2", caveat="<b>"))
+    html = card._repr_html_()
+    assert 'class="claim claim-caveat"' in html
+    assert "x &lt; y &amp; z" in html and "&lt;b&gt;" in html and "1 &lt; 2" in html
+    assert repr(card).splitlines()[0] == "a/b: HOLDS WITH A CAVEAT"
+
+
+def test_unknown_and_repeated_claims():
+    with pytest.raises(ValueError, match="no claim 'alexnet/fc'; did you mean alexnet/fc-params"):
+        claims.check("alexnet/fc")
+    with pytest.raises(ValueError, match="already is a claim 'alexnet/fc-params'"):
+        claims.claim("alexnet/fc-params", chapter="alexnet", statement="", source="")(lambda: None)

@@ -1,0 +1,107 @@
+"""Figures show what they were given, in full, and the same way each time."""
+
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+import pytest
+import torch
+
+from cnnbook import data, figures, models, profile
+
+TRAFFIC = pd.DataFrame(
+    {"forward": [0, 43264, 1000], "backward": [0, 43264, 0]}, index=["conv1", "conv3", "logits"]
+)
+HISTORY = pd.DataFrame(
+    {
+        "epoch": [1, 2],
+        "train_loss": [2.0, 1.0],
+        "validation_loss": [1.5, 0.9],
+        "train_accuracy": [0.3, 0.6],
+        "validation_accuracy": [0.5, 0.7],
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    with torch.device("meta"):
+        network = models.alexnet()
+        paper = models.alexnet(variant="paper")
+    p = profile(network, (3, 227, 227))
+    train, _ = data.load("fashion-mnist-mini")
+    kernels = torch.arange(20.0 * 9).view(20, 1, 3, 3)
+    spot = torch.zeros(40, 40)
+    spot[10:21, 10:21] = 1
+    return {
+        "architecture": lambda: figures.architecture(network, p),
+        "architecture of the paper": lambda: figures.architecture(paper, profile(paper)),
+        "shares": lambda: figures.shares(p.table),
+        "receptive field": lambda: figures.receptive_field(p.table, 227),
+        "two halves": lambda: figures.two_halves(TRAFFIC),
+        "curves": lambda: figures.curves(HISTORY),
+        "images": lambda: figures.images(train),
+        "filters": lambda: figures.filters(kernels),
+        "gradient": lambda: figures.gradient(spot, 11),
+    }
+
+
+def texts(figure) -> set[str]:
+    figure.draw_without_rendering()
+    return {t.get_text() for t in figure.findobj(lambda artist: hasattr(artist, "get_text"))}
+
+
+EXPECTED = {
+    "architecture": {"conv 11×11, stride 4", "64 × 56 × 56", "3 × 227 × 227", "linear", "1000"},
+    "architecture of the paper": {"conv 5×5, 2 groups", "96 × 55 × 55"},
+    "shares": {"features.0", "34%", "62%", "31%"},
+    "receptive field": {"195", "the image: 227 px"},
+    "two halves": {"conv1", "conv3", "43,264 cross"},
+    "curves": {"loss", "accuracy", "train", "validation"},
+    "images": {"Ankle boot", "Trouser"},
+    "gradient": {"11 px"},
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_figure_says(drawn, name):
+    assert EXPECTED[name] <= texts(drawn[name]())
+
+
+def test_filters_are_all_drawn(drawn):
+    assert len(drawn["filters"]().axes) == 20
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_texts_do_not_overlap_or_leave_the_figure(drawn, name):
+    figure = drawn[name]()
+    figure.draw_without_rendering()
+    beyond = set()  # tick labels outside an axis' limits, which are not drawn
+    for ax in figure.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            beyond |= {t.label1 for t in axis.get_major_ticks() if not low <= t.get_loc() <= high}
+    boxes = [
+        (artist.get_text(), artist.get_window_extent())
+        for artist in figure.findobj(lambda artist: hasattr(artist, "get_text"))
+        if artist.get_text().strip() and artist.get_visible() and artist not in beyond
+    ]
+    width, height = figure.bbox.width, figure.bbox.height
+    boxes = [(text, box.padded(-1)) for text, box in boxes if box.width > 2]
+    for i, (text, box) in enumerate(boxes):
+        assert box.x1 <= width + 1 and box.y1 <= height + 1, f"{text!r} is cut off"
+        for other, its in boxes[i + 1 :]:
+            assert not box.overlaps(its), f"{text!r} is drawn over {other!r}"
+
+
+def test_the_same_figure_is_the_same_file(drawn):
+    def svg():
+        file = io.BytesIO()
+        drawn["shares"]().savefig(file, format="svg", metadata={"Date": None})
+        return file.getvalue()
+
+    import matplotlib as mpl
+
+    with mpl.rc_context({"svg.hashsalt": "cnnbook"}):
+        assert svg() == svg()
