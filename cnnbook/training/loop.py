@@ -36,7 +36,9 @@ def fit(
     device: str | torch.device = "auto",
     progress: bool = True,
 ) -> Run:
-    """Train `model` in place on the images of `train`; it ends in evaluation mode on the device.
+    """Train `model` in place on the images of `train`.
+
+    It ends in evaluation mode, on the device, its convolutions in the layout ``channels_last``.
 
     Validation images (the set's own, or a share that the recipe holds out) are measured after each
     epoch; the test images once, at the end. On the CPU the same recipe from the same weights gives

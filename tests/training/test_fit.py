@@ -24,11 +24,10 @@ def deterministic(history):
     return history.drop(columns=["seconds", "images_per_second"])
 
 
-def test_a_small_network_learns_real_images(network):
-    train_set, test = data.load("fashion-mnist-mini")
-    run = train(network(), (train_set, test), Recipe(epochs=3, lr=0.1, batch_size=64))
-    assert run.test_accuracy > 0.7
-    assert run.history.validation_accuracy.iloc[-1] > 0.7
+def test_a_small_network_learns_real_images(network, sets):
+    run = train(network(), sets, Recipe(epochs=4, lr=0.1, batch_size=25))
+    assert run.test_accuracy > 0.6
+    assert run.history.validation_accuracy.iloc[-1] > 0.6
     assert run.history.train_loss.is_monotonic_decreasing
 
 
