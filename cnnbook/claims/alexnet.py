@@ -46,7 +46,7 @@ def _shares(profiles: dict[str, Profile], measure: str, part) -> pd.DataFrame:
 
 
 def _in_words(shares: pd.DataFrame) -> str:
-    return ", ".join(
+    return " and ".join(
         f"{share:.1%} in the {name} variant" for name, share in shares["share"].items()
     )
 
@@ -96,8 +96,8 @@ def early_memory(networks: dict[str, nn.Module] | None = None) -> Evidence:
     batch = total.params * BYTES_PER_ELEMENT / 1024 / total.memory_kb
     return Evidence(
         holds=bool((shares["share"] > 0.5).all()),
-        measured=f"The outputs of the first two convolutions hold {_in_words(shares)} "
-        "of the memory of all outputs.",
+        measured="Of the memory of all outputs, those of the first two convolutions take "
+        f"{_in_words(shares)}.",
         table=shares,
         caveat="This measure counts outputs, not weights. The torchvision variant's weights take "
         f"as much memory as its outputs for {batch:.0f} images.",
@@ -114,7 +114,7 @@ def fc_params(networks: dict[str, nn.Module] | None = None) -> Evidence:
     shares = _shares(_profiles(networks), "params", lambda t: t[t.kind == "linear"])
     return Evidence(
         holds=bool((shares["share"] > 0.9).all()),
-        measured=f"The three linear layers hold {_in_words(shares)} of the parameters.",
+        measured=f"Of the parameters, the three linear layers hold {_in_words(shares)}.",
         table=shares,
     )
 
@@ -129,6 +129,6 @@ def conv_flops(networks: dict[str, nn.Module] | None = None) -> Evidence:
     shares = _shares(_profiles(networks), "flops", lambda t: t[t.kind == "conv"])
     return Evidence(
         holds=bool((shares["share"] > 0.5).all()),
-        measured=f"The five convolutions do {_in_words(shares)} of the multiply-adds.",
+        measured=f"Of the multiply-adds, the five convolutions do {_in_words(shares)}.",
         table=shares,
     )

@@ -195,8 +195,8 @@ class Profile:
         heads = "".join(f"<th scope='col'>{head}</th>" for head in (table.index.name, *table))
         caption = f"{self.name} on {times(self.input_size, '×')}, per image"
         return (
-            f'<table class="profile"><caption>{caption}</caption>'
-            f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+            f'<div class="profile-box"><table class="profile"><caption>{caption}</caption>'
+            f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
         )
 
 
