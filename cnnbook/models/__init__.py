@@ -1,22 +1,167 @@
 """The architectures of the book, each in one file that reads as its paper does.
 
 >>> from cnnbook import models
->>> models.names()
-('alexnet',)
+>>> models.names()[:3]
+('alexnet', 'zfnet', 'vgg11')
 >>> net = models.create("alexnet", num_classes=10, in_channels=1)
 """
 
 from cnnbook.models._common import create, names
 from cnnbook.models.alexnet import AlexNet, AlexNet2012, alexnet
 from cnnbook.models.alexnet_split import AlexNetHalf, SplitRun, run_split
+from cnnbook.models.deepen import deepen, set_identity
+from cnnbook.models.googlenet import GoogLeNet, GoogLeNet2014, GoogLeNetOutputs, googlenet
+from cnnbook.models.inception import (
+    Inception,
+    Inception2014,
+    InceptionAux,
+    InceptionAux2014,
+    NaiveInception,
+)
+from cnnbook.models.preactivation import (
+    FirstBlock,
+    PreActivationBlock,
+    PreActivationResNet,
+    preact_resnet18,
+    preact_resnet20,
+    preact_resnet34,
+    preact_resnet50,
+    preact_resnet56,
+    preact_resnet101,
+    preact_resnet110,
+    preact_resnet152,
+    preact_resnet164,
+)
+from cnnbook.models.residual import (
+    BasicBlock,
+    Bottleneck,
+    PaperBottleneck,
+    PlainBlock,
+)
+from cnnbook.models.resnet import (
+    ResNet,
+    plain18,
+    plain34,
+    resnet18,
+    resnet34,
+    resnet50,
+    resnet101,
+    resnet152,
+)
+from cnnbook.models.resnet_cifar import (
+    CifarResNet,
+    plain20,
+    plain32,
+    plain44,
+    plain56,
+    plain110,
+    resnet20,
+    resnet32,
+    resnet44,
+    resnet56,
+    resnet110,
+    resnet164,
+)
+from cnnbook.models.resnext import (
+    ResNeXtBlock,
+    resnext,
+    resnext29,
+    resnext50_32x4d,
+    resnext101_32x8d,
+    resnext101_64x4d,
+)
+from cnnbook.models.resnext_forms import ConcatenatedPaths, SummedPaths
+from cnnbook.models.stacks import KernelStack, StemNetwork, kernel_stack, stem_network
+from cnnbook.models.vgg import (
+    VGG,
+    vgg11,
+    vgg11_bn,
+    vgg13,
+    vgg13_bn,
+    vgg16,
+    vgg16_bn,
+    vgg19,
+    vgg19_bn,
+)
+from cnnbook.models.zfnet import ZFNet, zfnet
 
 __all__ = [
+    "VGG",
     "AlexNet",
     "AlexNet2012",
     "AlexNetHalf",
+    "BasicBlock",
+    "Bottleneck",
+    "CifarResNet",
+    "ConcatenatedPaths",
+    "FirstBlock",
+    "KernelStack",
+    "PaperBottleneck",
+    "PlainBlock",
+    "PreActivationBlock",
+    "PreActivationResNet",
+    "ResNeXtBlock",
+    "ResNet",
     "SplitRun",
+    "StemNetwork",
+    "SummedPaths",
+    "ZFNet",
+    "GoogLeNet",
+    "GoogLeNet2014",
+    "GoogLeNetOutputs",
+    "Inception",
+    "Inception2014",
+    "InceptionAux",
+    "InceptionAux2014",
+    "NaiveInception",
     "alexnet",
     "create",
+    "deepen",
+    "googlenet",
+    "kernel_stack",
     "names",
+    "plain110",
+    "plain18",
+    "plain20",
+    "plain32",
+    "plain34",
+    "plain44",
+    "plain56",
+    "preact_resnet101",
+    "preact_resnet110",
+    "preact_resnet152",
+    "preact_resnet164",
+    "preact_resnet18",
+    "preact_resnet20",
+    "preact_resnet34",
+    "preact_resnet50",
+    "preact_resnet56",
+    "resnet101",
+    "resnet110",
+    "resnet152",
+    "resnet164",
+    "resnet18",
+    "resnet20",
+    "resnet32",
+    "resnet34",
+    "resnet44",
+    "resnet50",
+    "resnet56",
+    "resnext",
+    "resnext101_32x8d",
+    "resnext101_64x4d",
+    "resnext29",
+    "resnext50_32x4d",
     "run_split",
+    "set_identity",
+    "stem_network",
+    "vgg11",
+    "vgg11_bn",
+    "vgg13",
+    "vgg13_bn",
+    "vgg16",
+    "vgg16_bn",
+    "vgg19",
+    "vgg19_bn",
+    "zfnet",
 ]

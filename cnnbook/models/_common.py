@@ -8,6 +8,11 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {}
+# The order of the notes, then the book's own small networks.
+FILES = (
+    "alexnet", "zfnet", "vgg", "googlenet", "resnet", "resnet_cifar", "preactivation", "resnext",
+    "stacks",
+)  # fmt: skip
 
 
 def register(builder: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
@@ -17,8 +22,12 @@ def register(builder: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
 
 
 def names() -> tuple[str, ...]:
-    """The name of every architecture, as torchvision spells it where it has the network."""
-    return tuple(BUILDERS)
+    """The name of every architecture in the notes' order, as torchvision spells it if it has it."""
+    return tuple(sorted(BUILDERS, key=lambda name: FILES.index(_file(BUILDERS[name]))))
+
+
+def _file(builder: Callable) -> str:
+    return builder.__module__.rpartition(".")[2]
 
 
 def create(name: str, **options) -> nn.Module:
