@@ -11,8 +11,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "claims": "cnnbook.claims",
     "data": "cnnbook.data",
+    "experiments": "cnnbook.experiments",
     "figures": "cnnbook.figures",
     "models": "cnnbook.models",
+    "records": "cnnbook.records",
     "Profile": "cnnbook.profiling:Profile",
     "profile": "cnnbook.profiling:profile",
     "Recipe": "cnnbook.training:Recipe",
@@ -23,7 +25,7 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 if TYPE_CHECKING:
-    from cnnbook import claims, data, figures, models
+    from cnnbook import claims, data, experiments, figures, models, records
     from cnnbook.profiling import Profile, profile
     from cnnbook.source import source
     from cnnbook.training import Recipe, Run, fit

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
+import torch
+
+from cnnbook import experiments, models, records
 
 
 def run(*arguments, **options) -> subprocess.CompletedProcess:
@@ -61,7 +66,7 @@ def test_data_says_what_a_set_holds():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["profile", "alexnt"], "unknown architecture 'alexnt'; did you mean alexnet?"),
+        (["profile", "alexnt"], "unknown architecture 'alexnt'; did you mean alexnet"),
         (["profile", "alexnet", "--variant", "papr"], "unknown variant 'papr'; did you mean paper"),
         (["profile", "alexnet", "--input", "3x9x9"], "at least 63×63, got 9×9"),
         (["profile", "alexnet", "--input", "1x3x224x224"], "without a batch dimension"),
@@ -72,6 +77,20 @@ def test_data_says_what_a_set_holds():
         (["profile", "alexnet", "--csv", "/no/such/folder/table.csv"], "cannot write /no/such"),
         (["data", "fashion-mnst"], "did you mean"),
         (["data", "imagefolder:/no/such/folder"], "/no/such/folder"),
+        (["train", "resnet1"], "unknown architecture 'resnet1'; did you mean resnet18"),
+        (["train", "resnet18", "--lr", "-1"], "lr must be a positive number, got -1.0"),
+        (["train", "resnet18", "--epochs", "many"], "--epochs"),
+        (["train", "resnet18", "--augment", "flop"], "unknown augment 'flop'; did you mean 'flip'"),
+        (["train", "resnet18", "--data", "fashion"], "unknown data set 'fashion'"),
+        (["train", "resnet18", "--device", "gpu"], "no device 'gpu' here"),
+        (["train", "resnet18", "--weights", "/no/such/w.pt"], "/no/such is no folder"),
+        (["train", "vgg11", "--image-size", "16"], "at least 32×32, got 16×16"),
+        (["measure", "resnet1"], "unknown architecture 'resnet1'; did you mean resnet18"),
+        (["measure", "resnet20", "--dtype", "int8"], "unknown dtype 'int8'; there is float32"),
+        (["measure", "resnet20", "--input", "1x3x8x8"], "without a batch dimension"),
+        (["experiment", "zo"], "unknown experiment 'zo'; did you mean zoo?"),
+        (["experiment", "zoo", "--scale", "big"], "unknown scale 'big'"),
+        (["records", "zo"], "unknown experiment 'zo'; did you mean zoo?"),
         (["nothing"], "nothing"),
     ],
 )
@@ -91,6 +110,64 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_train_trains_and_keeps_what_was_asked(tmp_path):
+    arguments = ["train", "resnet20", "--image-size", 8, "--epochs", 1, "--batch-size", 250]
+    arguments += ["--augment", "flip", "--augment", "crop", "--lr", 0.2]
+    done = run(*arguments, "--weights", "w.pt", cwd=tmp_path)
+    assert done.returncode == 0 and done.stderr == ""
+    first, second = done.stdout.splitlines()
+    assert first.startswith("CifarResNet on fashion-mnist-mini: 1 epoch in ")
+    accuracy = float(second.partition("%")[0].removeprefix("test accuracy "))
+    assert accuracy > 30
+    model = models.create("resnet20", num_classes=10, in_channels=1)
+    model.load_state_dict(torch.load(tmp_path / "w.pt"))
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert folder.name.startswith("resnet20-fashion-mnist-mini-")
+    assert {path.name for path in folder.iterdir()} == {"epoch-0000.pt", "epoch-0001.pt"}
+    (tmp_path / "w.pt").unlink()
+    again = run(*arguments, "--weights", "w.pt", cwd=tmp_path)  # the finished run, without training
+    assert again.stdout.splitlines()[1] == second
+
+
+def test_ctrl_c_leaves_a_checkpoint_that_only_the_same_run_goes_on_from(tmp_path):
+    command = [sys.executable, "-m", "cnnbook", "train", "resnet20", "--epochs", "50"]
+    command += ["--image-size", "8", "--checkpoint", "run"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "run" / "epoch-0000.pt").exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert "goes on from there" in process.communicate(timeout=60)[1].splitlines()[-1]
+    assert process.returncode == 130
+    wrong = run(*command[3:], "--lr", 0.5, cwd=tmp_path)
+    assert wrong.returncode == 2 and len(wrong.stderr.splitlines()) == 1
+    assert "is of a run with lr 0.05, this one has 0.5" in wrong.stderr
+
+
+def test_measure_times_a_network():
+    arguments = ["measure", "resnet20", "--input", "1x8x8", "--batch-size", 2, "--device", "cpu"]
+    found = json.loads(run(*arguments, "--json").stdout)
+    assert (found["name"], found["batch_size"]) == ("CifarResNet", 2)
+    assert found["seconds"] > 0 and found["runs"] >= 5
+    assert "CifarResNet on 2×1×8×8, training" in run(*arguments, "--training").stdout
+
+
+def test_experiments_are_listed_with_what_they_ask():
+    lines = run("experiment").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == list(experiments.names())
+    assert any(line.startswith("zoo ") and "Fashion-MNIST" in line for line in lines)
+
+
+def test_records_lists_the_runs(tmp_path):
+    done = run("records", "--folder", tmp_path)
+    assert done.returncode == 0 and done.stdout == "No run is on record.\n"
+    assert json.loads(run("records", "--folder", tmp_path, "--json").stdout) == []
+    found = json.loads(run("records", "--json").stdout)
+    assert {record["experiment"] for record in found} == set(records.names())
+    for name in records.names()[:1]:
+        table = run("records", name).stdout.splitlines()
+        assert table[0].split()[:2] == ["arm", "seed"] and " on CPU (" in table[-1]
+
+
 def test_help_does_not_load_torch():
     code = (
         "import sys\n"
@@ -100,4 +177,4 @@ def test_help_does_not_load_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "profile" in done.stdout
+    assert "profile" in done.stdout and "train" in done.stdout

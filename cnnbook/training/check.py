@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnbook.data import ImageSet
+from cnnbook.training import distributed
 from cnnbook.training.images import Normalise
 from cnnbook.training.outputs import main_logits
 from cnnbook.training.recipe import Recipe
@@ -41,6 +42,8 @@ def check_fit(
         raise ValueError(
             f"batch_size {recipe.batch_size} is more than the {len(train)} training images"
         )
+    if recipe.batch_size < (processes := distributed.world()[1]):
+        raise ValueError(f"batch_size {recipe.batch_size} is less than the {processes} processes")
     _check_one_image(model, train, recipe)
     return train, validation
 
@@ -49,7 +52,7 @@ def check_fit(
 def _check_one_image(model: nn.Module, train: ImageSet, recipe: Recipe) -> None:
     name, classes = type(model).__name__, train.num_classes
     device = next(model.parameters()).device
-    image = Normalise(*train.mean_std(), recipe.image_size, device)(train.images[:1].to(device))
+    image = Normalise.as_recipe(train, recipe, device)(train.images[:1].to(device))
     modes = {module: module.training for module in model.modules()}
     try:
         logits = main_logits(model.eval()(image))

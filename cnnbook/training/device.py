@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -32,6 +34,19 @@ def find_device(device: str | torch.device) -> torch.device:
 def device_name(device: torch.device) -> str:
     """The device as people call it, such as "NVIDIA H100 80GB HBM3"."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def full_name(device: str) -> str:
+    """What `device_name` gives, with the processor's name for a CPU where the system tells it."""
+    if device != "cpu":
+        return device
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # no Linux
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor()
+    return f"CPU ({name})" if name else "CPU"
 
 
 def autocast(device: torch.device) -> torch.autocast:

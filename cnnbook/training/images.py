@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from cnnbook.data import ImageSet
+
+if TYPE_CHECKING:
+    from cnnbook.training.recipe import Recipe
 
 
 def flip(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -61,3 +68,11 @@ class Normalise:
         if self.size is not None and images.shape[-2:] != self.size:
             images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
         return images.contiguous(memory_format=self.layout)
+
+    @classmethod
+    def as_recipe(cls, train: ImageSet, recipe: Recipe, device: torch.device | str) -> Normalise:
+        """By the training images' own mean and deviation, or only to [0, 1] if the recipe says."""
+        channels = train.input_size[0]
+        zero, one = torch.zeros(channels), torch.ones(channels)
+        mean, std = train.mean_std() if recipe.normalise else (zero, one)
+        return cls(mean, std, recipe.image_size, device)

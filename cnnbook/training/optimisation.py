@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import (
     OneCycleLR,
     SequentialLR,
 )
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from cnnbook.training.recipe import Recipe
 
@@ -46,3 +47,15 @@ def make_schedule(optimizer: Optimizer, recipe: Recipe, steps_per_epoch: int) ->
         return after
     before = LinearLR(optimizer, start_factor=0.01, total_iters=warmup)
     return SequentialLR(optimizer, [before, after], milestones=[warmup])
+
+
+def make_average(model: nn.Module, optimizer: Optimizer, recipe: Recipe) -> AveragedModel | None:
+    """A network that follows `model` after each step as the recipe's moving average, if it has one.
+
+    The statistics of batch normalisation are averaged as the weights are.
+    """
+    if not recipe.ema:
+        return None
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
+    optimizer.register_step_post_hook(lambda *_: average.update_parameters(model))
+    return average

@@ -38,7 +38,7 @@ def progress_bar(images: int, shown: bool) -> tqdm:
     # A notebook's shell has a kernel; a terminal's IPython has none.
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shown and getattr(shell, "kernel", None) is not None:
-        return tqdm(total=images, unit=" images", mininterval=0.5, file=_NotebookLine(), ncols=96)
+        return tqdm(total=images, unit=" images", mininterval=0.5, file=_NotebookLine(), ncols=80)
     # tqdm draws nothing where disable=None and standard error is no terminal.
     disable = None if shown else True
     return tqdm(total=images, unit=" images", mininterval=0.5, dynamic_ncols=True, disable=disable)

@@ -35,6 +35,11 @@ class Recipe:
         augment: any of "flip" (left to right) and "crop" (shift by up to an eighth of the side),
             in the order in which they apply.
         image_size: side in pixels to which images are resized on the device; None: as stored.
+        normalise: bring each channel to zero mean and unit deviation; otherwise pixels are in
+            [0, 1].
+        ema: decay a step of the exponential moving average of the weights, in [0, 1); 0: none. The
+            averaged network is what is validated, tested and left behind.
+        compile: compile the training step with torch.compile; slow to start, faster afterwards.
         validation: share of the training images held out, class by class, where the set has no
             validation images of its own; in (0, 1).
         seed: of the order of images, the augmentation, the held-out share and dropout.
@@ -55,6 +60,9 @@ class Recipe:
     label_smoothing: float = 0.0
     augment: tuple[str, ...] = ()
     image_size: int | None = None
+    normalise: bool = True
+    ema: float = 0.0
+    compile: bool = False
     validation: float = 0.1
     seed: int = 0
 
@@ -79,8 +87,10 @@ class Recipe:
         require("seed", int, lambda v: 0 <= v < 2**32, "an integer of 0 … 2³² - 1")
         if self.image_size is not None:
             require("image_size", int, lambda v: v >= 1, "a positive integer or None")
-        if not isinstance(self.nesterov, bool):
-            raise ValueError(f"nesterov must be True or False, got {self.nesterov!r}")
+        require("ema", Real, lambda v: 0 <= v < 1, "a number of at least 0 and below 1")
+        for name in ("nesterov", "normalise", "compile"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
         _require_known("optimizer", self.optimizer, OPTIMIZERS)
         _require_known("schedule", self.schedule, SCHEDULES)
         if self.schedule == "one-cycle" and self.warmup_epochs:

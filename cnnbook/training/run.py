@@ -10,6 +10,18 @@ from torch import nn
 
 from cnnbook.training.recipe import Recipe
 
+# The columns of a run's history.
+HISTORY = (
+    "epoch",
+    "lr",
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "seconds",
+    "images_per_second",
+)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Run:

@@ -2,6 +2,7 @@ import math
 import random
 from collections import namedtuple
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch import nn
 
 from cnnbook import data
 from cnnbook.training import Recipe, fit
+from cnnbook.training.images import Normalise
 from cnnbook.training.outputs import loss_of
 
 QUICK = Recipe(epochs=2, batch_size=100, augment=("flip", "crop"))
@@ -228,3 +230,41 @@ def test_auxiliary_classifiers_learn_by_their_weight(sets, aux_weight):
     assert torch.equal(model.aux.weight, before) == (aux_weight == 0)
     assert run.test_accuracy > 0.5
     assert run.history.train_accuracy[0] > 0.4
+
+
+def test_the_moving_average_is_what_is_left_behind(network, sets, tmp_path):
+    """The formula: the average after the first step is the weights, then a ← da + (1 - d)w."""
+    decay, model, seen = 0.8, network(), []
+
+    def look(model, inputs):
+        if model.training:
+            seen.append({name: value.clone() for name, value in model.state_dict().items()})
+
+    model.register_forward_pre_hook(look)
+    recipe = Recipe(epochs=2, batch_size=100, ema=decay)
+    run = fit(model, *sets, recipe, device="cpu", progress=False, checkpoint=tmp_path)
+    saved = torch.load(tmp_path / "epoch-0002.pt")["parts"]["model"]
+    after_each_step = [*seen[1:], saved]
+    assert len(after_each_step) == 20
+    for name, value in run.model.state_dict().items():
+        average = after_each_step[0][name]
+        if average.is_floating_point():
+            for weights in after_each_step[1:]:
+                average = decay * average + (1 - decay) * weights[name]
+            torch.testing.assert_close(value, average, msg=name)
+            assert not torch.equal(value, saved[name])
+    with torch.no_grad():
+        normalise = Normalise.as_recipe(sets[0], recipe, "cpu")
+        logits = run.model(normalise(sets[1].images))
+    accuracy = (logits.argmax(1) == sets[1].labels).float().mean().item()
+    assert run.test_accuracy == pytest.approx(accuracy)
+
+
+def test_a_compiled_run_is_the_same_run(network, sets, monkeypatch):
+    """With torch's eager backend, which needs no compiler."""
+    monkeypatch.setattr("torch.compile", partial(torch.compile, backend="eager"))
+    recipe = replace(QUICK, epochs=1)
+    plain = train(network(), sets, recipe)
+    compiled = train(network(), sets, replace(recipe, compile=True))
+    assert deterministic(plain.history).equals(deterministic(compiled.history))
+    assert list(compiled.model.state_dict()) == list(plain.model.state_dict())

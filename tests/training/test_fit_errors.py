@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -90,10 +91,24 @@ def test_an_error_leaves_the_network_as_it_was(network, sets):
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def test_a_diverging_loss_stops_with_epoch_and_learning_rate(sets):
-    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 64), nn.Linear(64, 10))
+@pytest.mark.parametrize("schedule", ["constant", "one-cycle", "cosine"])
+def test_a_diverging_loss_stops_with_step_and_learning_rate(sets, schedule):
+    """The second epoch's first loss is the first that is no number: steps count from the start."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    steps = []
+
+    def spoil(model, inputs, outputs):
+        steps.append(model.training)
+        return outputs * float("nan") if steps.count(True) == 11 else outputs
+
+    model.register_forward_hook(spoil)
     state = torch.get_rng_state()
-    message = error_of(model, *sets, Recipe(lr=1e6), kind=FloatingPointError)
-    assert message.startswith("the training loss became nan in epoch 1, which began with learning")
-    assert message.endswith("rate 1e+06; try an lr below 1e+06")
+    warmup = 0 if schedule == "one-cycle" else 1
+    recipe = Recipe(epochs=2, batch_size=100, schedule=schedule, warmup_epochs=warmup, lr=0.01)
+    message = error_of(model, *sets, recipe, kind=FloatingPointError)
+    fallen = 0.005 * (1 + math.cos(math.pi * 5 / 14))  # 5 of the 14 steps after the top
+    rate = {"constant": 0.01, "one-cycle": fallen, "cosine": 0.01}[schedule]
+    start = "the training loss became nan at step 11, with learning rate "
+    assert message.startswith(start) and message.endswith("; try a lower lr")
+    assert float(message.removeprefix(start).partition(";")[0]) == pytest.approx(rate, rel=1e-2)
     assert torch.equal(torch.get_rng_state(), state)

@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 from torchvision.transforms.v2 import functional as TF
 
+from cnnbook.training import Recipe
 from cnnbook.training.images import Normalise, crop, flip
 
 
@@ -78,3 +79,11 @@ def test_a_channel_of_one_grey_level_stays_finite():
     images = torch.full((2, 1, 4, 4), 9, dtype=torch.uint8)
     normalised = Normalise(torch.tensor([9 / 255]), torch.tensor([0.0]), None, "cpu")(images)
     assert normalised.abs().max() < 1e-4
+
+
+def test_a_recipe_may_leave_pixels_in_zero_to_one(sets):
+    train, _ = sets
+    plain = Normalise.as_recipe(train, Recipe(normalise=False), "cpu")(train.images)
+    torch.testing.assert_close(plain, train.images / 255)
+    normalised = Normalise.as_recipe(train, Recipe(image_size=14), "cpu")(train.images)
+    assert normalised.mean().abs() < 0.02 and normalised.shape[-2:] == (14, 14)

@@ -1,0 +1,180 @@
+"""What a run must keep to go on after it was stopped: whole files, checked when they are read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from cnnbook._files import write_whole
+from cnnbook.data import ImageSet
+from cnnbook.training import distributed
+from cnnbook.training.recipe import Recipe
+
+FORMAT = 1
+KEPT = 2  # the newest, and the one before it in case that is damaged
+
+
+class Checkpoints:
+    """The checkpoints of one run in a folder, ``epoch-<n>.pt`` after n epochs.
+
+    Args:
+        folder: made if need be; None: nothing is kept.
+        parts: what changes while training; each has `state_dict` and `load_state_dict`.
+        identity: what must be the same for a run to go on, such as the recipe's fields.
+    """
+
+    def __init__(self, folder: str | os.PathLike | None, parts: dict, identity: dict):
+        self.folder = None if folder is None else Path(folder)
+        self.parts, self.identity = parts, identity
+
+    def resume(self, anew: bool) -> dict:
+        """Bring the parts to the newest whole checkpoint and return what else was saved with it.
+
+        Without one, or `anew`, save the beginning, with which a folder that cannot be written shows
+        before any training.
+
+        Raises:
+            ValueError: in one line, if the checkpoint is of another run, or none can be read.
+            OSError: if the folder cannot be written.
+        """
+        progress = {"history": [], "seconds": 0.0}
+        if self.folder is None:
+            return progress
+        older = self._paths()
+        distributed.wait()  # until all have looked
+        if older and not anew:
+            state = self._newest(older)
+            for name, part in self.parts.items():
+                part.load_state_dict(state["parts"][name])
+            return state["progress"]
+        self.save(progress)
+        if distributed.is_first():
+            for path in older:
+                if path != self._path(0):
+                    path.unlink()
+        return progress
+
+    def save(self, progress: dict) -> None:
+        """Save the parts and `progress`, whose history has an entry per epoch done.
+
+        Raises:
+            OSError: if the folder cannot be written or is full; older checkpoints stay.
+        """
+        if self.folder is None or not distributed.is_first():
+            return
+        parts = {name: part.state_dict() for name, part in self.parts.items()}
+        # Through memory: torch reports a full disk as an internal error of its own.
+        buffer = io.BytesIO()
+        saved = {"format": FORMAT, "identity": self.identity, "parts": parts, "progress": progress}
+        torch.save(saved, buffer)
+        path = self._path(len(progress["history"]))
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(path, lambda part: part.write_bytes(buffer.getbuffer()))
+        except OSError as error:
+            reason = error.strerror or error
+            raise OSError(f"cannot write the checkpoint {path}: {reason}") from None
+        for old in self._paths()[:-KEPT]:
+            old.unlink()
+
+    @contextmanager
+    def say_how_to_go_on(self) -> Iterator[None]:
+        """Give a KeyboardInterrupt a message that says where the run can go on."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            if self.folder is None:
+                raise
+            raise KeyboardInterrupt(
+                f"stopped; {self._paths()[-1]} is whole, and the same call goes on from there"
+            ) from None
+
+    def _path(self, epoch: int) -> Path:
+        return self.folder / f"epoch-{epoch:04d}.pt"
+
+    def _paths(self) -> list[Path]:
+        """Oldest first."""
+        found = [p for p in self.folder.glob("epoch-*.pt") if re.fullmatch(r"epoch-\d+", p.stem)]
+        return sorted(found, key=lambda path: int(path.stem.partition("-")[2]))
+
+    def _newest(self, paths: list[Path]) -> dict:
+        for path in reversed(paths):
+            try:
+                state = _read(path)
+            except ValueError as error:
+                # Out of the way of the two that are kept.
+                warnings.warn(f"{path} is damaged ({error}); looking further back", stacklevel=3)
+                continue
+            self._check(path, state)
+            return state
+        raise ValueError(f"no checkpoint in {self.folder} can be read; delete it to start anew")
+
+    def _check(self, path: Path, state: dict) -> None:
+        was = state["identity"]
+        for name, value in self.identity.items():
+            if was.get(name) != value:
+                raise ValueError(
+                    f"{path} is of a run with {name} {was.get(name)!r}, this one has {value!r}; "
+                    "choose another folder, or start anew there"
+                )
+
+
+class RandomState:
+    """The random numbers of a run: of order and augmentation, and of dropout."""
+
+    def __init__(self, generator: torch.Generator):
+        self.generator = generator
+
+    def state_dict(self) -> dict:
+        state = {"generator": self.generator.get_state(), "cpu": torch.get_rng_state()}
+        if self.generator.device.type == "cuda":
+            state["cuda"] = torch.cuda.get_rng_state(self.generator.device)
+        return state
+
+    def load_state_dict(self, state: dict) -> None:
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["cpu"])
+        if "cuda" in state:
+            torch.cuda.set_rng_state(state["cuda"], self.generator.device)
+
+
+def identity_of(
+    model: torch.nn.Module, train: ImageSet, recipe: Recipe, device: torch.device
+) -> dict:
+    """What a run that goes on must have in common with the one that was stopped."""
+    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    digest = hashlib.sha256(repr(shapes).encode()).hexdigest()
+    return {
+        **asdict(recipe),
+        "images": f"{len(train):,} of {train.name}, SHA-256 {train.checksum[:12]}",
+        "network": f"{type(model).__name__}, {len(shapes)} tensors, SHA-256 {digest[:12]}",
+        "device": device.type,
+    }
+
+
+def _read(path: Path) -> dict:
+    """ValueError if the file is not what `save` wrote."""
+    try:
+        # torch does not look at the check sums that its files have.
+        with zipfile.ZipFile(path) as file:
+            if (damaged := file.testzip()) is not None:
+                raise ValueError(f"wrong check sum of {damaged}")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        found = state["format"]
+    except ValueError:
+        raise
+    except Exception as error:  # whatever a damaged file makes of the readers
+        raise ValueError(f"{type(error).__name__}: {' '.join(str(error).split())[:80]}") from None
+    if found != FORMAT:
+        raise ValueError(f"format {found!r} is not {FORMAT}")
+    return state

@@ -1,0 +1,88 @@
+"""``cnnbook train``: `fit` from the command line."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import sys
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from cyclopts import Parameter
+
+from cnnbook import data as datasets
+from cnnbook import models
+from cnnbook._files import write_whole
+from cnnbook.training import distributed
+from cnnbook.training.loop import fit
+from cnnbook.training.recipe import Recipe
+
+
+def train(
+    name: str,
+    *,
+    data: str = "fashion-mnist-mini",
+    variant: str | None = None,
+    device: str = "auto",
+    checkpoint: Path | None = None,
+    resume: bool = True,
+    root: Path | None = None,
+    weights: Path | None = None,
+    recipe: Annotated[Recipe, Parameter(name="*")] = Recipe(),  # noqa: B008 (it is immutable)
+) -> None:
+    """Train a network; the same command goes on with a run that was stopped.
+
+    Parameters
+    ----------
+    name
+        An architecture; `cnnbook list` names them.
+    data
+        fashion-mnist-mini, fashion-mnist, cifar10 or imagefolder:PATH.
+    variant
+        The architecture's variant, such as paper.
+    device
+        auto, cpu, cuda, cuda:1, …
+    checkpoint
+        The folder of the run's checkpoints; by default one below runs/ for this very run.
+    resume
+        Go on with a run that is in this folder.
+    root
+        Where torchvision keeps its data sets.
+    weights
+        Write the trained network's state_dict to this file.
+    """
+    if weights is not None and not weights.parent.is_dir():
+        raise ValueError(f"cannot write {weights}: {weights.parent} is no folder")
+    train_set, test_set = datasets.load(data, root=root)
+    options = {"in_channels": train_set.input_size[0], "num_classes": train_set.num_classes}
+    if variant is not None:
+        options["variant"] = variant
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        model = models.create(name, **options)
+    folder = checkpoint or run_folder(name, options, data, recipe)
+    with warnings.catch_warnings(), distributed.process_group(device) as place:
+        warnings.showwarning = lambda message, *_: print(f"cnnbook: {message}", file=sys.stderr)
+        run = fit(
+            model, train_set, test_set, recipe, device=place, checkpoint=folder, resume=resume
+        )
+        first = distributed.is_first()
+    if not first:
+        return
+    print(run)
+    if weights is not None:
+        buffer = io.BytesIO()
+        torch.save(run.model.state_dict(), buffer)
+        write_whole(weights, lambda part: part.write_bytes(buffer.getbuffer()))
+
+
+def run_folder(name: str, options: dict, data: str, recipe: Recipe) -> Path:
+    """A folder for this very run: of the same settings the same, of others another."""
+    settings = json.dumps([name, options, data, asdict(recipe)])
+    digest = hashlib.sha256(settings.encode()).hexdigest()[:8]
+    return Path("runs") / re.sub(r"[^\w.-]+", "-", f"{name}-{data}-{digest}")

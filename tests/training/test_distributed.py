@@ -1,0 +1,113 @@
+"""Two processes on the CPU, as torchrun starts them, against one."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+SCRIPT = Path(__file__).with_name("distributed_run.py")
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+
+
+def start(*command, **options):
+    done = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, timeout=300, **options
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone")
+    start(sys.executable, SCRIPT, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("together")
+    start(*TORCHRUN, 2, SCRIPT, folder)
+    return folder
+
+
+def read(folder, name):
+    return torch.load(folder / f"{name}.pt")
+
+
+def assert_same(one, other):
+    for name, value in one["weights"].items():
+        torch.testing.assert_close(value, other["weights"][name], rtol=1e-4, atol=1e-6)
+    assert one["tested"] == pytest.approx(other["tested"], rel=1e-5)
+    for name, values in one["history"].items():
+        assert values == pytest.approx(other["history"][name], rel=1e-5), name
+
+
+def test_two_processes_take_the_steps_of_one(alone, together):
+    """Gradients, and thus weights, are those of the whole batch, though the shares are uneven."""
+    one, first, second = read(alone, "0-of-1"), *(read(together, f"{i}-of-2") for i in (0, 1))
+    assert_same(one, first)
+    for name, value in first["weights"].items():
+        assert torch.equal(value, second["weights"][name]), name
+    assert first["history"] == second["history"] and first["tested"] == second["tested"]
+
+
+def test_every_image_is_seen_once_an_epoch_by_one_of_them(alone, together):
+    one, first, second = read(alone, "0-of-1"), *(read(together, f"{i}-of-2") for i in (0, 1))
+    steps = [
+        [images for training, images in found["seen"] if training] for found in (first, second)
+    ]
+    whole = [images for training, images in one["seen"] if training]
+    assert len(whole) == len(steps[0]) == len(steps[1]) == 15
+    for batch, mine, other in zip(whole, *steps, strict=True):
+        assert batch == mine + other and abs(len(mine) - len(other)) <= 1
+    for epoch in range(3):
+        seen = sum(whole[5 * epoch : 5 * epoch + 5], [])
+        assert len(seen) == len(set(seen)) == 162
+
+
+def test_validation_and_test_images_are_shared_too(together):
+    evaluated = 0
+    for name in ("0-of-2", "1-of-2"):
+        looks = [images for training, images in read(together, name)["seen"] if not training]
+        assert len(looks.pop(0)) == 1  # one image, to see that the network takes it
+        evaluated += sum(map(len, looks))
+    assert evaluated == 3 * 39 + 77
+
+
+def test_one_of_them_writes_the_checkpoints(together):
+    assert {path.name for path in (together / "checkpoints").iterdir()} == {
+        "epoch-0002.pt", "epoch-0003.pt",
+    }  # fmt: skip
+
+
+def test_a_run_goes_on_with_another_number_of_processes(alone, tmp_path):
+    shutil.copytree(alone / "checkpoints", tmp_path / "checkpoints")
+    (tmp_path / "checkpoints" / "epoch-0003.pt").unlink()
+    start(*TORCHRUN, 2, SCRIPT, tmp_path)
+    found = read(tmp_path, "0-of-2")
+    assert_same(read(alone, "0-of-1"), found)
+    assert sum(training for training, _ in found["seen"]) == 5  # the third epoch alone
+
+
+def test_a_killed_process_is_restarted_and_the_run_ends_right(together, tmp_path):
+    start(*TORCHRUN, 2, "--max-restarts", 1, SCRIPT, tmp_path, 12)  # in the third epoch
+    for name in ("0-of-2", "1-of-2"):
+        whole, restarted = read(together, name), read(tmp_path, name)
+        for key in ("history", "tested"):
+            assert restarted[key] == whole[key]
+        for weight, value in whole["weights"].items():
+            assert torch.equal(restarted["weights"][weight], value)
+        assert sum(training for training, _ in restarted["seen"]) == 5
+
+
+def test_the_command_line_under_torchrun(tmp_path):
+    arguments = ["train", "resnet20", "--image-size", 8, "--epochs", 1, "--batch-size", 250]
+    done = start(*TORCHRUN, 2, "-m", "cnnbook", *arguments, "--lr", 0.2, cwd=tmp_path)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("CifarResNet on ")]
+    assert len(lines) == 1
+    accuracy = float(done.stdout.partition("test accuracy ")[2].partition("%")[0])
+    assert accuracy > 30
