@@ -23,12 +23,20 @@ HISTORY = pd.DataFrame(
     }
 )
 
+RUNS = pd.DataFrame(
+    {"arm": ["3x3-s2-12"] * 2 + ["7x7-s2-24"] * 2, "test_accuracy": [0.7, 0.72, 0.8, 0.81]}
+)
+
 
 @pytest.fixture(scope="module")
 def drawn():
     with torch.device("meta"):
         network = models.alexnet()
         paper = models.alexnet(variant="paper")
+        vggs = {
+            f"VGG-{depth}": profile(models.create(f"vgg{depth}")).table.drop("avgpool")
+            for depth in (11, 13, 16, 19)
+        }
     p = profile(network, (3, 227, 227))
     train, _ = data.load("fashion-mnist-mini")
     kernels = torch.arange(20.0 * 9).view(20, 1, 3, 3)
@@ -44,6 +52,15 @@ def drawn():
         "images": lambda: figures.images(train),
         "filters": lambda: figures.filters(kernels),
         "gradient": lambda: figures.gradient(spot, 11),
+        "stages": lambda: figures.stages(vggs["VGG-19"]),
+        "totals": lambda: figures.totals(
+            pd.DataFrame([p.total, p.total], ["AlexNet, whole", "again\nwith a long name"])
+        ),
+        "columns": lambda: figures.columns(vggs),
+        "ranking": lambda: figures.ranking(RUNS, marked={"7x7-s2-24": "ZFNet"}),
+        "occlusion": lambda: figures.occlusion(
+            torch.rand(3, 1, 28, 28), torch.rand(3, 5, 5), ["Bag", "Shirt", "Coat"]
+        ),
     }
 
 
@@ -61,6 +78,11 @@ EXPECTED = {
     "curves": {"loss", "accuracy", "train", "validation"},
     "images": {"Ankle boot", "Trouser"},
     "gradient": {"11 px"},
+    "stages": {"56 × 56\n1 pool, 4 conv", "1 × 1\n3 linear", "24.5", "124 M", "6.47 G"},
+    "totals": {"again\nwith a long name", "61.1 M", "717 M", "2.28"},
+    "columns": {"VGG-11", "VGG-19", "14 × 14", "conv 64", "pool 512", "linear 4096"},
+    "ranking": {"3x3-s2-12", "ZFNet: 7x7-s2-24", "test accuracy (%)"},
+    "occlusion": {"Bag", "Coat", "probability of the class, with a square there covered"},
 }
 
 

@@ -1,0 +1,172 @@
+"""Pictures that set many networks side by side."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.transforms import Bbox
+
+from cnnbook.figures._style import BLUE, FAINT, GREEN, ORANGE, PURPLE, TEXT, new_figure, styled
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FAMILIES = {
+    "alexnet": PURPLE,
+    "zfnet": PURPLE,
+    "vgg": ORANGE,
+    "googlenet": GREEN,
+    "resnet": BLUE,
+    "resnext": TEXT,
+}
+
+
+def _family_color(name: str) -> str:
+    return next(color for family, color in FAMILIES.items() if name.startswith(family))
+
+
+@styled
+def trade_off(table: pd.DataFrame) -> Figure:
+    """Accuracy against operations, a disc a network, its area the number of parameters.
+
+    Args:
+        table: a row per network, with ``flops``, ``params`` and ``accuracy`` in percent.
+    """
+    figure = new_figure(3.9)
+    ax = figure.subplots()
+    sizes = 5 * table["params"] / 1e6  # square points
+    ax.scatter(
+        table["flops"] / 1e9,
+        table["accuracy"],
+        s=sizes,
+        c=[_family_color(name) for name in table.index],
+        alpha=0.75,
+        lw=0,
+    )
+    ax.set(
+        xscale="log",
+        xlabel="billion multiply-adds an image",
+        ylabel="ImageNet top-1 accuracy (%)",
+    )
+    ax.margins(x=0.2, y=0.14)
+    _ticks(ax.xaxis)
+    _label(figure, ax, table.index, table["flops"] / 1e9, table["accuracy"], sizes**0.5 / 2)
+    return figure
+
+
+@styled
+def seconds(table: pd.DataFrame) -> Figure:
+    """Measured time against operations, and lines along which both grow alike.
+
+    Args:
+        table: a row per network, with ``flops`` and ``seconds``, both of an image.
+    """
+    x, y = table["flops"] / 1e9, 1e3 * table["seconds"]
+    figure = new_figure(3.9)
+    ax = figure.subplots()
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel="billion multiply-adds an image",
+        ylabel="milliseconds an image",
+    )
+    ax.scatter(x, y, c=[_family_color(name) for name in table.index], s=36, lw=0)
+    ax.margins(0.16)
+    rates = x / y * 1e3  # billion multiply-adds a second
+    low, high = ax.get_xlim()
+    ax.set(xlim=(low, high), ylim=ax.get_ylim())
+    _ticks(ax.xaxis)
+    _ticks(ax.yaxis)
+    for rate in (rates.min(), rates.max()):
+        ax.plot([low, high], [low / rate * 1e3, high / rate * 1e3], color=FAINT, lw=1.2, zorder=0)
+    _label(figure, ax, table.index, x, y, [3] * len(table))
+    return figure
+
+
+@styled
+def winners(table: pd.DataFrame) -> Figure:
+    """The winners of a challenge year by year, a bar each.
+
+    Args:
+        table: a row per entry, with ``year``, ``entry``, ``top5_error`` in percent, and ``deep``.
+    """
+    figure = new_figure(0.36 * len(table) + 0.6)
+    ax = figure.subplots()
+    colors = [BLUE if deep else TEXT for deep in table["deep"]]
+    ax.barh(range(len(table)), table["top5_error"], color=colors, height=0.7)
+    for y, error in enumerate(table["top5_error"]):
+        ax.text(error + 0.4, y, f"{error:g}", va="center")
+    ax.set_yticks(
+        range(len(table)), [f"{e}  {y}" for y, e in zip(table["year"], table["entry"], strict=True)]
+    )
+    ax.set(xlabel="top-5 error (%)", xlim=(0, table["top5_error"].max() * 1.1))
+    ax.tick_params(axis="y", length=0)
+    ax.invert_yaxis()
+    return figure
+
+
+def _ticks(axis: Axis) -> None:
+    """1, 2, 5, 10, … on a logarithmic axis, in plain figures."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
+
+
+def _label(figure: Figure, ax: Axes, names, xs, ys, radii) -> None:
+    """Write each name beside its disc, where it covers neither a name nor a disc if it can.
+
+    `radii` of the discs are in points.
+    """
+    figure.draw_without_rendering()  # lays it out, so that points have a place
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    points = ax.transData.transform(list(zip(xs, ys, strict=True)))
+    pixels = [0.8 * radius * figure.dpi / 72 for radius in radii]  # a box within the disc
+    taken = [
+        Bbox([(x - r, y - r), (x + r, y + r)]) for (x, y), r in zip(points, pixels, strict=True)
+    ]
+    places = [
+        ((1, 0), "left", "center"),
+        ((-1, 0), "right", "center"),
+        ((0, 1), "center", "bottom"),
+        ((0, -1), "center", "top"),
+        ((0.8, 0.8), "left", "bottom"),
+        ((0.8, -0.8), "left", "top"),
+        ((-0.8, 0.8), "right", "bottom"),
+        ((-0.8, -0.8), "right", "top"),
+    ]
+    for name, x, y, radius in zip(names, xs, ys, radii, strict=True):
+        crowding = {}
+        for distance in (radius + 3, radius + 8, radius + 14, radius + 22):
+            for (dx, dy), horizontal, vertical in places:
+                place = {
+                    "xytext": (dx * distance, dy * distance),
+                    "ha": horizontal,
+                    "va": vertical,
+                }
+                text = _name(ax, name, (x, y), place)
+                box = text.get_window_extent(renderer)
+                inside = ax.bbox.contains(*box.min) and ax.bbox.contains(*box.max)
+                nearest = min(range(len(points)), key=lambda i: _gap(box, points[i]) - pixels[i])
+                misleading = names[nearest] != name
+                cost = box.count_overlaps(taken) + 0.5 * misleading + 100 * (not inside)
+                crowding[distance, dx, dy] = cost, place
+                text.remove()
+        _, place = min(crowding.values(), key=lambda pair: pair[0])
+        taken.append(_name(ax, name, (x, y), place).get_window_extent(renderer))
+
+
+def _gap(box: Bbox, point: tuple[float, float]) -> float:
+    """Pixels between a box and a point outside it."""
+    x, y = point
+    return math.hypot(max(box.x0 - x, 0, x - box.x1), max(box.y0 - y, 0, y - box.y1))
+
+
+def _name(ax: Axes, name: str, point: tuple[float, float], place: dict) -> Annotation:
+    return ax.annotate(name, point, textcoords="offset points", fontsize=8.5, **place)

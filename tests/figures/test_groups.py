@@ -1,0 +1,44 @@
+"""The pictures of grouped convolutions and of runs side by side."""
+
+from __future__ import annotations
+
+import pandas as pd
+import torch
+
+from cnnbook import figures
+
+
+def grouped(groups: int, channels: int = 8) -> torch.Tensor:
+    group = torch.arange(channels) * groups // channels
+    return group[:, None] == group[None, :]
+
+
+def texts(ax) -> list[str]:
+    return [text.get_text() for text in ax.texts]
+
+
+def test_connections_are_those_of_the_matrix():
+    reads = {f"groups={g}": grouped(g) for g in (1, 2, 4)}
+    figure = figures.connections(reads)
+    figure.draw_without_rendering()
+    for ax, (title, matrix) in zip(figure.axes, reads.items(), strict=True):
+        assert ax.get_title() == title and {"inputs", "outputs"} == set(texts(ax))
+        lines = [line for line in ax.lines if list(line.get_ydata()) == [1, 0]]
+        drawn = {(int(line.get_xdata()[1]), int(line.get_xdata()[0])) for line in lines}
+        assert drawn == {tuple(pair) for pair in matrix.nonzero().tolist()}
+        colors = {line.get_color() for line in lines}
+        assert len(colors) == len({tuple(row) for row in matrix.tolist()})
+
+
+def test_by_arm_shows_every_run_and_each_mean():
+    accuracy = pd.Series([0.80, 0.82, 0.90, 0.94], index=["1x16d", "1x16d", "4x6d", "4x6d"])
+    figure = figures.by_arm(accuracy)
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    assert texts(ax) == ["mean 81.0%", "mean 92.0%"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["1x16d", "4x6d"]
+    dots = [x for line in ax.lines if line.get_linestyle() == "None" for x in line.get_xdata()]
+    assert sorted(dots) == sorted(accuracy)
+    low, high = ax.get_xlim()
+    assert low < 0.80 and high > 0.94
+    assert all(0.78 <= tick <= 0.94 + 1e-6 for tick in ax.get_xticks())
