@@ -9,5 +9,17 @@ in the module of its chapter. The ledger keeps them in the notes' order.
 """
 
 from cnnbook.claims._mechanism import Card, Claim, Evidence, check, claim, ledger, show
+from cnnbook.claims._notes import Notes, Sentence, sentences
 
-__all__ = ["Card", "Claim", "Evidence", "check", "claim", "ledger", "show"]
+__all__ = [
+    "Card",
+    "Claim",
+    "Evidence",
+    "Notes",
+    "Sentence",
+    "check",
+    "claim",
+    "ledger",
+    "sentences",
+    "show",
+]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # The chapters in the notes' order; each has a module of claims here.
-CHAPTERS = ("measuring", "alexnet")
+CHAPTERS = ("measuring", "alexnet", "zfnet", "vgg", "googlenet", "resnet", "resnext")
 
 CSS_CLASSES = {
     "holds": "claim-holds",

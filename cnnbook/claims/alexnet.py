@@ -107,7 +107,7 @@ def early_memory(networks: dict[str, nn.Module] | None = None) -> Evidence:
 @claim(
     "alexnet/fc-params",
     chapter="alexnet",
-    statement="Nearly all of the parameters are in the fully-connected layers.",
+    statement="Nearly all of the parameters are in the fc layers.",
     source=NOTES,
 )
 def fc_params(networks: dict[str, nn.Module] | None = None) -> Evidence:
@@ -122,7 +122,7 @@ def fc_params(networks: dict[str, nn.Module] | None = None) -> Evidence:
 @claim(
     "alexnet/conv-flops",
     chapter="alexnet",
-    statement="Most floating-point operations occur in the convolution layers.",
+    statement="Most floating-point ops occur in the convolution layers.",
     source=NOTES,
 )
 def conv_flops(networks: dict[str, nn.Module] | None = None) -> Evidence:

@@ -96,8 +96,8 @@ def _groups(module: nn.Module) -> int:
 @claim(
     "measuring/memory",
     chapter="measuring",
-    statement="Memory: KB = (number of output elements) · (bytes per element) / 1024 "
-    "= (C · H' · W') · 4 / 1024 for 32-bit floating point.",
+    statement="Memory: KB = (num of output elements) · (bytes per element) / 1024 "
+    "= (C · H' · W') · 4 [for 32-bit floating point] / 1024.",
     source=SOURCE,
 )
 def memory(networks: dict[str, nn.Module] | None = None) -> Evidence:

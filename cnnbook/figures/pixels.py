@@ -18,7 +18,9 @@ def gradient(map: Tensor, side: int) -> Figure:
     rows, columns = (map > 0).any(1).nonzero(), (map > 0).any(0).nonzero()
     corner = (float(columns.min()) - 0.5, float(rows.min()) - 0.5)
     ax.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=ORANGE, lw=2))
-    ax.text(corner[0], corner[1] - 4, f"{side} px", color=ORANGE, va="bottom")
+    ax.annotate(
+        f"{side} px", corner, xytext=(0, 3), textcoords="offset points", color=ORANGE, va="bottom"
+    )
     ax.set(xlabel="pixel", ylabel="pixel")
     figure.colorbar(picture, label="gradient, relative", shrink=0.85).outline.set_visible(False)
     return figure

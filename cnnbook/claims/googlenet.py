@@ -1,0 +1,409 @@
+"""The notes' statements on GoogLeNet.
+
+Those on the architecture are checked on the network's own layers. The one on auxiliary classifiers
+reads the record of the experiment ``aux-vs-batchnorm``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import torch
+from torch import fx, nn
+
+from cnnbook import models, records
+from cnnbook.claims._mechanism import Evidence, claim
+from cnnbook.models.googlenet import TABLE_1
+from cnnbook.profiling import Layer, Profile, profile
+from cnnbook.records import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NOTES = "Lecture notes, GoogLeNet (2014)"
+PAPER = "Szegedy et al. 2015"
+
+Networks = Mapping[str, nn.Module]
+
+
+def _build(*names: str) -> dict[str, nn.Module]:
+    with torch.device("meta"):  # shapes and hyperparameters need no weights
+        return {name: models.create(name) for name in names}
+
+
+def _paper() -> nn.Module:
+    with torch.device("meta"):
+        return models.googlenet(variant="paper")
+
+
+def _executed(network: Profile) -> int:
+    """Parameters without those that do not run in inference: the auxiliary heads'."""
+    return network.total.params - sum(network.not_run.values())
+
+
+def published_accuracy(name: str) -> float:
+    """Top-1 accuracy in % of torchvision's ImageNet weights, on one central crop of 224 pixels."""
+    import torchvision
+
+    weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
+    return weights.meta["_metrics"]["ImageNet-1K"]["acc@1"]
+
+
+@claim(
+    "googlenet/efficiency",
+    chapter="googlenet",
+    statement="Innovations for efficiency.",
+    source=f"{NOTES}; {PAPER}, section 1; accuracy: torchvision's weights IMAGENET1K_V1",
+)
+def efficiency(
+    networks: Networks | None = None, accuracy: Mapping[str, float] | None = None
+) -> Evidence:
+    """`networks` and their `accuracy` by name: alexnet, vgg16, googlenet."""
+    import pandas as pd
+
+    networks = networks or _build("alexnet", "vgg16", "googlenet")
+    accuracy = accuracy or {name: published_accuracy(name) for name in networks}
+    rows = {}
+    for name, network in networks.items():
+        p = profile(network, (3, 224, 224))
+        rows[name] = {
+            "top-1 %": accuracy[name],
+            "params": _executed(p),
+            "flops": p.total.flops,
+            "memory_kb": p.total.memory_kb,
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
+    own, alexnet, vgg = (table.loc[name] for name in ("googlenet", "alexnet", "vgg16"))
+    return Evidence(
+        holds=bool(
+            own["top-1 %"] > alexnet["top-1 %"]
+            and own.params < min(alexnet.params, vgg.params)
+            and own.flops < vgg.flops
+        ),
+        measured=f"GoogLeNet is {own['top-1 %'] - alexnet['top-1 %']:.1f} points more accurate "
+        f"than AlexNet with {alexnet.params / own.params:.1f} times fewer parameters. Against "
+        f"VGG-16 it has {vgg.params / own.params:.0f} times fewer parameters and takes "
+        f"{vgg.flops / own.flops:.1f} times fewer multiply-adds and "
+        f"{vgg.memory_kb / own.memory_kb:.1f} times less memory.",
+        table=table,
+        caveat=f"VGG-16 is {vgg['top-1 %'] - own['top-1 %']:.1f} points more accurate. And "
+        f"AlexNet takes fewer multiply-adds: GoogLeNet needs {own.flops / alexnet.flops:.1f} times "
+        "as many. It saves weights, not work, against AlexNet.",
+    )
+
+
+def until(network: Profile, side: int) -> tuple[Layer, ...]:
+    """The first layers of a network, to the one whose output is `side` pixels wide.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    for i, layer in enumerate(network.layers):
+        if layer.output[-1] == side:
+            return network.layers[: i + 1]
+    raise ValueError(f"no layer has an output {side} pixels wide")
+
+
+def stems(networks: Networks | None = None) -> pd.DataFrame:
+    """What each network spends until its output is 28 pixels wide, from 224: a row per network."""
+    import pandas as pd
+
+    rows = {}
+    for name, network in (networks or _build("vgg16", "googlenet")).items():
+        layers = until(profile(network, (3, 224, 224)), 28)
+        rows[name] = {
+            "convolutions": sum(layer.kind == "conv" for layer in layers),
+            "memory_kb": sum(layer.memory_kb for layer in layers),
+            "params": sum(layer.params for layer in layers),
+            "flops": sum(layer.flops for layer in layers),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
+
+
+@claim(
+    "googlenet/stem",
+    chapter="googlenet",
+    statement="Stem network at the start aggressively downsamples the input.",
+    source=f"{NOTES}; {PAPER}, table 1",
+)
+def stem(networks: Networks | None = None) -> Evidence:
+    table = stems(networks)
+    ratio = table.loc["vgg16"] / table.loc["googlenet"]
+    return Evidence(
+        holds=bool((ratio > 2).all()),
+        measured="From 224 to 28 pixels GoogLeNet takes "
+        f"{table.convolutions['googlenet']} convolutions, VGG-16 {table.convolutions['vgg16']}. "
+        f"VGG-16 spends {ratio.memory_kb:.1f} times the memory, {ratio.params:.1f} times the "
+        f"parameters and {ratio.flops:.1f} times the multiply-adds on the way.",
+        table=table,
+    )
+
+
+def _modules(network: nn.Module) -> dict[str, nn.Module]:
+    """The Inception modules of a network, by name."""
+    return {
+        name: module
+        for name, module in network.named_children()
+        if isinstance(module, models.Inception)
+    }
+
+
+def branches(module: nn.Module) -> int:
+    """How many parallel branches read the module's input and are stacked into its output; 0 if not.
+
+    Counted on the graph of what the module executes.
+    """
+    nodes = list(fx.symbolic_trace(module).graph.nodes)
+    image, last = nodes[0], nodes[-2]
+    if last.target not in (torch.cat, torch.concat):
+        return 0
+    return len(image.users) if len(image.users) == len(last.all_input_nodes) else 0
+
+
+@claim(
+    "googlenet/inception-module",
+    chapter="googlenet",
+    statement="Inception module: local unit with parallel branches which is repeated many times "
+    "throughout the network.",
+    source=f"{NOTES}; {PAPER}, section 4, figure 2(b) and table 1",
+)
+def inception_module(network: nn.Module | None = None) -> Evidence:
+    import pandas as pd
+
+    network = network or _paper()
+    p = profile(network, (3, 224, 224))
+    rows = {}
+    for name, module in _modules(network).items():
+        layers = [layer for layer in p.layers if layer.name.startswith(f"{name}.")]
+        rows[name] = {
+            "branches": branches(module),
+            "params": sum(layer.params for layer in layers),
+            "flops": sum(layer.flops for layer in layers),
+        }
+    columns = ["branches", "params", "flops"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("module")
+    share = table.flops.sum() / p.total.flops
+    return Evidence(
+        holds=bool(len(table) > 2 and (table.branches > 1).all() and share > 0.5),
+        measured=f"{len(table)} modules, each of {_each(table.branches)} parallel branches over "
+        f"one input. They do {share:.0%} of the network's multiply-adds.",
+        table=table,
+    )
+
+
+def _each(values) -> str:
+    return " or ".join(map(str, sorted(set(values))))
+
+
+def _kernels(module: nn.Module) -> tuple[int, ...]:
+    """The kernel sizes of its convolutions, each once."""
+    return tuple(sorted({m.kernel_size[0] for m in module.modules() if isinstance(m, nn.Conv2d)}))
+
+
+@claim(
+    "googlenet/kernel-sizes",
+    chapter="googlenet",
+    statement="Tries all sizes of kernels instead of setting it as a hyperparameter.",
+    source=f"{NOTES}; {PAPER}, section 4",
+)
+def kernel_sizes(networks: Networks | None = None) -> Evidence:
+    """`networks`: the variants "paper" and "torchvision" by name."""
+    import pandas as pd
+
+    if networks is None:
+        networks = {"paper": _paper(), "torchvision": _build("googlenet")["googlenet"]}
+    rows = [
+        (variant, name, ", ".join(f"{k}×{k}" for k in _kernels(module)))
+        for variant, network in networks.items()
+        for name, module in _modules(network).items()
+    ]
+    table = pd.DataFrame(rows, columns=["variant", "module", "kernels"])
+    table = table.pivot(index="module", columns="variant", values="kernels")
+    sizes = [_kernels(module) for module in _modules(networks["paper"]).values()]
+    return Evidence(
+        holds=bool(sizes) and all(len(each) > 2 for each in sizes),
+        measured=f"Each of the {len(sizes)} modules of the paper's network has convolutions of "
+        f"{_each(table['paper'])} side by side, and a 3×3 max pooling.",
+        table=table,
+        caveat="All sizes are three: 1, 3 and 5. torchvision's network has only "
+        f"{_each(table['torchvision'])}. And how many channels each size gets is still set by "
+        f"hand: {6 * len(TABLE_1)} numbers in the paper's table 1.",
+    )
+
+
+def bottlenecks(network: nn.Module | None = None) -> pd.DataFrame:
+    """Each Inception module of the paper's network at 224 pixels against one without reductions.
+
+    A row per module: ``params`` and ``flops`` as it is, ``naive params`` and ``naive flops`` of a
+    module with the same input and the same 1×1, 3×3 and 5×5 outputs (figure 2(a) of the paper).
+    ``reduced`` says whether every larger convolution reads a 1×1 that has fewer channels than the
+    module's input.
+    """
+    import pandas as pd
+
+    rows = {}
+    network = network or _paper()
+    sizes = {layer.name: layer.output for layer in profile(network, (3, 224, 224)).layers}
+    for name, module in _modules(network).items():
+        first = module.branch1.conv
+        size = (first.in_channels, *sizes[f"{name}.branch1.conv"][1:])
+        with torch.device("meta"):
+            naive = models.NaiveInception(size[0], TABLE_1[name.removeprefix("inception")])
+        own, other = profile(module, size).total, profile(naive, size).total
+        rows[name] = {
+            "params": own.params,
+            "naive params": other.params,
+            "flops": own.flops,
+            "naive flops": other.flops,
+            "reduced": _is_reduced(module, size[0]),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("module")
+
+
+def _is_reduced(module: nn.Module, in_channels: int) -> bool:
+    convolutions = [m for m in module.modules() if isinstance(m, nn.Conv2d)]
+    return all(
+        before.kernel_size == (1, 1) and layer.in_channels == before.out_channels < in_channels
+        for before, layer in pairwise(convolutions)
+        if layer.kernel_size != (1, 1)
+    )
+
+
+@claim(
+    "googlenet/bottleneck",
+    chapter="googlenet",
+    statement="Uses 1x1 bottleneck layers to reduce channel dimension before expensive "
+    "convolutions.",
+    source=f"{NOTES}; {PAPER}, section 4, figure 2 and table 1",
+)
+def bottleneck(network: nn.Module | None = None) -> Evidence:
+    table = bottlenecks(network)
+    total = table.drop(columns="reduced").sum()
+    return Evidence(
+        holds=bool(table["reduced"].all() and total.flops < total["naive flops"]),
+        measured=f"In {table['reduced'].sum()} of {len(table)} modules every 3×3 and 5×5 "
+        "convolution reads a 1×1 with fewer channels than the module's input. All modules take "
+        f"{total.flops / 1e9:.2f} billion multiply-adds and {total.params / 1e6:.1f} million "
+        f"parameters; without the reductions they would take {total['naive flops'] / 1e9:.2f} "
+        f"billion and {total['naive params'] / 1e6:.1f} million.",
+        table=table,
+    )
+
+
+def heads(networks: Networks | None = None) -> pd.DataFrame:
+    """What follows the last convolution or max pooling of each network: a row per network.
+
+    Columns: ``features``, their shape (C, H, W); ``read``, the numbers that the linear layers read;
+    ``linear layers``; ``params``, theirs.
+    """
+    import pandas as pd
+
+    rows = {}
+    for name, network in (networks or _build("alexnet", "vgg16", "googlenet")).items():
+        layers = profile(network, (3, 224, 224)).layers
+        linear = [layer for layer in layers if layer.kind == "linear"]
+        maps = [layer for layer in layers if len(layer.output) == 3]
+        pooled, before = maps[-1].output, maps[-2].output
+        # Inception branches are stacked: the pooled channels are all of theirs.
+        features = (pooled[0], *before[1:])
+        rows[name] = {
+            "features": features,
+            "read": math.prod(pooled),
+            "linear layers": len(linear),
+            "params": sum(layer.params for layer in linear),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
+
+
+@claim(
+    "googlenet/global-average-pooling",
+    chapter="googlenet",
+    statement="Uses Global Average Pooling to collapse spatial dimensions, and one linear layer to "
+    "produce class scores.",
+    source=f"{NOTES}; {PAPER}, section 5; Lin, Chen, Yan 2014, section 3.2",
+)
+def global_average_pooling(networks: Networks | None = None) -> Evidence:
+    """`networks` by name: alexnet, vgg16, googlenet."""
+    table = heads(networks)
+    own = table.loc["googlenet"]
+    channels, height, width = own.features
+    per_class = own.params // (own["read"] + 1)
+    flattened = per_class * (channels * height * width + 1)
+    return Evidence(
+        holds=bool(own["read"] == channels and height > 1 and own["linear layers"] == 1),
+        measured=f"{channels}×{height}×{width} features become {own['read']:,} numbers, read by "
+        f"{own['linear layers']} linear layer of {own.params:,} parameters. Without the pooling it "
+        f"would have {flattened:,}. The linear layers of VGG-16 have {table.params['vgg16']:,}, "
+        f"those of AlexNet {table.params['alexnet']:,}.",
+        table=table,
+        caveat="In training the auxiliary heads, with two linear layers each, produce class scores "
+        "too.",
+    )
+
+
+def effects(runs: Sequence[Record], measure: str = "test_accuracy") -> pd.DataFrame:
+    """What each of the two does to the accuracy, `measure` of the records' table: a row per effect.
+
+    An effect is the difference of two arms of ``aux-vs-batchnorm``, seed by seed. Columns: ``mean``
+    over the seeds, ``error``, its standard error, both in percentage points.
+    """
+    import pandas as pd
+
+    accuracy = records.table(runs).pivot(index="seed", columns="arm", values=measure)
+    pairs = {
+        "heads, without batch norm": ("heads", "neither"),
+        "heads, with batch norm": ("both", "batch-norm"),
+        "batch norm, without heads": ("batch-norm", "neither"),
+        "batch norm instead of heads": ("batch-norm", "heads"),
+    }
+    rows = {}
+    for name, (one, other) in pairs.items():
+        difference = 100 * (accuracy[one] - accuracy[other])
+        rows[name] = {"mean": difference.mean(), "error": difference.sem()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("effect")
+
+
+@claim(
+    "googlenet/aux-classifiers",
+    chapter="googlenet",
+    statement="Auxiliary Classifiers: no longer needed after Batch Normalization (BN).",
+    source=f"{NOTES}; {PAPER}, section 5; Ioffe and Szegedy 2015; Szegedy et al. 2016, section 4",
+)
+def aux_classifiers(runs: Sequence[Record] | None = None) -> Evidence:
+    """`runs`: those of the experiment ``aux-vs-batchnorm``.
+
+    The statement is read so: with batch norm instead of heads the network is at least as accurate,
+    and heads on top of batch norm add less than batch norm added.
+    """
+    runs = records.load("aux-vs-batchnorm") if runs is None else runs
+    if not runs:
+        return Evidence(None, "The experiment aux-vs-batchnorm has not run yet.")
+    table = effects(runs)
+    instead = table.loc["batch norm instead of heads"]
+    norm = table.loc["batch norm, without heads"]
+    before, after = table.loc["heads, without batch norm"], table.loc["heads, with batch norm"]
+    return Evidence(
+        holds=bool(instead["mean"] >= 0 and after["mean"] < norm["mean"]),
+        measured=f"Batch norm instead of heads changes the test accuracy by {_points(instead)}. "
+        f"Heads change it by {_points(before)} without batch norm and by {_points(after)} with it. "
+        f"{records.provenance(runs)}",
+        table=table,
+        caveat=f"By two standard errors, the heads {_use(before)} without batch norm here and "
+        f"{_use(after)} with it."
+        + ("" if _use(before) == "help" else " So it is not shown that they were needed before.")
+        + f" The images are those of {runs[0].data}, not ImageNet. There Szegedy et al. (2016, "
+        "section 4) found that heads of a batch-normalised Inception do not speed up early "
+        "training and give a slightly higher final accuracy, as a regulariser does.",
+    )
+
+
+def _use(effect: pd.Series) -> str:
+    clear = abs(effect["mean"]) > 2 * effect["error"]
+    return ("help" if effect["mean"] > 0 else "harm") if clear else "make no clear difference"
+
+
+def _points(effect: pd.Series) -> str:
+    return f"{effect['mean']:+.1f} ± {effect['error']:.1f} points"

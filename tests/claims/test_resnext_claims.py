@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from cnnbook import claims, models
+from cnnbook.claims.resnext import PUBLISHED, group_convolution
+
+
+def record(paths: int, accuracy: float):
+    return SimpleNamespace(
+        options={"cardinality": paths}, test_accuracy=accuracy, scale="quick", device="cpu"
+    )
+
+
+RUNS = [record(1, 0.80), record(1, 0.81), record(4, 0.82), record(4, 0.83)]
+
+
+def networks(**changes):
+    with torch.device("meta"):
+        return {name: models.create(changes.get(name, name)) for name in PUBLISHED}
+
+
+def test_it_holds_with_its_caveat():
+    found = claims.check("resnext/group-convolution")
+    assert found.verdict == "holds with a caveat"
+    assert "16 of 16 3×3 convolutions of ResNeXt-50 are grouped, 0 of 16" in found.measured
+    assert "22.2 % against 23.9 %" in found.measured
+    assert "-2.1%" in found.measured and "+3.5%" in found.measured
+
+
+@pytest.mark.parametrize(
+    "changes, why",
+    [
+        ({"resnext50_32x4d": "resnet50"}, "not grouped"),
+        ({"resnext50_32x4d": "resnext101_32x8d"}, "not at equal cost"),
+        ({"resnet50": "resnext50_32x4d"}, "grouped before"),
+        ({"resnet50": "resnet18"}, "not at equal cost"),
+    ],
+)
+def test_it_fails_when_the_networks_are_others(changes, why):
+    assert group_convolution(networks(**changes), runs=RUNS).verdict == "does not hold", why
+
+
+def test_it_fails_when_one_convolution_is_not_grouped():
+    changed = networks()
+    block = changed["resnext50_32x4d"].layer1[0]
+    block.conv2 = nn.Conv2d(128, 128, 3, padding=1, bias=False, device="meta")
+    assert group_convolution(changed, runs=RUNS).verdict == "does not hold"
+
+
+def test_it_fails_when_the_published_error_is_no_better():
+    errors = PUBLISHED | {"resnext50_32x4d": 24.0}
+    assert group_convolution(networks(), errors, RUNS).verdict == "does not hold"
+
+
+def test_without_runs_it_is_not_yet_measured():
+    assert group_convolution(networks(), runs=()).verdict == "not yet measured"
+
+
+@pytest.mark.parametrize(
+    "several, word",
+    [((0.815, 0.83), "agree"), ((0.805, 0.83), "do not decide it"), ((0.70, 0.79), "disagree")],
+)
+def test_the_caveat_says_what_our_runs_say(several, word):
+    runs = RUNS[:2] + [record(32, 0.1)] + [record(4, accuracy) for accuracy in several]
+    caveat = group_convolution(networks(), runs=runs).caveat
+    assert f"(quick scale, cpu) {word}: the best with several paths, 4," in caveat
+    assert "one path 80.5% (80.0% to 81.0%)" in caveat
