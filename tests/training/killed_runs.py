@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+import torch._dynamo  # an optimiser's first step loads it, for seconds: once here for all children
 from torch import nn
 
 from cnnbook import data
@@ -62,24 +63,36 @@ def epochs_on_disk(folder: Path) -> int:
     return max((int(p.stem[6:]) for p in folder.glob("epoch-*.pt")), default=-1)
 
 
+def killed(pid: int, folder: Path, epochs: int, seconds: float) -> bool:
+    """Kill the child so many seconds after it has written so many epochs, unless it ends before."""
+    while epochs_on_disk(folder) < epochs:
+        if os.waitpid(pid, os.WNOHANG) == (pid, 0):
+            return False
+        time.sleep(0.002)
+    time.sleep(seconds)
+    os.kill(pid, signal.SIGKILL)
+    return os.waitpid(pid, 0)[1] != 0
+
+
 if __name__ == "__main__":
     root, kills = Path(sys.argv[1]), int(sys.argv[2])
     torch.set_num_threads(1)
     chance, found = random.Random(0), []
     sets = data.load("fashion-mnist-mini")
-    os.waitpid(start(sets, None, root / "never.pt"), 0)  # the first one is slower
     began = time.perf_counter()
     assert os.waitpid(start(sets, None, root / "never.pt"), 0)[1] == 0
     seconds = time.perf_counter() - began
     while sum(len(run["killed_after"]) for run in found) < kills:
         folder, result = root / f"run{len(found)}", root / f"run{len(found)}.pt"
+        # A moment is drawn as an epoch and a part of one: on a busy machine too, where seconds
+        # mean little, kills fall before, between and after the checkpoints.
         after = []
-        while True:
-            pid = start(sets, folder, result)
-            time.sleep(chance.uniform(0, seconds))
-            os.kill(pid, signal.SIGKILL)
-            if os.waitpid(pid, 0)[1] == 0:
+        for epochs in sorted(chance.choices(range(-1, RECIPE.epochs + 1), k=3)):
+            delay = chance.uniform(0, seconds / RECIPE.epochs / 2)
+            if not killed(start(sets, folder, result), folder, epochs, delay):
                 break
             after.append(epochs_on_disk(folder))
+        else:
+            assert os.waitpid(start(sets, folder, result), 0)[1] == 0
         found.append({"killed_after": after, "same": same(root / "never.pt", result)})
     print(json.dumps(found))
