@@ -102,7 +102,9 @@ def _quoted(statement: str, text: str) -> tuple[int, int] | None:
     for i in range(len(said) - len(words) + 1):
         run = said[i : i + len(words)]
         if [word.group().lower() for word in run] == words:
-            return run[0].start(), run[-1].end()
+            start, end = run[0].start(), run[-1].end()
+            is_open = text.count("(", start, end) > text.count(")", start, end)
+            return start, end + (is_open and text.startswith(")", end))
     return None
 
 
