@@ -230,19 +230,23 @@ def records_(name: str | None = None, *, json: bool = False, folder: Path | None
 
 
 @app.command
-def data(name: str = "fashion-mnist-mini", *, root: Path | None = None) -> None:
+def data(
+    name: str = "fashion-mnist-mini", *, root: Path | None = None, stream: bool = False
+) -> None:
     """Load a set of images, downloading it where needed, and say what it holds.
 
     Parameters
     ----------
     name
-        fashion-mnist-mini, fashion-mnist, cifar10 or imagefolder:PATH.
+        fashion-mnist-mini, fashion-mnist, cifar10, imagefolder:PATH or webdataset:PATTERN.
     root
         Where torchvision keeps its data sets.
+    stream
+        Only find the images of an imagefolder, as for training that reads them when needed.
     """
     from cnnbook import data
 
-    train, test = data.load(name, root=root)
+    train, test = data.load(name, root=root, stream=stream)
     parts = {"training": train, "validation": train.validation, "test": test}
     for part, images in parts.items():
         if images is not None:

@@ -1,4 +1,8 @@
-"""Named sets of images, each as a training and a test :class:`ImageSet` in memory."""
+"""Named sets of images, each as a training and a test part.
+
+A part is an :class:`ImageSet` in memory, or an :class:`ImageStream` that is read from files, by
+worker processes, while it trains. `fit` takes both.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,31 @@ import difflib
 import os
 from pathlib import Path
 
-from cnnbook.data import cifar10, fashion_mnist, fashion_mnist_mini, imagefolder
+from cnnbook.data import cifar10, fashion_mnist, fashion_mnist_mini, imagefolder, webdataset
 from cnnbook.data.errors import DataError
 from cnnbook.data.imageset import ImageSet
+from cnnbook.data.imagestream import ImageStream
 from cnnbook.data.storage import default_root
 
-__all__ = ["DataError", "ImageSet", "load", "names"]
+__all__ = ["DataError", "ImageSet", "ImageStream", "load", "names"]
 
 _DOWNLOADED = {fashion_mnist.NAME: fashion_mnist, cifar10.NAME: cifar10}
 
 
 def names() -> tuple[str, ...]:
-    """The name of every data set; PATH stands for a folder of the reader's own images."""
-    return (fashion_mnist_mini.NAME, *_DOWNLOADED, imagefolder.PREFIX + "PATH")
+    """The name of every data set; PATH and PATTERN stand for the reader's own images.
+
+    PATH is a folder laid out as ImageNet's: ``train/CLASS/*``, and ``val/`` or ``test/`` beside.
+    PATTERN names WebDataset's shards of training images, such as
+    ``PATH/train-{000000..000146}.tar`` with ``val-*.tar`` beside, or a folder that has such files.
+    """
+    own = (imagefolder.PREFIX + "PATH", webdataset.PREFIX + "PATTERN")
+    return (fashion_mnist_mini.NAME, *_DOWNLOADED, *own)
+
+
+def has_own_size(name: str) -> bool:
+    """Whether the images of this data set have a size that cannot be chosen."""
+    return not name.startswith((imagefolder.PREFIX, webdataset.PREFIX))
 
 
 def load(
@@ -28,7 +44,9 @@ def load(
     image_size: int | None = None,
     download: bool = True,
     progress: bool = True,
-) -> tuple[ImageSet, ImageSet]:
+    stream: bool = False,
+    workers: int | None = None,
+) -> tuple[ImageSet, ImageSet] | tuple[ImageStream, ImageStream]:
     """The training and the test images of a data set.
 
     Args:
@@ -36,27 +54,37 @@ def load(
         root: the folder of downloaded data sets, laid out as torchvision's; by default
             $CNNBOOK_DATA, or else ``cnnbook`` in the user's cache. ``fashion-mnist-mini`` comes
             with the package and needs none.
-        image_size: height and width in pixels of the images of an ``imagefolder:PATH``, by
-            default 64. The other sets have a size of their own.
+        image_size: height and width in pixels of the images of ``imagefolder:PATH`` and
+            ``webdataset:PATTERN``, by default 64. The other sets have a size of their own.
         download: whether a set that is not in `root` is downloaded.
         progress: whether progress bars are shown.
+        stream: read the images of an ``imagefolder:PATH`` while training, rather than into memory
+            at once. Those of a ``webdataset:PATTERN`` are always streamed, the others never.
+        workers: processes that decode a stream; 0: none. By default one a core.
 
     Raises:
         ValueError: if no data set has this name (near names are offered), or `image_size` is not
-            a size that this set can have.
+            a size that this set can have, or `stream` or `workers` do not apply to it.
         DataError: a ValueError; if files are missing or damaged, or a download fails.
     """
-    if name.startswith(imagefolder.PREFIX):
+    if workers is not None and (not isinstance(workers, int) or workers < 0):
+        raise ValueError(f"workers must be 0 or a positive integer, got {workers!r}")
+    if not has_own_size(name):
         size = 64 if image_size is None else image_size
         if not isinstance(size, int) or size < 1:
             raise ValueError(f"image_size must be a positive number of pixels, got {size!r}")
-        return imagefolder.load(name, image_size=size, progress=progress)
+        options = {"image_size": size, "workers": workers, "progress": progress}
+        if name.startswith(webdataset.PREFIX):
+            return webdataset.load(name, **options)
+        return imagefolder.load(name, stream=stream, **options)
     if name not in names():
         near = difflib.get_close_matches(name.lower(), names(), n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(names())}"
         raise ValueError(f"unknown data set {name!r}; {hint}")
     if image_size is not None:
         raise ValueError(f"the images of {name} have a fixed size; leave out image_size")
+    if stream:
+        raise ValueError(f"{name} is always read into memory; leave out stream")
     if name == fashion_mnist_mini.NAME:
         return fashion_mnist_mini.load()
     folder = default_root() if root is None else Path(root).expanduser()

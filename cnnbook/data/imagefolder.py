@@ -8,17 +8,26 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from cnnbook.data.errors import DataError, one_line
 from cnnbook.data.imageset import ImageSet
+from cnnbook.data.imagestream import ImageStream
 
 PREFIX = "imagefolder:"
 
 
-def load(name: str, *, image_size: int, progress: bool) -> tuple[ImageSet, ImageSet]:
-    """Read ``PATH/train/CLASS/*`` and ``PATH/test/CLASS/*`` into memory.
+def load(
+    name: str,
+    *,
+    image_size: int,
+    progress: bool,
+    stream: bool = False,
+    workers: int | None = None,
+) -> tuple[ImageSet, ImageSet] | tuple[ImageStream, ImageStream]:
+    """Read ``PATH/train/CLASS/*`` and ``PATH/test/CLASS/*`` into memory, or find the files only.
 
     With ``val/`` beside both, it becomes the training set's `validation`; without ``test/``,
     ``val/`` is the test set. Every image is made RGB, its shorter side is resized to `image_size`,
@@ -28,10 +37,12 @@ def load(name: str, *, image_size: int, progress: bool) -> tuple[ImageSet, Image
         name: ``imagefolder:PATH``.
         image_size: height and width of the result, in pixels.
         progress: whether progress bars are shown.
+        stream: whether images are read when they are needed, rather than into memory.
+        workers: decode processes of a stream, as `ImageStream` has them.
 
     Raises:
-        DataError: if a folder is missing or empty, the parts have different classes, or an image
-            cannot be read.
+        DataError: if a folder is missing or empty, the parts have different classes, an image
+            cannot be read, or the images need more than half of the memory that is available.
     """
     path = Path(name.removeprefix(PREFIX)).expanduser()
     folders = [path / part for part in ("train", "test", "val") if (path / part).is_dir()]
@@ -46,7 +57,12 @@ def load(name: str, *, image_size: int, progress: bool) -> tuple[ImageSet, Image
                 f"{folder} and {folders[0]} must have the same class folders; "
                 f"only one of them has {', '.join(sorted(odd)[:5])}"
             )
-    train, test, *validation = (_read(name, each, image_size, progress) for each in datasets)
+    if stream:
+        parts = [_find(name, each, image_size, workers) for each in datasets]
+    else:
+        _check_memory(name, sum(map(len, datasets)), image_size)
+        parts = [_read(name, each, image_size, progress) for each in datasets]
+    train, test, *validation = parts
     return replace(train, validation=validation[0] if validation else None), test
 
 
@@ -57,6 +73,43 @@ def _list(folder: Path):
         return ImageFolder(folder)
     except FileNotFoundError as error:
         raise DataError(f"{folder}: {one_line(error)}") from error
+
+
+def _find(name: str, dataset, image_size: int, workers: int | None) -> ImageStream:
+    root = Path(dataset.root)
+    paths = [path for path, _ in dataset.samples]
+    sizes = [os.path.getsize(path) for path in paths]
+    return ImageStream(
+        root=root,
+        files=np.array([os.fsencode(os.path.relpath(path, root)) for path in paths]),
+        places=torch.tensor([(file, 0, size) for file, size in enumerate(sizes)]),
+        labels=torch.tensor(dataset.targets),
+        classes=tuple(dataset.classes),
+        name=name,
+        image_size=image_size,
+        workers=workers,
+    )
+
+
+def _check_memory(name: str, images: int, image_size: int) -> None:
+    """DataError if the decoded images need more than half of the memory that is available."""
+    needed, available = images * 3 * image_size**2, available_memory()
+    # Holding images out for validation makes a second copy for a moment.
+    if available is not None and needed > available / 2:
+        raise DataError(
+            f"the {images:,} images of {name} take {needed / 2**30:,.1f} GiB in memory, of which "
+            f"{available / 2**30:,.1f} GiB are free; stream them: stream=True, or --stream"
+        )
+
+
+def available_memory() -> int | None:
+    """Bytes that the system can still give; None where it does not say (no Linux)."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    sizes = dict(line.split(":") for line in lines)
+    return int(sizes["MemAvailable"].split()[0]) * 1024
 
 
 def _read(name: str, dataset, image_size: int, progress: bool) -> ImageSet:

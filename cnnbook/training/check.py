@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cnnbook.data import ImageSet
+from cnnbook.data import ImageSet, ImageStream
 from cnnbook.training import distributed
 from cnnbook.training.images import Normalise
 from cnnbook.training.outputs import main_logits
@@ -13,17 +13,20 @@ from cnnbook.training.recipe import Recipe
 
 
 def check_fit(
-    model: nn.Module, train: ImageSet, test: ImageSet | None, recipe: Recipe
-) -> tuple[ImageSet, ImageSet]:
+    model: nn.Module,
+    train: ImageSet | ImageStream,
+    test: ImageSet | ImageStream | None,
+    recipe: Recipe,
+) -> tuple[ImageSet | ImageStream, ImageSet | ImageStream]:
     """The training and the validation images, if all fits together; `model` stays as it is.
 
     Raises:
         ValueError: in one line, if it does not.
     """
     for name, part in (("train", train), ("test", test)):
-        if not isinstance(part, ImageSet) and not (name == "test" and part is None):
+        if not isinstance(part, ImageSet | ImageStream) and not (name == "test" and part is None):
             raise ValueError(
-                f"{name} must be an ImageSet, as data.load returns two of them, "
+                f"{name} must be an ImageSet or an ImageStream, as data.load returns two of them, "
                 f"got {type(part).__name__}"
             )
     if test is not None and (
@@ -49,10 +52,10 @@ def check_fit(
 
 
 @torch.no_grad()
-def _check_one_image(model: nn.Module, train: ImageSet, recipe: Recipe) -> None:
+def _check_one_image(model: nn.Module, train: ImageSet | ImageStream, recipe: Recipe) -> None:
     name, classes = type(model).__name__, train.num_classes
     device = next(model.parameters()).device
-    image = Normalise.as_recipe(train, recipe, device)(train.images[:1].to(device))
+    image = Normalise.as_recipe(train, recipe, device)(train.take(torch.tensor([0])).to(device))
     modes = {module: module.training for module in model.modules()}
     try:
         logits = main_logits(model.eval()(image))

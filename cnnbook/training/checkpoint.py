@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from cnnbook._files import write_whole
-from cnnbook.data import ImageSet
+from cnnbook.data import ImageSet, ImageStream
 from cnnbook.training import distributed
 from cnnbook.training.recipe import Recipe
 
@@ -149,7 +149,10 @@ class RandomState:
 
 
 def identity_of(
-    model: torch.nn.Module, train: ImageSet, recipe: Recipe, device: torch.device
+    model: torch.nn.Module,
+    train: ImageSet | ImageStream,
+    recipe: Recipe,
+    device: torch.device,
 ) -> dict:
     """What a run that goes on must have in common with the one that was stopped."""
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}

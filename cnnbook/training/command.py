@@ -33,6 +33,9 @@ def train(
     resume: bool = True,
     root: Path | None = None,
     weights: Path | None = None,
+    stream: bool = False,
+    workers: int | None = None,
+    log: Path | None = None,
     recipe: Annotated[Recipe, Parameter(name="*")] = Recipe(),  # noqa: B008 (it is immutable)
 ) -> None:
     """Train a network; the same command goes on with a run that was stopped.
@@ -42,7 +45,9 @@ def train(
     name
         An architecture; `cnnbook list` names them.
     data
-        fashion-mnist-mini, fashion-mnist, cifar10 or imagefolder:PATH.
+        fashion-mnist-mini, fashion-mnist, cifar10, imagefolder:PATH (folders as ImageNet's) or
+        webdataset:PATTERN (such as PATH/train-{000000..000146}.tar). The images of the last two are
+        decoded at --image-size, by default 64 pixels.
     variant
         The architecture's variant, such as paper.
     device
@@ -55,10 +60,19 @@ def train(
         Where torchvision keeps its data sets.
     weights
         Write the trained network's state_dict to this file.
+    stream
+        Read the images of an imagefolder while training, rather than into memory at once.
+    workers
+        Processes that decode a stream; by default one a core.
+    log
+        Write the history to this folder, for TensorBoard.
     """
     if weights is not None and not weights.parent.is_dir():
         raise ValueError(f"cannot write {weights}: {weights.parent} is no folder")
-    train_set, test_set = datasets.load(data, root=root)
+    size = None if datasets.has_own_size(data) else recipe.image_size
+    train_set, test_set = datasets.load(
+        data, root=root, image_size=size, stream=stream, workers=workers
+    )
     options = {"in_channels": train_set.input_size[0], "num_classes": train_set.num_classes}
     if variant is not None:
         options["variant"] = variant
@@ -69,7 +83,14 @@ def train(
     with warnings.catch_warnings(), distributed.process_group(device) as place:
         warnings.showwarning = lambda message, *_: print(f"cnnbook: {message}", file=sys.stderr)
         run = fit(
-            model, train_set, test_set, recipe, device=place, checkpoint=folder, resume=resume
+            model,
+            train_set,
+            test_set,
+            recipe,
+            device=place,
+            checkpoint=folder,
+            resume=resume,
+            log=log,
         )
         first = distributed.is_first()
     if not first:

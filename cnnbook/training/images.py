@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cnnbook.data import ImageSet
+from cnnbook.data import ImageSet, ImageStream
 
 if TYPE_CHECKING:
     from cnnbook.training.recipe import Recipe
@@ -70,7 +70,9 @@ class Normalise:
         return images.contiguous(memory_format=self.layout)
 
     @classmethod
-    def as_recipe(cls, train: ImageSet, recipe: Recipe, device: torch.device | str) -> Normalise:
+    def as_recipe(
+        cls, train: ImageSet | ImageStream, recipe: Recipe, device: torch.device | str
+    ) -> Normalise:
         """By the training images' own mean and deviation, or only to [0, 1] if the recipe says."""
         channels = train.input_size[0]
         zero, one = torch.zeros(channels), torch.ones(channels)

@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 
 import pandas as pd
 import torch
@@ -15,15 +16,17 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
-from cnnbook.data import ImageSet
+from cnnbook.data import ImageSet, ImageStream
 from cnnbook.training import distributed
 from cnnbook.training.check import check_fit
 from cnnbook.training.checkpoint import Checkpoints, RandomState, identity_of
 from cnnbook.training.device import autocast, device_name, find_device, seeded
 from cnnbook.training.images import AUGMENTATIONS, Normalise
+from cnnbook.training.log import check_log, history_log
 from cnnbook.training.optimisation import make_average, make_optimizer, make_schedule
 from cnnbook.training.outputs import loss_of, main_logits
 from cnnbook.training.progress import progress_bar
+from cnnbook.training.reading import Resident, Streamed, reader
 from cnnbook.training.recipe import Recipe
 from cnnbook.training.run import HISTORY, Run
 
@@ -32,14 +35,15 @@ EVALUATION_BATCH = 256
 
 def fit(
     model: nn.Module,
-    train: ImageSet,
-    test: ImageSet | None = None,
+    train: ImageSet | ImageStream,
+    test: ImageSet | ImageStream | None = None,
     recipe: Recipe | None = None,
     *,
     device: str | torch.device = "auto",
     progress: bool = True,
     checkpoint: str | os.PathLike | None = None,
     resume: bool = True,
+    log: str | os.PathLike | None = None,
 ) -> Run:
     """Train `model` in place on the images of `train`.
 
@@ -60,19 +64,23 @@ def fit(
         checkpoint: a folder in which the run is saved after each epoch. If it holds the same run,
             that goes on; it is the caller's `model` that then takes its weights.
         resume: whether a run in `checkpoint` goes on; otherwise it is started anew.
+        log: a folder for TensorBoard, to which the history is written after each epoch.
 
     Raises:
         ValueError: before any training, if the device is unknown, if network, images and recipe
-            do not fit together, or if `checkpoint` holds another run.
+            do not fit together, if `checkpoint` holds another run, or if `log` is given and the
+            package tensorboard is missing. While training, a DataError, which is one too, if an
+            image of a stream cannot be read.
         FloatingPointError: if the loss of a step is not a finite number.
-        OSError: if the checkpoint cannot be written; those written before stay.
+        OSError: if the checkpoint or the log cannot be written; checkpoints written before stay.
     """
     recipe = recipe or Recipe()
     device = find_device(device)
+    check_log(log)
     train, validation = check_fit(model, train, test, recipe)
     normalise = Normalise.as_recipe(train, recipe, device)
     model.to(device, memory_format=normalise.layout)
-    images, labels = train.images.to(device), train.labels.to(device)
+    source = reader(train, device)
     optimizer = make_optimizer(model, recipe)
     schedule = make_schedule(optimizer, recipe, math.ceil(len(train) / recipe.batch_size))
     averaged = make_average(model, optimizer, recipe)
@@ -80,7 +88,7 @@ def fit(
     step = distributed.parallel(torch.compile(model) if recipe.compile else model)
     generator = torch.Generator(device).manual_seed(recipe.seed)
 
-    mine = distributed.share(labels)
+    mine = distributed.share(source.labels)
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
     parts |= {"random": RandomState(generator)} | ({"averaged": averaged} if averaged else {})
     checkpoints = Checkpoints(checkpoint, parts, identity_of(model, train, recipe, device))
@@ -88,15 +96,18 @@ def fit(
         seeded(recipe.seed, device),
         progress_bar(recipe.epochs * len(mine), progress and distributed.is_first()) as bar,
         checkpoints.say_how_to_go_on(),
+        ExitStack() as files,
     ):
         done = checkpoints.resume(anew=not resume)
         history = done["history"]
+        source.waited = done.get("waited", 0.0)
         start = time.perf_counter() - done["seconds"]
         bar.update(len(history) * len(mine))
+        write_log = files.enter_context(history_log(log, len(history)))
         for epoch in range(len(history) + 1, recipe.epochs + 1):
             distributed.reseed(recipe.seed, epoch)
             lr, began = optimizer.param_groups[0]["lr"], time.perf_counter()
-            epoch_batches = batches(images, labels, recipe, generator)
+            epoch_batches = batches(source, recipe, generator)
             loss, accuracy = train_epoch(
                 step, epoch_batches, normalise, optimizer, schedule, recipe.label_smoothing, bar
             )
@@ -115,31 +126,35 @@ def fit(
                     "images_per_second": len(train) / seconds,
                 }
             )
-            checkpoints.save({"history": history, "seconds": time.perf_counter() - start})
+            write_log(history[-1])
+            seconds = time.perf_counter() - start
+            checkpoints.save({"history": history, "seconds": seconds, "waited": source.waited})
             bar.set_postfix_str(f"loss {loss:.3f}, validation {validation_accuracy:.1%}")
         model.load_state_dict(result.state_dict())
         tested = (None, None) if test is None else evaluate(model, test, normalise)
     seconds = time.perf_counter() - start
     history = pd.DataFrame(history, columns=list(HISTORY))
-    return Run(model.eval(), recipe, train.name, device_name(device), history, *tested, seconds)
+    waiting = source.waited / history.seconds.sum()
+    name = device_name(device)
+    return Run(model.eval(), recipe, train.name, name, history, *tested, seconds, waiting)
 
 
 def batches(
-    images: Tensor, labels: Tensor, recipe: Recipe, generator: torch.Generator
+    source: Resident | Streamed, recipe: Recipe, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor, float]]:
     """Every image once, in a new order, augmented: uint8 N × C × H × W, labels N and a weight.
 
     Several processes share each batch. The weight makes the mean of their gradients the batch's.
     """
     processes = distributed.world()[1]
-    order = torch.randperm(len(images), generator=generator, device=images.device)
+    order = source.order(generator)
     # Batches of almost one size: a last one of a single image would break batch normalisation.
-    for chosen in order.tensor_split(math.ceil(len(order) / recipe.batch_size)):
-        batch = images[chosen]
+    parts = order.tensor_split(math.ceil(len(order) / recipe.batch_size))
+    for chosen, batch in zip(parts, source.read(parts), strict=True):
         for name in recipe.augment:
             batch = AUGMENTATIONS[name](batch, generator)
         mine = distributed.share(batch)
-        yield mine, distributed.share(labels[chosen]), processes * len(mine) / len(batch)
+        yield mine, distributed.share(source.labels[chosen]), processes * len(mine) / len(batch)
 
 
 def train_epoch(
@@ -194,13 +209,15 @@ def check_finite(losses: list[float], rates: list[float], steps_before: int) -> 
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, imageset: ImageSet, normalise: Normalise) -> tuple[float, float]:
+def evaluate(
+    model: nn.Module, imageset: ImageSet | ImageStream, normalise: Normalise
+) -> tuple[float, float]:
     """Mean cross-entropy and accuracy of `model` on an image set, in evaluation mode."""
     model.eval()
     loss_sum, correct = torch.zeros(2, device=normalise.device)
-    mine = [distributed.share(part) for part in (imageset.images, imageset.labels)]
-    for images, labels in zip(*(part.split(EVALUATION_BATCH) for part in mine), strict=True):
-        images, labels = images.to(normalise.device), labels.to(normalise.device)
+    parts = distributed.share(torch.arange(len(imageset))).split(EVALUATION_BATCH)
+    for chosen, images in zip(parts, imageset.read(parts), strict=True):
+        images, labels = (part.to(normalise.device) for part in (images, imageset.labels[chosen]))
         with autocast(images.device):
             logits = main_logits(model(normalise(images))).float()
         loss_sum += F.cross_entropy(logits, labels, reduction="sum")

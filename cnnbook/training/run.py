@@ -37,6 +37,8 @@ class Run:
             seconds (of training alone), images_per_second. Accuracies are in [0, 1].
         test_loss, test_accuracy: on the test images, looked at once, at the end; None without them.
         seconds: of the whole run, validation and test included.
+        waiting: the share of the training's seconds, in [0, 1], in which this process waited for
+            images of a stream; 0 for images in memory.
     """
 
     model: nn.Module
@@ -47,6 +49,7 @@ class Run:
     test_loss: float | None
     test_accuracy: float | None
     seconds: float
+    waiting: float = 0.0
 
     def summary(self) -> str:
         """The run in two lines."""
@@ -55,10 +58,11 @@ class Run:
         results = f"validation accuracy {last.validation_accuracy:.1%}"
         if self.test_accuracy is not None:
             results = f"test accuracy {self.test_accuracy:.1%}, {results}"
+        waiting = f", {self.waiting:.0%} of the time waiting for data" if self.waiting else ""
         return (
             f"{type(self.model).__name__} on {self.data}: {epochs}"
             f" in {self.seconds:.1f} s on {self.device},"
-            f" {self.history.images_per_second.median():,.0f} images/s\n{results}"
+            f" {self.history.images_per_second.median():,.0f} images/s{waiting}\n{results}"
         )
 
     def __str__(self) -> str:

@@ -9,7 +9,9 @@ from cnnbook.data import storage
 
 
 def test_names():
-    assert data.names() == ("fashion-mnist-mini", "fashion-mnist", "cifar10", "imagefolder:PATH")
+    assert data.names() == (
+        "fashion-mnist-mini", "fashion-mnist", "cifar10", "imagefolder:PATH", "webdataset:PATTERN"
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -18,7 +20,8 @@ def test_names():
         ("fashion-mnst", "did you mean fashion-mnist or fashion-mnist-mini?"),
         ("CIFAR-10", "did you mean cifar10?"),
         ("imagefolder", "did you mean imagefolder:PATH?"),
-        ("zzz", "there is fashion-mnist-mini, fashion-mnist, cifar10, imagefolder:PATH"),
+        ("webdataset", "did you mean webdataset:PATTERN?"),
+        ("zzz", f"there is {', '.join(data.names())}"),
     ],
 )
 def test_an_unknown_name_gets_near_ones(name, hint):
@@ -31,6 +34,18 @@ def test_an_unknown_name_gets_near_ones(name, hint):
 def test_image_size_is_for_imagefolder_only(name):
     with pytest.raises(ValueError, match=f"images of {name} have a fixed size"):
         data.load(name, image_size=32)
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist-mini", "fashion-mnist", "cifar10"])
+def test_what_has_a_size_of_its_own_is_never_streamed(name):
+    with pytest.raises(ValueError, match=f"{name} is always read into memory; leave out stream"):
+        data.load(name, stream=True)
+
+
+@pytest.mark.parametrize("workers", [-1, 1.5, "2"])
+def test_bad_workers(workers):
+    with pytest.raises(ValueError, match="workers must be 0 or a positive integer, got"):
+        data.load("imagefolder:/mine", stream=True, workers=workers)
 
 
 def test_default_root(monkeypatch):

@@ -1,0 +1,104 @@
+"""What a set of images can do that needs only its labels, wherever the images are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Labelled:
+    """The common part of `ImageSet` and `ImageStream`, dataclasses with these attributes.
+
+    Attributes:
+        labels: N, int64; indices into `classes`.
+        classes: the name of each class.
+        name: the data set's name, as ``data.load`` takes it.
+        validation: the validation images that come with the data set, or None.
+    """
+
+    labels: Tensor
+    classes: tuple[str, ...]
+    name: str
+    validation: Labelled | None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes, those without an image included."""
+        return len(self.classes)
+
+    def counts(self) -> pd.Series:
+        """The number of images of each class, indexed by class name."""
+        import pandas as pd
+
+        counts = torch.bincount(self.labels, minlength=self.num_classes)
+        return pd.Series(counts.tolist(), index=pd.Index(self.classes, name="class"), name="images")
+
+    def split(self, fraction: float, seed: int) -> tuple[Labelled, Labelled]:
+        """Set `fraction` of each class aside, by chance but repeatably; the order is kept.
+
+        Args:
+            fraction: the share of each class that goes to the validation part, in (0, 1).
+            seed: the same seed gives the same parts, whatever the versions of torch and numpy.
+
+        Returns:
+            The training part and the validation part; neither has a predefined one of its own.
+
+        Raises:
+            ValueError: if a class that has images would have none in one of the parts.
+        """
+        if not 0 < fraction < 1:
+            raise ValueError(f"fraction must be between 0 and 1, got {fraction}")
+        labels = self.labels.cpu().numpy()
+        chance = np.random.RandomState(seed)  # numpy promises that this stream never changes
+        aside = np.zeros(len(labels), dtype=bool)
+        for label in np.unique(labels):
+            members = chance.permutation(np.flatnonzero(labels == label))
+            size = round(fraction * len(members))
+            if not 0 < size < len(members):
+                raise ValueError(
+                    f"a fraction of {fraction} leaves one part without images of class "
+                    f"{self.classes[label]!r}, which has {len(members)} in all"
+                )
+            aside[members[:size]] = True
+        whole = replace(self, validation=None)
+        return whole.subset(np.flatnonzero(~aside)), whole.subset(np.flatnonzero(aside))
+
+    def __repr__(self) -> str:
+        channels, height, width = self.input_size
+        words = f"{self.name}: {len(self):,} images {channels}×{height}×{width}"
+        if self.validation is not None:
+            words += f" and {len(self.validation):,} for validation"
+        shown = self.classes if self.num_classes <= 10 else (*self.classes[:9], "…")
+        return f"<{type(self).__name__} {words}, {self.num_classes} classes: {', '.join(shown)}>"
+
+    def _checked(self, indices: Sequence[int] | Tensor) -> Tensor:
+        """`indices` as a tensor. ValueError if it is empty, or not of integers in 0 … N-1."""
+        indices = torch.as_tensor(indices, device=self.labels.device)
+        if indices.dim() != 1 or indices.is_floating_point() or indices.dtype == torch.bool:
+            raise ValueError(f"indices must be a list of integers, got {describe(indices)}")
+        if not len(indices):
+            raise ValueError("indices must name at least one image")
+        indices = indices.long()
+        if indices.min() < 0 or indices.max() >= len(self):
+            raise ValueError(
+                f"indices must be in 0 … {len(self) - 1}, "
+                f"got {int(indices.min())} … {int(indices.max())}"
+            )
+        return indices
+
+
+def describe(tensor: Tensor) -> str:
+    """Shape and type of a tensor, for messages."""
+    shape = "×".join(map(str, tensor.shape)) or "a single value"
+    return f"{shape}, {str(tensor.dtype).removeprefix('torch.')}"
