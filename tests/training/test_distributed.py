@@ -1,5 +1,6 @@
-"""Two processes on the CPU, as torchrun starts them, against one."""
+"""Two and four processes on the CPU, as torchrun starts them, against one."""
 
+import runpy
 import shutil
 import subprocess
 import sys
@@ -20,10 +21,16 @@ def start(*command, **options):
     return done
 
 
+def train_here(folder):
+    """In this process, which has torch already."""
+    script = runpy.run_path(str(SCRIPT))
+    torch.save(script["train"](folder), folder / "0-of-1.pt")
+
+
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone")
-    start(sys.executable, SCRIPT, folder)
+    train_here(folder)
     return folder
 
 
@@ -39,6 +46,8 @@ def read(folder, name):
 
 
 def assert_same(one, other):
+    # Equal but for rounding: shares are summed in another order than the whole batch, in fp32
+    # (2^-24 an operation), and fifteen steps of momentum carry the difference on.
     for name, value in one["weights"].items():
         torch.testing.assert_close(value, other["weights"][name], rtol=1e-4, atol=1e-6)
     assert one["tested"] == pytest.approx(other["tested"], rel=1e-5)
@@ -84,11 +93,30 @@ def test_one_of_them_writes_the_checkpoints(together):
     }  # fmt: skip
 
 
-def test_a_run_goes_on_with_another_number_of_processes(alone, tmp_path):
+def test_four_processes_go_on_from_one(alone, tmp_path):
+    """Every image once, by one of the four, and the weights those of the run that was alone."""
     shutil.copytree(alone / "checkpoints", tmp_path / "checkpoints")
     (tmp_path / "checkpoints" / "epoch-0003.pt").unlink()
-    start(*TORCHRUN, 2, SCRIPT, tmp_path)
-    found = read(tmp_path, "0-of-2")
+    start(*TORCHRUN, 4, SCRIPT, tmp_path)
+    one, four = read(alone, "0-of-1"), [read(tmp_path, f"{rank}-of-4") for rank in range(4)]
+    assert_same(one, four[0])
+    for other in four[1:]:
+        assert other["history"] == four[0]["history"] and other["tested"] == four[0]["tested"]
+        for name, value in four[0]["weights"].items():
+            assert torch.equal(value, other["weights"][name]), name
+    whole = [images for training, images in one["seen"] if training][-5:]
+    shares = [[images for training, images in found["seen"] if training] for found in four]
+    for batch, *parts in zip(whole, *shares, strict=True):
+        assert batch == sum(parts, [])
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    assert len(set(sum(whole, []))) == 162
+
+
+def test_one_process_goes_on_from_two(alone, together, tmp_path):
+    shutil.copytree(together / "checkpoints", tmp_path / "checkpoints")
+    (tmp_path / "checkpoints" / "epoch-0003.pt").unlink()
+    train_here(tmp_path)
+    found = read(tmp_path, "0-of-1")
     assert_same(read(alone, "0-of-1"), found)
     assert sum(training for training, _ in found["seen"]) == 5  # the third epoch alone
 
