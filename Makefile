@@ -8,12 +8,16 @@ WORKERS ?= 2
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help book test execute screenshots browser clean
+.PHONY: help book test execute colab colab-check compat links screenshots browser clean
 
 help:
 	@echo "make book         set up, execute every notebook, build _build/html"
 	@echo "make test         set up, build, then run every test, the notebooks and the pages included"
 	@echo "make execute      run the chapters in place and keep their outputs in the notebooks"
+	@echo "make colab        the chapters for Google Colab, into _build/colab"
+	@echo "make colab-check  run every one of them where only Colab's packages are"
+	@echo "make compat       the same with PyTorch 2.6 and with the newest (downloads both)"
+	@echo "make links        ask every address of another host in the built pages for an answer"
 	@echo "make screenshots  every page, light and dark, wide and narrow, into _build/screenshots"
 	@echo "make clean        remove _build (the environment in $(VENV) stays)"
 
@@ -45,6 +49,22 @@ test: book browser
 
 execute: $(READY)
 	$(BIN)/python scripts/execute_notebooks.py chapters/*.ipynb
+
+colab: $(READY)
+	$(BIN)/python _ext/colab.py
+
+colab-check: $(READY)
+	$(BIN)/python scripts/play_colab.py
+
+# The lowest PyTorch that pyproject.toml allows, and the newest there is.
+compat: $(READY)
+	@status=0; \
+	$(BIN)/python scripts/play_colab.py --install torch==2.6.0 torchvision==0.21.0 || status=1; \
+	$(BIN)/python scripts/play_colab.py --install torch torchvision || status=1; \
+	exit $$status
+
+links: book
+	$(BIN)/python scripts/external_links.py
 
 screenshots: book browser
 	$(BIN)/python scripts/screenshots.py

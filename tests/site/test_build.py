@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +82,27 @@ def test_notebooks_are_executed_again_only_when_the_package_changed(book):
     assert (status, executed(output)) == (0, True), output
     (second,) = caches(book)
     assert second != first
+
+
+def test_a_known_repository_gives_a_button_and_the_download_is_the_executed_notebook(book):
+    page = book / "_build" / "html" / "chapters" / "one.html"
+    status, output = make_book(book)
+    assert status == 0, output
+    assert "colab.research.google.com" not in page.read_text()
+    source = nbformat.read(book / "chapters" / "one.ipynb", as_version=4)
+    assert source.cells[1].outputs == []
+    (link,) = BeautifulSoup(page.read_text(), "html.parser").select("a.btn-download-source-button")
+    downloaded = nbformat.read(page.parent / link["href"], as_version=4)
+    assert [output.text for output in downloaded.cells[1].outputs] == ["42\n"]
+
+    config = book / "_config.yml"
+    config.write_text(config.read_text().replace('url: ""', "url: https://github.com/a/b"))
+    status, output = make_book(book)
+    assert status == 0, output
+    address = "https://colab.research.google.com/github/a/b/blob/colab/chapters/one.ipynb"
+    links = BeautifulSoup(page.read_text(), "html.parser").select("a[href*=colab]")
+    assert [link["href"] for link in links] == [address]
+    assert "colab.research.google.com" not in (book / "_build/html/intro.html").read_text()
 
 
 def test_a_failing_cell_fails_the_build_every_time(book):

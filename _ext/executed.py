@@ -1,0 +1,26 @@
+"""Let a page's download be the notebook with the outputs that the page shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+
+
+def replace_sources(app, exception) -> None:
+    """Put each notebook as the build executed it where the download button leads."""
+    if exception is not None or app.builder.format != "html":
+        return
+    executed = Path(app.outdir).parent / "jupyter_execute"
+    for source in Path(app.outdir, "_sources").rglob("*.ipynb"):
+        path = executed / source.relative_to(Path(app.outdir, "_sources"))
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":  # progress bars, as `stderr_output: remove` does
+                cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+        nbformat.write(notebook, source)
+
+
+def setup(app) -> dict:
+    app.connect("build-finished", replace_sources)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
