@@ -164,8 +164,6 @@ window.cnnbookExplorer = window.cnnbookExplorer || {};
     const extras = [];
     if (layer.stride && (layer.stride[0] > 1 || layer.stride[1] > 1))
       extras.push(`stride ${times(layer.stride).replace("x", "×")}`);
-    if (layer.padding && (layer.padding[0] || layer.padding[1]))
-      extras.push(`padding ${times(layer.padding).replace("x", "×")}`);
     if (layer.dilation && (layer.dilation[0] > 1 || layer.dilation[1] > 1))
       extras.push(`dilation ${times(layer.dilation).replace("x", "×")}`);
     if (layer.groups > 1) extras.push(`${layer.groups} groups`);
