@@ -1,0 +1,186 @@
+// What layers there are, and networks as text. A network is {input: [C, H, W], layers: [...]}; a
+// layer is {type, ...its numbers}; parallel branches are one layer with `branches`, lists of layers.
+// cnnbook/explorer.py writes the same text. These are classic scripts, as browsers load no modules
+// from file://; each adds its part to one object.
+window.cnnbookExplorer = window.cnnbookExplorer || {};
+
+(function (explorer) {
+  "use strict";
+
+  // A field: what it is called, its letter in the text, its value when left out (null: always
+  // written), and what it may be. "pair" is height and width; "flag" is true or false.
+  const field = (name, label, letter, byDefault, kind, least, most) =>
+    ({name, label, letter, byDefault, kind, least, most});
+  const OUT = field("out", "output channels", "", null, "number", 1, 65536);
+  const BIAS = field("bias", "bias", "n", true, "flag");
+  const kernel = (letter, byDefault) =>
+    field("kernel", "kernel", letter, byDefault, "pair", 1, 1024);
+  const STRIDE = field("stride", "stride", "s", 1, "pair", 1, 1024);
+  const PADDING = field("padding", "padding", "p", 0, "pair", 0, 1024);
+  const DILATION = field("dilation", "dilation", "d", 1, "pair", 1, 1024);
+  const CEIL = field("ceil", "round sizes up", "u", false, "flag");
+  const SIZE = field("size", "output size", "", null, "pair", 1, 1024);
+
+  explorer.KINDS = {
+    conv: {
+      label: "convolution", letter: "c",
+      fields: [OUT, kernel("k", 1), STRIDE, PADDING, DILATION,
+               field("groups", "groups", "g", 1, "number", 1, 65536), BIAS],
+    },
+    batchnorm: {label: "batch norm", letter: "b", fields: []},
+    relu: {label: "ReLU", letter: "r", fields: []},
+    maxpool: {
+      label: "max pool", letter: "m", fields: [kernel("", null), STRIDE, PADDING, DILATION, CEIL],
+    },
+    avgpool: {label: "average pool", letter: "a", fields: [kernel("", null), STRIDE, PADDING, CEIL]},
+    adaptiveavg: {label: "average pool to a size", letter: "g", fields: [SIZE]},
+    adaptivemax: {label: "max pool to a size", letter: "h", fields: [SIZE]},
+    flatten: {label: "flatten", letter: "f", fields: []},
+    linear: {
+      label: "linear", letter: "l",
+      fields: [field("out", "outputs", "", null, "number", 1, 1048576), BIAS],
+    },
+    dropout: {
+      label: "dropout", letter: "o",
+      fields: [field("percent", "dropped (%)", "", null, "number", 0, 99)],
+    },
+    lrn: {
+      label: "response norm", letter: "n",
+      fields: [field("size", "neighbours", "", null, "number", 1, 1024)],
+    },
+    zeros: {
+      label: "channels of zeros", letter: "z",
+      fields: [field("out", "channels to add", "", null, "number", 1, 65536)],
+    },
+    sum: {label: "sum of branches", letter: "s", fields: [], join: true},
+    concat: {label: "concatenation of branches", letter: "j", fields: [], join: true},
+  };
+  explorer.INPUT_LIMITS = [[1, 4096], [1, 4096], [1, 4096]];
+  const MOST_LAYERS = 5000;
+  const MOST_NESTED = 20;
+
+  const BY_LETTER = Object.fromEntries(
+    Object.entries(explorer.KINDS).map(([type, kind]) => [kind.letter, type]),
+  );
+
+  const times = (pair) => (pair[0] === pair[1] ? `${pair[0]}` : `${pair[0]}x${pair[1]}`);
+
+  function writeLayer(layer) {
+    const kind = explorer.KINDS[layer.type];
+    if (kind.join) return `${kind.letter}(${layer.branches.map(explorer.write).join("~")})`;
+    return kind.letter + kind.fields.map((field) => {
+      const value = layer[field.name];
+      if (field.kind === "flag") return value === field.byDefault ? "" : field.letter;
+      const text = field.kind === "pair" ? times(value) : `${value}`;
+      return field.byDefault !== null && text === `${field.byDefault}` ? "" : field.letter + text;
+    }).join("");
+  }
+
+  explorer.write = (layers) => layers.map(writeLayer).join(".");
+
+  // A value that a reader typed, or the reason why it is none: {value} or {problem}.
+  explorer.readValue = function (field, text) {
+    const pattern = field.kind === "pair" ? /^\s*(\d+)(?:\s*[x×*,]\s*(\d+))?\s*$/ : /^\s*(\d+)\s*$/;
+    const found = pattern.exec(text);
+    const range = `from ${field.least} to ${field.most}`;
+    const wanted = field.kind === "pair" ? "a number such as 3, or two such as 1×7" : "a whole number";
+    if (!found) return {problem: `${field.label} must be ${wanted}, ${range}`};
+    const numbers = [Number(found[1]), Number(found[2] ?? found[1])];
+    if (numbers.some((number) => number < field.least || number > field.most))
+      return {problem: `${field.label} must be ${range}`};
+    return {value: field.kind === "pair" ? numbers : numbers[0]};
+  };
+
+  // Layers from text. Throws an Error whose message says what cannot be read.
+  explorer.read = function (text) {
+    let at = 0;
+    let count = 0;
+
+    function sequence(depth) {
+      const layers = [];
+      if (depth > MOST_NESTED) throw new Error(`more than ${MOST_NESTED} branches in each other`);
+      if (at === text.length || "~)".includes(text[at])) return layers;
+      for (;;) {
+        layers.push(layer(depth));
+        if (text[at] !== ".") return layers;
+        at += 1;
+      }
+    }
+
+    function layer(depth) {
+      const type = BY_LETTER[text[at]];
+      if (!type) throw new Error(`no layer is written “${text.slice(at, at + 8)}”`);
+      if (++count > MOST_LAYERS) throw new Error(`more than ${MOST_LAYERS} layers`);
+      const kind = explorer.KINDS[type];
+      at += 1;
+      if (kind.join) {
+        const branches = [];
+        if (text[at] !== "(") throw new Error(`“(” is missing after “${kind.letter}”`);
+        do {
+          at += 1;
+          branches.push(sequence(depth + 1));
+        } while (text[at] === "~");
+        if (text[at] !== ")") throw new Error("“)” is missing");
+        at += 1;
+        return {type, branches};
+      }
+      const result = {type};
+      for (const field of kind.fields) {
+        const rest = text.slice(at);
+        const here = rest.startsWith(field.letter);
+        if (field.kind === "flag") {
+          result[field.name] = here ? !field.byDefault : field.byDefault;
+          if (here) at += field.letter.length;
+          continue;
+        }
+        const found = here && /^\d+(x\d+)?/.exec(rest.slice(field.letter.length));
+        if (!found && field.byDefault === null)
+          throw new Error(`“${kind.letter}” needs its ${field.label}`);
+        const read = explorer.readValue(field, found ? found[0] : `${field.byDefault}`);
+        if (read.problem) throw new Error(read.problem);
+        result[field.name] = read.value;
+        if (found) at += field.letter.length + found[0].length;
+      }
+      return result;
+    }
+
+    const layers = sequence(0);
+    if (at < text.length) throw new Error(`“${text.slice(at, at + 8)}” is not expected there`);
+    return layers;
+  };
+
+  // [C, H, W] from text such as 3x224x224. Throws an Error.
+  explorer.readInput = function (text) {
+    const found = /^(\d+)x(\d+)x(\d+)$/.exec(text);
+    const sizes = found && found.slice(1).map(Number);
+    if (!sizes || sizes.some((n, i) => n < explorer.INPUT_LIMITS[i][0] || n > explorer.INPUT_LIMITS[i][1]))
+      throw new Error(`images are written as 3x224x224, each number from 1 to 4096, not “${text}”`);
+    return sizes;
+  };
+
+  const square = (pair) => pair.join("×");
+  // One layer in the papers' words.
+  explorer.describe = function (layer) {
+    const extras = [];
+    if (layer.stride && (layer.stride[0] > 1 || layer.stride[1] > 1))
+      extras.push(`stride ${times(layer.stride).replace("x", "×")}`);
+    if (layer.dilation && (layer.dilation[0] > 1 || layer.dilation[1] > 1))
+      extras.push(`dilation ${times(layer.dilation).replace("x", "×")}`);
+    if (layer.groups > 1) extras.push(`${layer.groups} groups`);
+    const label = explorer.KINDS[layer.type].label;
+    const name = {
+      conv: () => `${square(layer.kernel)} conv, ${layer.out}`,
+      maxpool: () => `${square(layer.kernel)} max pool`,
+      avgpool: () => `${square(layer.kernel)} average pool`,
+      adaptiveavg: () => `average pool to ${square(layer.size)}`,
+      adaptivemax: () => `max pool to ${square(layer.size)}`,
+      linear: () => `linear, ${layer.out}`,
+      dropout: () => `dropout, ${layer.percent} %`,
+      lrn: () => `response norm over ${layer.size}`,
+      zeros: () => `${layer.out} channels of zeros`,
+      sum: () => `sum of ${layer.branches.length} branches`,
+      concat: () => `concatenation of ${layer.branches.length} branches`,
+    }[layer.type];
+    return [name ? name() : label, ...extras].join(", ");
+  };
+})(window.cnnbookExplorer);
