@@ -155,7 +155,11 @@ def claims(*, json: bool = False) -> int:
 
 app.command(
     "cnnbook.training.command:train",
-    help="Train a network; the same command goes on with a run that was stopped.",
+    help="""Train a network; the same command goes on with a run that was stopped.
+
+    On N devices: torchrun --nproc-per-node N --max-restarts 3 -m cnnbook train NAME …, where up to
+    three times all processes are started anew and go on, if one of them dies.
+    """,
 )
 
 

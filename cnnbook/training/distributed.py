@@ -8,6 +8,8 @@ statistics from a process's share, as `DistributedDataParallel` does.
 from __future__ import annotations
 
 import os
+import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,11 +29,36 @@ def process_group(device: str) -> Iterator[str]:
     if on_gpus:
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if on_gpus else "gloo")
+    store, rank, size = next(dist.rendezvous("env://"))
+    store = dist.PrefixStore(agreed_name(store, rank, size), store)
+    dist.init_process_group("nccl" if on_gpus else "gloo", store=store, rank=rank, world_size=size)
     try:
         yield device
     finally:
         dist.destroy_process_group()
+
+
+def agreed_name(store: dist.Store, rank: int, size: int) -> str:
+    """A name that the processes which run now have agreed upon, and no earlier ones had.
+
+    torchrun keeps one store of addresses for all its restarts. A process that meets the others
+    there by a fixed name may read what one that is gone has left, and calls nobody
+    (https://github.com/pytorch/pytorch/issues/135712). The number of restarts is no such name: each
+    machine counts its own. So each process asks with a word just made up, which only a first
+    process that runs now can answer; what earlier ones asked it answers too, to nobody.
+    """
+    word = uuid.uuid4().hex
+    if rank > 0:
+        store.set(f"question/{rank}", word)
+        name = store.get(f"answer/{word}").decode()  # waits for it
+        store.add(f"heard/{name}", 1)
+        return name
+    while store.add(f"heard/{word}", 0) < size - 1:
+        for other in range(1, size):
+            if store.check([f"question/{other}"]):
+                store.set(f"answer/{store.get(f'question/{other}').decode()}", word)
+        time.sleep(0.01)
+    return word
 
 
 def world() -> tuple[int, int]:

@@ -1,8 +1,12 @@
 """Train as one of several processes, or alone, and save what came of it.
 
-torchrun --nproc-per-node 2 distributed_run.py FOLDER
+torchrun --nproc-per-node 2 distributed_run.py FOLDER [STEP]
+
+With a step, the last process is killed in it the first time that torchrun starts it.
 """
 
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -25,13 +29,16 @@ def grey_images() -> ImageSet:
     return ImageSet(images, levels.long() // 41, tuple("abcde"), "grey")
 
 
-def train(folder: Path) -> dict:
+def train(folder: Path, killed_at: int | None = None) -> dict:
     torch.manual_seed(3)
     model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 5))
     seen = []
 
     def look(model, inputs):
         seen.append((model.training, inputs[0][:, 0, 0, 0].tolist()))
+        rank, size = distributed.world()
+        if rank == size - 1 and sum(training for training, _ in seen) == killed_at:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     model.register_forward_pre_hook(look)
     images = grey_images()
@@ -48,6 +55,8 @@ def train(folder: Path) -> dict:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with distributed.process_group("auto"):
-        found = train(Path(sys.argv[1]))
+        is_first_time = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
+        killed_at = int(sys.argv[2]) if len(sys.argv) > 2 and is_first_time else None
+        found = train(Path(sys.argv[1]), killed_at)
         rank, size = distributed.world()
     torch.save(found, Path(sys.argv[1]) / f"{rank}-of-{size}.pt")
