@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from cnnbook.measuring import DTYPES
 from cnnbook.profiling import Profile
@@ -40,7 +41,7 @@ PUBLISHED = {
     ),
     "Tesla T4": ({"float32": 8.1e12, "float16": 65e12}, 300e9, "T4 data sheet"),
 }  # fmt: skip
-SECONDS = 1.0  # for how long a peak is measured
+SECONDS = 1.0  # for how long each peak is measured
 
 
 class Peak(NamedTuple):
@@ -74,15 +75,30 @@ def traffic(p: Profile, batch_size: int = 1, itemsize: int = 4, training: bool =
 
 @functools.cache
 def peak_operations(device: torch.device, dtype: str = "float32") -> Peak:
-    """Operations a second: the data sheet's for a known GPU, or else of a large matrix product."""
+    """Operations a second: the data sheet's for a known GPU, or else what is measured.
+
+    That is the faster of a large matrix product and a large convolution. It depends on the library
+    which of them comes nearer to what the arithmetic units can do.
+    """
     rates, _, sheet = PUBLISHED.get(device_name(device), ({}, 0.0, ""))
     if dtype in rates:
         return Peak(rates[dtype], f"NVIDIA's {sheet}: {dtype}, dense")
-    side = 8192 if device.type == "cuda" else 2048
+    side, images = (8192, 256) if device.type == "cuda" else (1024, 4)
     a, b = torch.randn(2, side, side, device=device).to(DTYPES[dtype])
     out = torch.empty_like(a)
-    seconds = _shortest(lambda: torch.mm(a, b, out=out), device)
-    return Peak(2 * side**3 / seconds, f"measured: a {side}×{side} matrix product in {dtype}")
+    product = 2 * side**3 / _shortest(lambda: torch.mm(a, b, out=out), device)
+    conv = nn.Conv2d(256, 256, 3, padding=1, device=device, dtype=DTYPES[dtype])
+    conv.to(memory_format=torch.channels_last)
+    x = torch.randn(images, 256, 56, 56, device=device).to(
+        DTYPES[dtype], memory_format=torch.channels_last
+    )
+    with torch.no_grad():
+        seconds = _shortest(lambda: conv(x), device)
+    convolution = 2 * images * 56 * 56 * 256 * 256 * 9 / seconds
+    return max(
+        Peak(product, f"measured: a {side}×{side} matrix product in {dtype}"),
+        Peak(convolution, f"measured: a 3×3 convolution of 256 channels, 56×56, in {dtype}"),
+    )
 
 
 @functools.cache
