@@ -151,24 +151,24 @@ def run(
             other settings than the experiment has now.
         FloatingPointError: if a run's loss is not finite.
     """
-    found, trials, done = find(name), plan(name, scale, seeds), recorded(name, scale, folder)
     place, start = find_device(device), time.perf_counter()
-    missing = [trial for trial in trials if not _is_recorded(trial, done, found.name, scale)]
-    for number, trial in enumerate(missing):
-        left = len(missing) - number
+    total, todo = len(plan(name, scale, seeds)), missing(name, scale, seeds, folder)
+    done = list(read_all(name, scale, folder))
+    for number, trial in enumerate(todo):
+        left = len(todo) - number
         if limit_seconds is not None:
             rest = limit_seconds - (time.perf_counter() - start)
-            if _expected_seconds(trial, done.values()) > rest:
-                _say(progress, f"{found.name}: {left} of {len(trials)} runs left; run it again")
+            if _expected_seconds(trial, done) > rest:
+                _say(progress, f"{name}: {left} of {total} runs left; run it again")
                 break
         try:
-            record = run_one(found.name, scale, trial, place, progress)
+            record = run_one(name, scale, trial, place, progress)
         except NotEnoughMemory as error:
-            _say(progress, f"{found.name} {trial.arm}: left out, {error}; {left - 1} left")
+            _say(progress, f"{name} {trial.arm}: left out, {error}; {left - 1} left")
             continue
         records.save(record, folder)
-        done[trial.arm, trial.seed] = record
-        _say(progress, f"{found.name} {result_of(record)}; {left - 1} left")
+        done.append(record)
+        _say(progress, f"{name} {result_of(record)}; {left - 1} left")
     return read_all(name, scale, folder)
 
 
@@ -181,11 +181,20 @@ def plan(name: str, scale: str, seeds: Sequence[int] = (0, 1, 2)) -> list[Trial 
     return list({(run.arm, run.seed): run for run in runs}.values())
 
 
-def recorded(
-    name: str, scale: str, folder: str | os.PathLike | None = None
-) -> dict[tuple[str, int | None], Record | Timing]:
-    """The runs on record at a scale, by arm and seed."""
-    return {(record.arm, record.seed): record for record in read_all(name, scale, folder)}
+def missing(
+    name: str,
+    scale: str,
+    seeds: Sequence[int] = (0, 1, 2),
+    folder: str | os.PathLike | None = None,
+) -> list[Trial | TimingTrial]:
+    """Of `plan`, the runs without a record.
+
+    Raises:
+        ValueError: if a record on file was made with other settings than the experiment has now.
+    """
+    runs = plan(name, scale, seeds)
+    done = {(record.arm, record.seed): record for record in read_all(name, scale, folder)}
+    return [trial for trial in runs if not _is_recorded(trial, done, name, scale)]
 
 
 def run_one(
@@ -194,8 +203,14 @@ def run_one(
     trial: Trial | TimingTrial,
     device: torch.device,
     progress: bool = True,
+    shared: int = 1,
 ) -> Record | Timing:
     """Run one trial of the experiment `name`; its record, not yet saved.
+
+    Args:
+        name, scale, device, progress: as of :func:`run`.
+        trial: one of `plan`.
+        shared: how many runs are on the device at the same time, this one included.
 
     Raises:
         NotEnoughMemory: a ValueError, if a timing needs more than the device has.
@@ -205,7 +220,7 @@ def run_one(
     if isinstance(trial, TimingTrial):
         return trial.run(device, **where)
     train, test = _load(trial.data, progress)
-    return _train(trial, train, test, device, progress, where)
+    return _train(trial, train, test, device, progress, shared, where)
 
 
 def result_of(record: Record | Timing) -> str:
@@ -229,6 +244,7 @@ def _train(
     test: ImageSet,
     device: torch.device,
     progress: bool,
+    shared: int,
     where: dict[str, str],
 ) -> Record:
     if trial.train_images is not None:
@@ -250,7 +266,7 @@ def _train(
         train_images=len(train),
         parameters=parameters,
         **_measured(run),
-        **surroundings(run.device),
+        **surroundings(run.device, shared),
     )
 
 

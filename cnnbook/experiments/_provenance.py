@@ -15,13 +15,15 @@ import cnnbook
 from cnnbook.training.device import full_name
 
 
-def surroundings(device: str) -> dict:
-    """The fields of a record that say on what it was made; `device` as `device_name` gives it.
+def surroundings(device: str, shared: int = 1) -> dict:
+    """The fields of a record that say on what it was made.
 
-    $CNNBOOK_COMMIT names the commit where the code was copied without its repository, and
-    $CNNBOOK_SHARED says that so many runs shared the device.
+    Where the code was copied without its repository, $CNNBOOK_COMMIT names the commit.
+
+    Args:
+        device: as `device_name` gives it.
+        shared: how many runs were on the device at the same time.
     """
-    shared = int(os.environ.get("CNNBOOK_SHARED", "1"))
     return {
         "device": full_name(device) + (f", shared by {shared} runs" if shared > 1 else ""),
         "threads": torch.get_num_threads(),
