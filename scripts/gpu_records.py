@@ -267,7 +267,7 @@ def run_group(
 def _answer(worker: Worker) -> tuple[bool, str]:
     try:
         return worker.pipe.recv()
-    except EOFError:
+    except (EOFError, OSError):
         worker.process.join()
         return False, f"its process ended with status {worker.process.exitcode}"
 
@@ -328,7 +328,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     found.add_argument("--workers", type=int, default=WORKERS, help="processes that share it")
     found.add_argument("--scale", choices=records.SCALES, default="full")
-    found.add_argument("--device", default="cuda")
+    found.add_argument("--device", default="cuda:0")
     return found
 
 
