@@ -133,11 +133,21 @@ def test_train_trains_and_keeps_what_was_asked(tmp_path):
 def test_ctrl_c_leaves_a_checkpoint_that_only_the_same_run_goes_on_from(tmp_path):
     command = [sys.executable, "-m", "cnnbook", "train", "resnet20", "--epochs", "50"]
     command += ["--image-size", "8", "--checkpoint", "run"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "run" / "epoch-0000.pt").exists() and process.poll() is None:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    assert "goes on from there" in process.communicate(timeout=60)[1].splitlines()[-1]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background job ignores SIGINT, and so would everything that it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        try:
+            while not (tmp_path / "run" / "epoch-0000.pt").exists() and process.poll() is None:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            assert "goes on from there" in process.communicate(timeout=60)[1].splitlines()[-1]
+        finally:
+            process.kill()
     assert process.returncode == 130
     wrong = run(*command[3:], "--lr", 0.5, cwd=tmp_path)
     assert wrong.returncode == 2 and len(wrong.stderr.splitlines()) == 1
