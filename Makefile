@@ -8,7 +8,7 @@ WORKERS ?= 2
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help book test execute colab colab-check compat links screenshots browser clean
+.PHONY: help book test execute colab colab-check compat gpu-records links screenshots browser clean
 
 help:
 	@echo "make book         set up, execute every notebook, build _build/html"
@@ -18,6 +18,7 @@ help:
 	@echo "make colab-check  run every one of them where only Colab's packages are"
 	@echo "make compat       the same with PyTorch 2.6 and with the newest (downloads both)"
 	@echo "make links        ask every address of another host in the built pages for an answer"
+	@echo "make gpu-records  every experiment at full scale on a CUDA device; MINUTES=9 for a piece of it"
 	@echo "make screenshots  every page, light and dark, wide and narrow, into _build/screenshots"
 	@echo "make clean        remove _build (the environment in $(VENV) stays)"
 
@@ -62,6 +63,11 @@ compat: $(READY)
 	$(BIN)/python scripts/play_colab.py --install torch==2.6.0 torchvision==0.21.0 || status=1; \
 	$(BIN)/python scripts/play_colab.py --install torch torchvision || status=1; \
 	exit $$status
+
+# Needs none of the set-up: where PyTorch is already, that Python will do (PYTHON=...).
+gpu-records:
+	$(PYTHON) scripts/gpu_records.py $(if $(MINUTES),--minutes $(MINUTES)) \
+	  $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
 
 links: book
 	$(BIN)/python scripts/external_links.py

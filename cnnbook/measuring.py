@@ -34,6 +34,10 @@ LEAST_RUNS = 5  # so that quartiles mean something
 LARGEST_KEPT = 2**25 - 2**16  # bytes; the threshold does not rise beyond 32 MiB
 
 
+class NotEnoughMemory(ValueError):
+    """The device's memory does not suffice for a batch; the message names both."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Measurement:
     """What `measure` found. A call is one batch: a forward pass, in training a backward one too.
@@ -136,7 +140,7 @@ def measure(
 
     Raises:
         ValueError: in one line, if a setting is wrong, there is no such device, the images do not
-            fit the network, or the device's memory does not suffice.
+            fit the network, or (then a NotEnoughMemory) the device's memory does not suffice.
     """
     _check(model, batch_size, dtype, min_seconds)
     place = find_device(device)
@@ -147,7 +151,7 @@ def measure(
             call = _call(model, input_size, batch_size, place, training, dtype, channels_last)
             seconds = _time(call, place, min_seconds)
     except torch.OutOfMemoryError:
-        raise ValueError(
+        raise NotEnoughMemory(
             f"{device_name(place)} has not enough memory for a batch of {batch_size}; "
             "try a smaller batch_size"
         ) from None

@@ -1,4 +1,4 @@
-"""The comparisons of the book that need training, one file each, with a record for every run.
+"""The comparisons of the book that need training or timing, a file each and a record for each run.
 
 >>> from cnnbook import experiments
 >>> experiments.names()
@@ -9,5 +9,6 @@ decorator in the module of its name. What it leaves is read through ``cnnbook.re
 """
 
 from cnnbook.experiments._mechanism import Experiment, Trial, experiment, find, names, run
+from cnnbook.experiments._timing import TimingTrial
 
-__all__ = ["Experiment", "Trial", "experiment", "find", "names", "run"]
+__all__ = ["Experiment", "TimingTrial", "Trial", "experiment", "find", "names", "run"]

@@ -6,8 +6,6 @@ import difflib
 import importlib
 import json
 import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,16 +14,17 @@ from functools import cache
 from pathlib import Path
 
 import torch
-import torchvision
 
-import cnnbook
 from cnnbook import data, models, records
 from cnnbook.data import ImageSet
-from cnnbook.records import SCALES, Record
-from cnnbook.records.record import ARM, NAME
+from cnnbook.experiments._provenance import digits, surroundings
+from cnnbook.experiments._timing import TimingTrial
+from cnnbook.measuring import NotEnoughMemory
+from cnnbook.records import SCALES, Record, Timing
+from cnnbook.records.checks import ARM, NAME
 from cnnbook.records.store import read_all
 from cnnbook.training import Recipe, Run, fit
-from cnnbook.training.device import find_device, full_name
+from cnnbook.training.device import find_device
 
 FOLDER = Path(__file__).parent
 
@@ -56,6 +55,25 @@ class Trial:
         if not ARM.fullmatch(self.arm):
             raise ValueError(f"arm must be of letters, digits and . + _ -, got {self.arm!r}")
 
+    @property
+    def seed(self) -> int:
+        return self.recipe.seed
+
+    def with_seed(self, seed: int) -> Trial:
+        """The run of this condition with that seed."""
+        return replace(self, recipe=replace(self.recipe, seed=seed))
+
+    def settings(self) -> dict:
+        """What a record of this run must have in common with it."""
+        return _settings(self) | asdict(self.recipe)
+
+    def settings_of(self, record: Record) -> dict:
+        """The same of a record."""
+        settings = _settings(record) | asdict(record.recipe)
+        if self.train_images is None:
+            settings["train_images"] = None
+        return settings
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -63,7 +81,7 @@ class Experiment:
 
     name: str
     title: str
-    trials: Callable[[str], Sequence[Trial]]
+    trials: Callable[[str], Sequence[Trial | TimingTrial]]
 
 
 _EXPERIMENTS: dict[str, Experiment] = {}
@@ -112,7 +130,7 @@ def run(
     progress: bool = True,
     *,
     folder: str | os.PathLike | None = None,
-) -> tuple[Record, ...]:
+) -> tuple[Record | Timing, ...]:
     """Run what has no record yet, seed by seed, and return all runs on record at this scale.
 
     Each run is recorded when it ends: after an interruption the next call goes on with the others.
@@ -121,7 +139,8 @@ def run(
         name: the experiment.
         scale: "quick" (sized for two CPU cores) or "full" (for one GPU).
         device: "auto" (a GPU where there is one) or a torch device.
-        seeds: each trial is run with each of these, as seed of the weights and of the recipe.
+        seeds: each trial is run with each of these, as seed of the weights and of the recipe;
+            what is only timed is run once.
         limit_seconds: start no run that is not expected to end within so many seconds from now,
             going by the longest run of its trial so far, or else of any; None: no limit.
         progress: show progress bars and a line for each run.
@@ -132,46 +151,102 @@ def run(
             other settings than the experiment has now.
         FloatingPointError: if a run's loss is not finite.
     """
-    found = find(name)
-    if scale not in SCALES:
-        raise ValueError(f"unknown scale {scale!r}; there is {', '.join(SCALES)}")
-    trials = [
-        replace(trial, recipe=replace(trial.recipe, seed=seed))
-        for seed in seeds
-        for trial in found.trials(scale)
-    ]
-    done = {(r.arm, r.seed): r for r in read_all(name, scale, folder)}
     place, start = find_device(device), time.perf_counter()
-    load = cache(lambda name: data.load(name, progress=progress))
-    missing = [trial for trial in trials if not _is_recorded(trial, done, found.name, scale)]
-    for number, trial in enumerate(missing):
-        left = len(missing) - number
+    total, todo = len(plan(name, scale, seeds)), missing(name, scale, seeds, folder)
+    done = list(read_all(name, scale, folder))
+    for number, trial in enumerate(todo):
+        left = len(todo) - number
         if limit_seconds is not None:
             rest = limit_seconds - (time.perf_counter() - start)
-            if _expected_seconds(trial, done.values()) > rest:
-                _say(progress, f"{found.name}: {left} of {len(trials)} runs left; run it again")
+            if _expected_seconds(trial, done) > rest:
+                _say(progress, f"{name}: {left} of {total} runs left; run it again")
                 break
-        record = _run(found, scale, trial, *load(trial.data), place, progress)
+        try:
+            record = run_one(name, scale, trial, place, progress)
+        except NotEnoughMemory as error:
+            _say(progress, f"{name} {trial.arm}: left out, {error}; {left - 1} left")
+            continue
         records.save(record, folder)
-        done[trial.arm, trial.recipe.seed] = record
-        _say(
-            progress,
-            f"{found.name} {trial.arm}, seed {record.seed}: test accuracy "
-            f"{record.test_accuracy:.1%} in {record.seconds:.0f} s; {left - 1} left",
-        )
+        done.append(record)
+        _say(progress, f"{name} {result_of(record)}; {left - 1} left")
     return read_all(name, scale, folder)
 
 
-def _run(
-    found: Experiment,
+def plan(name: str, scale: str, seeds: Sequence[int] = (0, 1, 2)) -> list[Trial | TimingTrial]:
+    """Every run of an experiment at a scale, seed by seed; a timing once."""
+    found = find(name)
+    if scale not in SCALES:
+        raise ValueError(f"unknown scale {scale!r}; there is {', '.join(SCALES)}")
+    runs = [trial.with_seed(seed) for seed in seeds for trial in found.trials(scale)]
+    return list({(run.arm, run.seed): run for run in runs}.values())
+
+
+def missing(
+    name: str,
     scale: str,
+    seeds: Sequence[int] = (0, 1, 2),
+    folder: str | os.PathLike | None = None,
+) -> list[Trial | TimingTrial]:
+    """Of `plan`, the runs without a record.
+
+    Raises:
+        ValueError: if a record on file was made with other settings than the experiment has now.
+    """
+    runs = plan(name, scale, seeds)
+    done = {(record.arm, record.seed): record for record in read_all(name, scale, folder)}
+    return [trial for trial in runs if not _is_recorded(trial, done, name, scale)]
+
+
+def run_one(
+    name: str,
+    scale: str,
+    trial: Trial | TimingTrial,
+    device: torch.device,
+    progress: bool = True,
+    shared: int = 1,
+) -> Record | Timing:
+    """Run one trial of the experiment `name`; its record, not yet saved.
+
+    Args:
+        name, scale, device, progress: as of :func:`run`.
+        trial: one of `plan`.
+        shared: how many runs are on the device at the same time, this one included.
+
+    Raises:
+        NotEnoughMemory: a ValueError, if a timing needs more than the device has.
+    """
+    started = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    where = {"experiment": name, "scale": scale, "started": started}
+    if isinstance(trial, TimingTrial):
+        return trial.run(device, **where)
+    train, test = _load(trial.data, progress)
+    return _train(trial, train, test, device, progress, shared, where)
+
+
+def result_of(record: Record | Timing) -> str:
+    """A run's outcome in a few words."""
+    if isinstance(record, Timing):
+        return f"{record.arm}: {record.images_per_second:,.1f} images/s"
+    return (
+        f"{record.arm}, seed {record.seed}: test accuracy "
+        f"{record.test_accuracy:.1%} in {record.seconds:.0f} s"
+    )
+
+
+@cache
+def _load(name: str, progress: bool) -> tuple[ImageSet, ImageSet]:
+    return data.load(name, progress=progress)
+
+
+def _train(
     trial: Trial,
     train: ImageSet,
     test: ImageSet,
     device: torch.device,
     progress: bool,
+    shared: int,
+    where: dict[str, str],
 ) -> Record:
-    started = datetime.now(timezone.utc)
     if trial.train_images is not None:
         train = train.subset(range(trial.train_images))
     with torch.random.fork_rng(devices=[]):
@@ -180,8 +255,7 @@ def _run(
     parameters = sum(parameter.numel() for parameter in model.parameters())
     run = fit(model, train, test, trial.recipe, device=device, progress=progress)
     return Record(
-        experiment=found.name,
-        scale=scale,
+        **where,
         arm=trial.arm,
         architecture=trial.architecture,
         options=dict(trial.options),
@@ -191,17 +265,12 @@ def _run(
         data_checksum=train.checksum,
         train_images=len(train),
         parameters=parameters,
-        started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         **_measured(run),
-        **_surroundings(run),
+        **surroundings(run.device, shared),
     )
 
 
 def _measured(run: Run) -> dict:
-    # Six digits are more than one seed tells from the next, and keep the files short.
-    def digits(value: float) -> float:
-        return float(f"{value:.6g}")
-
     history = run.history.copy()
     figures = [name for name in history if name != "epoch"]
     history[figures] = history[figures].map(digits)
@@ -213,51 +282,17 @@ def _measured(run: Run) -> dict:
     }
 
 
-def _surroundings(run: Run) -> dict:
-    return {
-        "device": full_name(run.device),
-        "threads": torch.get_num_threads(),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
-            "cnnbook": cnnbook.__version__,
-        },
-        "commit": code_commit(),
-    }
-
-
-@cache
-def code_commit() -> str | None:
-    """The commit of the package's code, "-dirty" if the code differs from it; None without git."""
-    package = Path(cnnbook.__file__).parent
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(package), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        git("ls-files", "--error-unmatch", "__init__.py")  # not just inside someone's repository
-        commit = git("rev-parse", "--short=12", "HEAD")
-        # Records are what a clean state of the code makes.
-        changes = git("status", "--porcelain", "--", ".", ":!records/*/*")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return f"{commit}-dirty" if changes else commit
-
-
-def _is_recorded(trial: Trial, done: dict, name: str, scale: str) -> bool:
+def _is_recorded(trial: Trial | TimingTrial, done: dict, name: str, scale: str) -> bool:
     """Whether the trial has a record. ValueError if that was made with other settings."""
-    record = done.get((trial.arm, trial.recipe.seed))
+    record = done.get((trial.arm, trial.seed))
     if record is None:
         return False
-    was, is_now = _settings(record), _settings(trial)
-    if trial.train_images is None:
-        del was["train_images"], is_now["train_images"]
-    for setting, value in is_now.items():
+    was = trial.settings_of(record)
+    for setting, value in trial.settings().items():
         if was[setting] != value:
+            place = records.path_of(name, scale, trial.arm, trial.seed, "").as_posix()
             raise ValueError(
-                f"{name}/{scale}/{trial.arm}-seed{record.seed}.json was recorded with {setting} "
+                f"{place} was recorded with {setting} "
                 f"{was[setting]!r}, the experiment has {value!r} now; delete it to run it again"
             )
     return True
@@ -265,8 +300,7 @@ def _is_recorded(trial: Trial, done: dict, name: str, scale: str) -> bool:
 
 def _settings(one: Trial | Record) -> dict:
     plain = {key: getattr(one, key) for key in ("architecture", "data", "train_images")}
-    options = json.loads(json.dumps(one.options))  # JSON knows lists only
-    return plain | {"options": options} | asdict(one.recipe)
+    return plain | {"options": json.loads(json.dumps(one.options))}  # JSON knows lists only
 
 
 def _expected_seconds(trial: Trial, done) -> float:

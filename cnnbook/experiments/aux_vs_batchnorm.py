@@ -14,7 +14,7 @@ ARMS = {
 }
 QUICK = Recipe(epochs=6, batch_size=64, optimizer="adamw", lr=1e-3, image_size=64)
 FULL = Recipe(
-    epochs=10, batch_size=256, optimizer="adamw", lr=1e-3, warmup_epochs=1.0,
+    epochs=8, batch_size=256, optimizer="adamw", lr=1e-3, warmup_epochs=1.0,
     augment=("flip", "crop"), image_size=64,
 )  # fmt: skip
 

@@ -24,7 +24,7 @@ def cardinality(scale: str) -> list[Trial]:
     else:
         templates, channels, blocks = FULL, 32, 3
         where = {"data": "fashion-mnist"}
-        recipe = Recipe(epochs=15, batch_size=128, lr=0.1, augment=("flip", "crop"))
+        recipe = Recipe(epochs=10, batch_size=256, lr=0.1, augment=("flip", "crop"))
     shape = {"channels": channels, "blocks": blocks, "num_classes": 10, "in_channels": 1}
     return [
         Trial(

@@ -22,7 +22,7 @@ def degradation(scale: str) -> list[Trial]:
     else:
         names += ["plain18", "plain34", "resnet18", "resnet34"]
         where = {"data": "fashion-mnist"}
-        recipe = Recipe(epochs=30, lr=0.1, warmup_epochs=1, weight_decay=1e-4)
+        recipe = Recipe(epochs=10, batch_size=256, lr=0.1, warmup_epochs=1, weight_decay=1e-4)
     return [
         Trial(
             arm=name,

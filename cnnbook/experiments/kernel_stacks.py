@@ -27,7 +27,7 @@ ARMS = {
 def kernel_stacks(scale: str) -> list[Trial]:
     quick = scale == "quick"
     recipe = Recipe(
-        epochs=4 if quick else 20,
+        epochs=4 if quick else 12,
         batch_size=64 if quick else 256,
         optimizer="adamw",
         lr=3e-3,

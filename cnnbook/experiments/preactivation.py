@@ -23,7 +23,12 @@ def preactivation(scale: str) -> list[Trial]:
         depths = (110, 164)
         where = {"data": "fashion-mnist"}
         recipe = Recipe(
-            epochs=30, lr=0.1, warmup_epochs=1, weight_decay=1e-4, augment=("flip", "crop")
+            epochs=10,
+            batch_size=512,
+            lr=0.2,
+            warmup_epochs=1,
+            weight_decay=1e-4,
+            augment=("flip", "crop"),
         )
     return [
         Trial(

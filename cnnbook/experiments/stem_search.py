@@ -30,7 +30,7 @@ PUBLISHED = {"AlexNet": arm(11, 4, 24), "ZFNet": arm(7, 2, 24)}
 def stem_search(scale: str) -> list[Trial]:
     quick = scale == "quick"
     recipe = Recipe(
-        epochs=3 if quick else 8,
+        epochs=3 if quick else 6,
         batch_size=64 if quick else 256,
         optimizer="adamw",
         lr=3e-3,

@@ -12,6 +12,7 @@ from cnnbook.figures.learning import curves, filters, images
 from cnnbook.figures.network import architecture, receptive_field, shares, two_halves
 from cnnbook.figures.occlusion import occlusion
 from cnnbook.figures.pixels import gradient
+from cnnbook.figures.roofline import roofline
 from cnnbook.figures.scaling import scaling
 from cnnbook.figures.search import ranking
 from cnnbook.figures.side_by_side import interaction, measures, pairs
@@ -34,6 +35,7 @@ __all__ = [
     "pairs",
     "ranking",
     "receptive_field",
+    "roofline",
     "scaling",
     "seconds",
     "shares",

@@ -119,10 +119,10 @@ def _ticks(axis: Axis) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def _label(figure: Figure, ax: Axes, names, xs, ys, radii) -> None:
+def _label(figure: Figure, ax: Axes, names, xs, ys, radii, kept_free=()) -> None:
     """Write each name beside its disc, where it covers neither a name nor a disc if it can.
 
-    `radii` of the discs are in points.
+    `radii` of the discs are in points; `kept_free` are other points (x, y) not to be covered.
     """
     figure.draw_without_rendering()  # lays it out, so that points have a place
     renderer = FigureCanvasAgg(figure).get_renderer()
@@ -131,6 +131,8 @@ def _label(figure: Figure, ax: Axes, names, xs, ys, radii) -> None:
     taken = [
         Bbox([(x - r, y - r), (x + r, y + r)]) for (x, y), r in zip(points, pixels, strict=True)
     ]
+    taken += [text.get_window_extent(renderer) for text in ax.texts]
+    taken += [Bbox([p - 2, p + 2]) for p in map(ax.transData.transform, kept_free)]
     places = [
         ((1, 0), "left", "center"),
         ((-1, 0), "right", "center"),

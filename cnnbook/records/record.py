@@ -1,23 +1,28 @@
-"""What one run of an experiment leaves on file, and what makes it valid."""
+"""What one training run of an experiment leaves on file, and what makes it valid."""
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime
 
 import pandas as pd
 
+from cnnbook.records.checks import (
+    SCHEMA,
+    is_number,
+    is_share,
+    is_text,
+    matches,
+    parse,
+    require,
+    require_fields,
+    require_integers,
+    require_provenance,
+    short,
+)
 from cnnbook.training.recipe import Recipe
 from cnnbook.training.run import HISTORY
-
-SCHEMA = 1
-SCALES = ("full", "quick")  # the better one first
-VERSIONS = ("python", "torch", "torchvision", "cnnbook")
-NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-ARM = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*")  # a part of a file's name on every system
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,30 +77,15 @@ class Record:
     test_accuracy: float
 
     def __post_init__(self) -> None:
-        def require(name: str, good: bool, what: str) -> None:
-            if not good:
-                raise ValueError(f"{name} must be {what}, got {_short(getattr(self, name))}")
-
-        for name in ("architecture", "data", "device"):
-            require(name, _is_text(getattr(self, name)), "a name")
-        require("experiment", _matches(NAME, self.experiment), "a name such as kernel-stacks")
-        require("scale", self.scale in SCALES, f"one of {', '.join(SCALES)}")
-        require("arm", _matches(ARM, self.arm), "of letters, digits and . + _ -")
-        require("options", isinstance(self.options, dict), "a table of options")
-        require("recipe", isinstance(self.recipe, Recipe), "a recipe")
-        for name, least in (("seed", 0), ("train_images", 1), ("parameters", 1), ("threads", 1)):
-            require(name, _is_int(getattr(self, name), least), f"an integer of at least {least}")
-        require("seed", self.seed == self.recipe.seed, f"the recipe's, {self.recipe.seed}")
-        is_sha256 = _matches(re.compile("[0-9a-f]{64}"), self.data_checksum)
-        require("data_checksum", is_sha256, "the 64 digits of a SHA-256")
-        known = isinstance(self.versions, dict) and set(self.versions) == set(VERSIONS)
-        known = known and all(map(_is_text, self.versions.values()))
-        require("versions", known, f"those of {', '.join(VERSIONS)}")
-        require("commit", self.commit is None or _is_text(self.commit), "a commit or null")
-        require("started", _is_utc(self.started), "a time such as 2026-05-04T12:30:00Z")
-        require("seconds", _is_number(self.seconds) and self.seconds > 0, "a positive number")
-        require("test_loss", _is_number(self.test_loss), "a number")
-        require("test_accuracy", _is_share(self.test_accuracy), "a share of 0 … 1")
+        require_provenance(self)
+        require(self, "recipe", isinstance(self.recipe, Recipe), "a recipe")
+        require_integers(self, seed=0, train_images=1)
+        require(self, "seed", self.seed == self.recipe.seed, f"the recipe's, {self.recipe.seed}")
+        require(self, "data", is_text(self.data), "a name")
+        is_sha256 = matches(re.compile("[0-9a-f]{64}"), self.data_checksum)
+        require(self, "data_checksum", is_sha256, "the 64 digits of a SHA-256")
+        require(self, "test_loss", is_number(self.test_loss), "a number")
+        require(self, "test_accuracy", is_share(self.test_accuracy), "a share of 0 … 1")
         _check_history(self.history, self.recipe.epochs)
 
     @property
@@ -134,26 +124,22 @@ class Record:
         Raises:
             ValueError: in one line, if it is something else; it names the field.
         """
-        try:
-            found = json.loads(text, parse_constant=_refuse)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"is no JSON (line {error.lineno}: {error.msg})") from None
-        if not isinstance(found, dict):
-            raise ValueError("is no JSON object")
-        schema = found.pop("schema", None)
-        if schema != SCHEMA:
-            raise ValueError(f"schema must be {SCHEMA}, got {_short(schema)}")
-        _require_fields("", found, [field.name for field in fields(cls)])
+        return cls.from_dict(parse(text))
+
+    @classmethod
+    def from_dict(cls, found: dict) -> Record:
+        """As `from_json`, from what that JSON holds, without the schema."""
+        require_fields("", found, [field.name for field in fields(cls)])
         recipe, epochs = found["recipe"], found["history"]
-        _require_fields("recipe.", recipe, [field.name for field in fields(Recipe)])
+        require_fields("recipe.", recipe, [field.name for field in fields(Recipe)])
         try:
             found["recipe"] = Recipe(**recipe)
         except ValueError as error:
             raise ValueError(f"recipe: {error}") from None
         if not isinstance(epochs, list):
-            raise ValueError(f"history must be a list of epochs, got {_short(epochs)}")
+            raise ValueError(f"history must be a list of epochs, got {short(epochs)}")
         for number, epoch in enumerate(epochs, start=1):
-            _require_fields(f"history[{number}].", epoch, HISTORY)
+            require_fields(f"history[{number}].", epoch, HISTORY)
         found["history"] = pd.DataFrame(epochs, columns=list(HISTORY))
         return cls(**found)
 
@@ -163,61 +149,12 @@ def _check_history(history: pd.DataFrame, epochs: int) -> None:
         raise ValueError(f"history must have the columns {', '.join(HISTORY)}")
     if history.epoch.tolist() != list(range(1, epochs + 1)):
         raise ValueError(
-            f"history must have the epochs 1 … {epochs}, got {_short(history.epoch.tolist())}"
+            f"history must have the epochs 1 … {epochs}, got {short(history.epoch.tolist())}"
         )
     for epoch in history.to_dict("records"):
         for name, value in epoch.items():
-            is_good = _is_share if name.endswith("_accuracy") else _is_number
+            is_good = is_share if name.endswith("_accuracy") else is_number
             if not is_good(value):
                 what = "a share of 0 … 1" if name.endswith("_accuracy") else "a number"
                 where = f"history[{epoch['epoch']}].{name}"
-                raise ValueError(f"{where} must be {what}, got {_short(value)}")
-
-
-def _require_fields(where: str, found, names) -> None:
-    if not isinstance(found, dict):
-        raise ValueError(f"{where.rstrip('.')} must be a JSON object, got {_short(found)}")
-    for name in names:
-        if name not in found:
-            raise ValueError(f"{where}{name} is missing")
-    for name in found:
-        if name not in names:
-            raise ValueError(f"{where}{name} is no field of schema {SCHEMA}")
-
-
-def _refuse(constant: str):
-    raise ValueError(f"{constant} is no number of JSON")
-
-
-def _short(value) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _is_text(value) -> bool:
-    return isinstance(value, str) and value != "" and value.isprintable()
-
-
-def _matches(pattern: re.Pattern, value) -> bool:
-    return isinstance(value, str) and pattern.fullmatch(value) is not None
-
-
-def _is_int(value, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _is_number(value) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)
-
-
-def _is_share(value) -> bool:
-    return _is_number(value) and 0 <= value <= 1
-
-
-def _is_utc(value) -> bool:
-    try:
-        datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, TypeError):
-        return False
-    return True
+                raise ValueError(f"{where} must be {what}, got {short(value)}")

@@ -8,9 +8,11 @@ import re
 from pathlib import Path
 
 from cnnbook._files import write_whole
-from cnnbook.records.record import NAME, SCALES, Record
+from cnnbook.records.checks import NAME, SCALES, parse, short
+from cnnbook.records.record import Record
+from cnnbook.records.timing import KIND, Timing
 
-FOLDER = Path(__file__).parent  # the records of the book; <experiment>/<scale>/<arm>-seed<n>.json
+FOLDER = Path(__file__).parent  # the records of the book, laid out as `path_of` says
 _EXPERIMENTS = FOLDER.parent / "experiments"  # each a module of its name, with _ for -
 
 
@@ -23,7 +25,7 @@ def names(folder: str | os.PathLike | None = None) -> tuple[str, ...]:
 
 def load(
     name: str, scale: str | None = None, *, folder: str | os.PathLike | None = None
-) -> tuple[Record, ...]:
+) -> tuple[Record | Timing, ...]:
     """The runs of an experiment by arm and seed; none if it has not run yet.
 
     Args:
@@ -46,20 +48,27 @@ def load(
     return next(filter(None, (read_all(name, each, folder) for each in scales)), ())
 
 
-def read_all(name: str, scale: str, folder: str | os.PathLike | None = None) -> tuple[Record, ...]:
+def read_all(
+    name: str, scale: str, folder: str | os.PathLike | None = None
+) -> tuple[Record | Timing, ...]:
     """As `load` at that scale, also for an experiment that has no module in the package."""
     found = [_read(path) for path in (_root(folder) / name / scale).glob("[!.]*.json")]
     return tuple(sorted(found, key=lambda run: (_natural(run.arm), run.seed)))
 
 
 def path_of(
-    experiment: str, scale: str, arm: str, seed: int, folder: str | os.PathLike | None = None
+    experiment: str,
+    scale: str,
+    arm: str,
+    seed: int | None = None,
+    folder: str | os.PathLike | None = None,
 ) -> Path:
-    """The file of a run, whether or not it is there."""
-    return _root(folder) / experiment / scale / f"{arm}-seed{seed}.json"
+    """The file of a run, whether or not it is there; a timing has no seed."""
+    run = arm if seed is None else f"{arm}-seed{seed}"
+    return _root(folder) / experiment / scale / f"{run}.json"
 
 
-def save(record: Record, folder: str | os.PathLike | None = None) -> Path:
+def save(record: Record | Timing, folder: str | os.PathLike | None = None) -> Path:
     """Write the record's file, whole or not at all.
 
     Raises:
@@ -74,9 +83,13 @@ def save(record: Record, folder: str | os.PathLike | None = None) -> Path:
     return path
 
 
-def _read(path: Path) -> Record:
+def _read(path: Path) -> Record | Timing:
     try:
-        record = Record.from_json(path.read_text(encoding="utf-8"))
+        found = parse(path.read_text(encoding="utf-8"))
+        kind = found.get("kind")  # that of a training run has none
+        if kind not in (None, KIND):
+            raise ValueError(f"kind must be {KIND} or left out, got {short(kind)}")
+        record = (Record if kind is None else Timing).from_dict(found)
         place = path_of(record.experiment, record.scale, record.arm, record.seed, "").parts
         for field, says, stands in zip(
             ("experiment", "scale", "arm and seed"), place, path.parts[-3:], strict=True

@@ -7,19 +7,30 @@ from collections.abc import Sequence
 import pandas as pd
 
 from cnnbook.records.record import Record
+from cnnbook.records.timing import Timing
 
 COLUMNS = [
     "arm", "seed", "epochs", "train_loss", "train_accuracy", "validation_loss",
     "validation_accuracy", "test_accuracy", "seconds", "parameters",
 ]  # fmt: skip
+TIMING_COLUMNS = [
+    "arm", "architecture", "training", "dtype", "batch_size", "latency", "images_per_second",
+    "peak_memory", "operations_per_second", "share_of_peak", "intensity",
+]  # fmt: skip
 
 
-def table(runs: Sequence[Record]) -> pd.DataFrame:
+def table(runs: Sequence[Record | Timing]) -> pd.DataFrame:
     """A row per run: arm, seed, epochs, the losses and accuracies after the last epoch, …
 
     Training figures are the mean over the last epoch, while the weights moved; accuracies are in
-    [0, 1], `seconds` is the whole run.
+    [0, 1], `seconds` is the whole run. Timings have columns of their own, named as the attributes
+    of :class:`Timing`. ValueError if there are runs of both kinds.
     """
+    if len(kinds := {type(run) for run in runs}) > 1:
+        raise ValueError("training runs and timings make no common table; ask for each by itself")
+    if kinds == {Timing}:
+        rows = [[getattr(run, name) for name in TIMING_COLUMNS] for run in runs]
+        return pd.DataFrame(rows, columns=TIMING_COLUMNS)
     rows = []
     for run in runs:
         last = run.history.iloc[-1].to_dict()
@@ -30,7 +41,7 @@ def table(runs: Sequence[Record]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def provenance(runs: Sequence[Record]) -> str:
+def provenance(runs: Sequence[Record | Timing]) -> str:
     """On what device, when and with what these runs were made, in a sentence."""
     if not runs:
         return "No run is on record."
@@ -40,7 +51,8 @@ def provenance(runs: Sequence[Record]) -> str:
         return " and ".join(filter(None, [", ".join(found[:-1]), found[-1]]))
 
     arms = len({run.arm for run in runs})
-    seeds = sorted({run.seed for run in runs})
+    seeds = sorted({run.seed for run in runs} - {None})  # a timing has none
+    of_seeds = f", seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}" if seeds else ""
     dates = sorted(run.date for run in runs)
     devices = each(
         f"{run.device}, {run.threads} thread{'s' * (run.threads > 1)}"
@@ -58,7 +70,6 @@ def provenance(runs: Sequence[Record]) -> str:
     return (
         f"{len(runs)} run{'s' * (len(runs) > 1)} of {each(run.experiment for run in runs)}, "
         f"{each(run.scale for run in runs)} scale "
-        f"({arms} arm{'s' * (arms > 1)}, seed{'s' * (len(seeds) > 1)} "
-        f"{', '.join(map(str, seeds))}; {duration} in all) on {devices}, {period}, "
+        f"({arms} arm{'s' * (arms > 1)}{of_seeds}; {duration} in all) on {devices}, {period}, "
         f"torch {each(run.versions['torch'] for run in runs)}, {commit}."
     )

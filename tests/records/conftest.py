@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from cnnbook import Recipe
-from cnnbook.records import Record, save
+from cnnbook.records import Record, Timing, save
 
 
 @pytest.fixture
@@ -50,6 +50,42 @@ def make():
         return replace(record, **fields)
 
     return make
+
+
+@pytest.fixture
+def timing():
+    """Make a timing; keywords replace its fields."""
+    made = Timing(
+        experiment="two-networks",
+        scale="quick",
+        arm="alexnet-inference-float32-4",
+        architecture="alexnet",
+        options={},
+        parameters=61_100_840,
+        device="CPU (a processor)",
+        threads=1,
+        versions={"python": "3.12.1", "torch": "2.15.0", "torchvision": "0.29", "cnnbook": "1"},
+        commit="0123456789ab",
+        started="2026-02-03T04:05:06Z",
+        seconds=4.5,
+        input_size=[3, 224, 224],
+        batch_size=4,
+        training=False,
+        dtype="float32",
+        channels_last=True,
+        runs=9,
+        latency=0.02,
+        lower_quartile=0.019,
+        upper_quartile=0.021,
+        peak_memory=None,
+        flops=1_000_000_000,
+        moved_bytes=250_000_000,
+        peak_operations=2e11,
+        peak_operations_source="measured: a product",
+        peak_bandwidth=1e10,
+        peak_bandwidth_source="measured: a copy",
+    )
+    return lambda **fields: replace(made, **fields)
 
 
 @pytest.fixture

@@ -1,0 +1,61 @@
+"""Where, when and with what something was measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import torch
+import torchvision
+
+import cnnbook
+from cnnbook.training.device import full_name
+
+
+def surroundings(device: str, shared: int = 1) -> dict:
+    """The fields of a record that say on what it was made.
+
+    Where the code was copied without its repository, $CNNBOOK_COMMIT names the commit.
+
+    Args:
+        device: as `device_name` gives it.
+        shared: how many runs were on the device at the same time.
+    """
+    return {
+        "device": full_name(device) + (f", shared by {shared} runs" if shared > 1 else ""),
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "cnnbook": cnnbook.__version__,
+        },
+        "commit": code_commit() or os.environ.get("CNNBOOK_COMMIT") or None,
+    }
+
+
+def digits(value: float) -> float:
+    """Six digits: more than one run tells from the next, and short in a file."""
+    return float(f"{value:.6g}")
+
+
+@cache
+def code_commit() -> str | None:
+    """The commit of the package's code, "-dirty" if the code differs from it; None without git."""
+    package = Path(cnnbook.__file__).parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(package), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", "__init__.py")  # not just inside someone's repository
+        commit = git("rev-parse", "--short=12", "HEAD")
+        # Records are what a clean state of the code makes.
+        changes = git("status", "--porcelain", "--", ".", ":!records/*/*")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{commit}-dirty" if changes else commit
