@@ -182,10 +182,9 @@ def _pointwise(func, mode, /, a, b=1, *args, **kwargs):
     mode.used.update((id(a), id(b)))
     if isinstance(a, Tensor) and not isinstance(b, Tensor) and a.is_floating_point():
         return a
-    if isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape:
-        if reach_a is reach_b and a.is_meta and a.dtype == b.dtype:
-            return a
     if _same_kind(a, b):
+        if a.shape == b.shape and reach_a is reach_b:
+            return a
         shape = _spread(a.shape, b.shape)
         if shape == list(a.shape) or (shape is not None and func not in IN_PLACE):
             return _empty(shape, a, merge((reach_a, reach_b)))
