@@ -8,11 +8,12 @@ WORKERS ?= 2
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help book test execute colab colab-check compat gpu-records links screenshots browser clean
+.PHONY: help book test bench execute colab colab-check compat gpu-records links screenshots browser clean
 
 help:
 	@echo "make book         set up, execute every notebook, build _build/html"
 	@echo "make test         set up, build, then run every test, the notebooks and the pages included"
+	@echo "make bench        time it beside its peers: tables, ratios and goals (an hour or less)"
 	@echo "make execute      run the chapters in place and keep their outputs in the notebooks"
 	@echo "make colab        the chapters for Google Colab, into _build/colab"
 	@echo "make colab-check  run every one of them where only Colab's packages are"
@@ -32,11 +33,10 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# The build is always a full one: after a failure Sphinx takes the broken pages for done.
-# It is cheap, as notebooks are executed again only when they or the package changed.
+# Notebooks are executed again only when they or the package changed, and pages are written again
+# only where that is safe: scripts/build_book.py says when.
 book: $(READY)
-	@rm -rf $(BOOK)/_build/html
-	$(BIN)/jupyter-book build $(BOOK) --all -W --keep-going
+	$(BIN)/python scripts/build_book.py $(BOOK)
 
 # Two notebooks at a time, a thread each: two processes of two threads on two cores only wait for
 # each other. All parts run, whichever fails.
@@ -47,6 +47,19 @@ test: book browser
 	  --nbval-current-env --nbval-cell-timeout=300 chapters || status=1; \
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests || status=1; \
 	exit $$status
+
+# The peers are in an environment of their own, which sees the book's packages and changes none.
+BENCH := .venv-bench
+$(BENCH)/.ready: $(READY) benchmarks/requirements.txt
+	@rm -f $@
+	$(BIN)/python -m venv --clear $(BENCH)
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
+	  "$$($(BENCH)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/book.pth"
+	$(BENCH)/bin/python -m pip install --no-deps --requirement benchmarks/requirements.txt
+	@touch $@
+
+bench: $(BENCH)/.ready
+	$(BENCH)/bin/python -m benchmarks
 
 execute: $(READY)
 	$(BIN)/python scripts/execute_notebooks.py chapters/*.ipynb

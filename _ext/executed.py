@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import nbformat
+from jupyter_cache import get_cache
 
 
 def replace_sources(app, exception) -> None:
     """Put each notebook as the build executed it where the download button leads."""
     if exception is not None or app.builder.format != "html":
         return
-    executed = Path(app.outdir).parent / "jupyter_execute"
+    # Not the notebooks in jupyter_execute: those that came from the cache lack their outputs.
+    cache = get_cache(app.config.nb_execution_cache_path)
     for source in Path(app.outdir, "_sources").rglob("*.ipynb"):
-        path = executed / source.relative_to(Path(app.outdir, "_sources"))
-        notebook = nbformat.read(path, as_version=4)
+        notebook = nbformat.read(source, as_version=4)
+        _, notebook = cache.merge_match_into_notebook(notebook)
         for cell in notebook.cells:
             if cell.cell_type == "code":  # progress bars, as `stderr_output: remove` does
                 cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]

@@ -35,7 +35,9 @@ class Axis(NamedTuple):
         n = self.size
         widest = max(-(-(i + 1) * n // size) - i * n // size for i in range(size))
         last = self.last + (widest - 1) * self.jump
-        return Axis(self.dim, size, self.first, last, self.end, self.jump * Fraction(n, size))
+        # A whole number stays an int, whose arithmetic is ten times as fast.
+        jump = self.jump * (n // size if n % size == 0 else Fraction(n, size))
+        return Axis(self.dim, size, self.first, last, self.end, jump)
 
     def whole(self, keep: bool) -> Axis:
         """After each output mixed all positions; `keep` where there still is one output each."""

@@ -182,20 +182,58 @@ def _pointwise(func, mode, /, a, b=1, *args, **kwargs):
     mode.used.update((id(a), id(b)))
     if isinstance(a, Tensor) and not isinstance(b, Tensor) and a.is_floating_point():
         return a
-    if isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape:
-        if reach_a is reach_b and a.is_meta and a.dtype == b.dtype:
+    if _same_kind(a, b):
+        if a.shape == b.shape and reach_a is reach_b:
             return a
-        if a.is_meta and b.is_meta and a.dtype == b.dtype:
-            return _empty(a.shape, a, merge((reach_a, reach_b)))
+        shape = _spread(a.shape, b.shape)
+        if shape == list(a.shape) or (shape is not None and func not in IN_PLACE):
+            return _empty(shape, a, merge((reach_a, reach_b)))
     out = mode.on_meta(func, (a, b, *args), kwargs)
     mode.stamp(out, merge((reach_a, reach_b)))
     return out
 
 
+def _same_kind(*tensors: Any) -> bool:
+    """Whether all are tensors without data, of one type and as many dimensions."""
+    first = tensors[0]
+    return isinstance(first, Tensor) and all(
+        isinstance(t, Tensor) and t.is_meta and t.dtype == first.dtype and t.dim() == first.dim()
+        for t in tensors
+    )
+
+
+def _spread(a: torch.Size, b: torch.Size) -> list[int] | None:
+    """The shape of a sum in which a length of 1 is repeated; None where the lengths do not fit."""
+    if all(m == n or 1 in (m, n) for m, n in zip(a, b, strict=True)):
+        return [n if m == 1 else m for m, n in zip(a, b, strict=True)]
+    return None
+
+
 def _cat(func, mode, /, tensors, *args, **kwargs):
+    reach = merge(getattr(tensor, "reach", None) for tensor in tensors)
+    shape = _joined(tensors, *args, **kwargs)
+    if shape is not None:  # torch's own Python for it would take ten times as long
+        return _empty(shape, tensors[0], reach)
     out = mode.on_meta(func, (tensors, *args), kwargs)
-    mode.stamp(out, merge(getattr(tensor, "reach", None) for tensor in tensors))
+    mode.stamp(out, reach)
     return out
+
+
+def _joined(tensors, dim=0, **kwargs) -> list[int] | None:
+    """The shape of tensors one after another along `dim`; None for anything but the plain case."""
+    if kwargs or not isinstance(dim, int) or not tensors or not _same_kind(*tensors):
+        return None
+    shape = list(tensors[0].shape)
+    if not -len(shape) <= dim < len(shape):
+        return None
+    lengths = [tensor.shape[dim] for tensor in tensors]
+    shape[dim] = sum(lengths)
+    for tensor, length in zip(tensors, lengths, strict=True):
+        other = list(tensor.shape)
+        other[dim] += shape[dim] - length
+        if other != shape:
+            return None
+    return shape
 
 
 def _moves(func, new_dim, mode, /, input, *args, **kwargs):
@@ -390,6 +428,8 @@ def _rules() -> dict[Callable, Callable]:
 
 
 RULES = _rules()
+IN_PLACE = set(_methods("add_", "sub_", "mul_", "div_", "__iadd__", "__isub__", "__imul__",
+                        "__itruediv__"))  # fmt: skip
 ATTENTION = {F.multi_head_attention_forward, F.scaled_dot_product_attention}
 MIXES_ALL = ATTENTION | set(_methods("matmul", "bmm", "einsum", "__matmul__"))
 FACTORIES = set(_methods("arange", "empty", "eye", "full", "linspace", "ones", "rand", "randint",

@@ -79,14 +79,6 @@ def test_nothing_stands_on_the_shortcut_of_all_other_blocks():
     assert torch.equal(stage(x), stage[0](x))
 
 
-@pytest.mark.parametrize("name", [*IMAGENET, *CIFAR])
-def test_export(name):
-    network = models.create(name, num_classes=10, in_channels=1).eval()
-    images = torch.randn(2, 1, 33, 40)
-    exported = torch.export.export(network, (images,)).module()
-    torch.testing.assert_close(exported(images), network(images))
-
-
 @pytest.mark.parametrize("name", ["preact_resnet18", "preact_resnet50", "preact_resnet20"])
 def test_gradient_reaches_every_parameter(name):
     network = models.create(name, num_classes=10, in_channels=1)

@@ -105,6 +105,58 @@ def test_a_known_repository_gives_a_button_and_the_download_is_the_executed_note
     assert "colab.research.google.com" not in (book / "_build/html/intro.html").read_text()
 
 
+def test_a_build_does_no_more_than_what_changed(book):
+    page, first = (book / "_build/html" / name for name in ("chapters/one.html", "intro.html"))
+    assert make_book(book)[0] == 0
+    status, output = make_book(book)
+    assert status == 0 and "nothing changed since the last build" in output
+
+    source = book / "chapters" / "one.ipynb"
+    notebook = nbformat.read(source, as_version=4)
+    notebook.cells[0].source += "\n\nA sentence more."
+    nbformat.write(notebook, source)
+    status, output = make_book(book)
+    assert status == 0 and "0 added, 1 changed" in output
+    assert "A sentence more." in page.read_text()
+
+    # A heading is in the other pages' navigation too.
+    notebook.cells[0].source = notebook.cells[0].source.replace("# One", "# Two")
+    nbformat.write(notebook, source)
+    status, output = make_book(book)
+    assert status == 0 and "2 added, 0 changed" in output
+    assert "Two" in first.read_text()
+
+    # After a failure nothing of it is left.
+    notebook.cells[0].source += "\n\n[Nowhere](nowhere.ipynb)"
+    nbformat.write(notebook, source)
+    for _ in range(2):
+        status, output = make_book(book)
+        assert status != 0 and "nowhere.ipynb" in output
+    notebook.cells[0].source = notebook.cells[0].source.replace("[Nowhere](nowhere.ipynb)", "")
+    nbformat.write(notebook, source)
+    assert make_book(book)[0] == 0
+
+
+def test_two_notebooks_are_executed_at_a_time_with_a_thread_each(book):
+    code = "import os, time; print(os.environ.get('OMP_NUM_THREADS'), time.monotonic()); "
+    code += "time.sleep(3); print(time.monotonic())"
+    for name in ("one", "two"):  # the cache takes two notebooks of the same cells for one
+        write_notebook(book / "chapters" / f"{name}.ipynb", f"{code}  # {name}")
+    with (book / "_toc.yml").open("a") as toc:
+        toc.write("  - file: chapters/two\n")
+    status, output = make_book(book)
+    assert status == 0 and output.count("Executing notebook") == 2, output
+    times = []
+    for name in ("one", "two"):
+        executed = book / "_build" / "html" / "_sources" / "chapters" / f"{name}.ipynb"
+        cell = nbformat.read(executed, as_version=4).cells[1]
+        threads, began, ended = "".join(output.text for output in cell.outputs).split()
+        assert threads == "1"
+        times.append((float(began), float(ended)))
+    (_, first_end), (second_start, _) = sorted(times)
+    assert second_start < first_end
+
+
 def test_a_failing_cell_fails_the_build_every_time(book):
     write_notebook(book / "chapters" / "one.ipynb", "raise RuntimeError('as the test wants')")
     for _ in range(2):
