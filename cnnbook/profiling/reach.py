@@ -70,6 +70,14 @@ def merge(reaches: Iterable) -> Any:
 
 
 def union(a: Axis, b: Axis) -> Axis | None:
+    if a[:2] == b[:2] and a.jump == b.jump:  # nearly always, and often one sees all of the other
+        _, _, first_a, last_a, end_a, _ = a
+        dim, size, first, last, end, jump = b
+        if first_a <= first and last_a >= last and end_a >= end:
+            return a
+        if first <= first_a and last >= last_a and end >= end_a:
+            return b
+        return Axis(dim, size, min(first, first_a), max(last, last_a), max(end, end_a), jump)
     if None not in (a.dim, b.dim) and a.dim != b.dim:
         return None  # the positions lie along different dimensions: this is no pointwise operation
     wide = a if a.size >= b.size and a.dim is not None else b

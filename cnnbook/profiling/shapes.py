@@ -38,6 +38,9 @@ UNCHANGED = {
 }  # fmt: skip
 
 
+PLAIN = (int, float, str, bool, type(None), torch.dtype, torch.device)
+
+
 def shallow_copy(model: nn.Module, mode: Shapes, training: bool) -> nn.Module:
     """The same modules over the same parameters, without hooks, each telling `mode` that it runs.
 
@@ -185,7 +188,7 @@ class Shapes(TorchFunctionMode):
     def on_meta(self, func, args, kwargs) -> Any:
         """``func(*args, **kwargs)`` with every real tensor replaced by its shape."""
         try:
-            return func(*tree_map(self.to_meta, args), **tree_map(self.to_meta, kwargs))
+            return func(*map(self.shapes, args), **{k: self.shapes(v) for k, v in kwargs.items()})
         except (RuntimeError, NotImplementedError, ValueError, IndexError, TypeError) as error:
             name = _function_name(func)
             if func in VALUES or "meta tensors" in str(error) or "FakeTensor" in str(error):
@@ -199,6 +202,13 @@ class Shapes(TorchFunctionMode):
     def place(self) -> str:
         return f"layer {self.where[0]!r}" if self.where[0] else "the network"
 
+    def shapes(self, argument: Any) -> Any:
+        """An argument of a function with its tensors, if any, replaced by their shapes."""
+        if isinstance(argument, Tensor):
+            return self.to_meta(argument)
+        # torch's search for tensors in what may hold some would take most of a view's time.
+        return argument if isinstance(argument, PLAIN) else tree_map(self.to_meta, argument)
+
     def to_meta(self, value: Any) -> Any:
         if not isinstance(value, Tensor):
             return value
@@ -210,7 +220,7 @@ class Shapes(TorchFunctionMode):
     @staticmethod
     def stamp(out: Any, reach: Any) -> None:
         if reach is not None:
-            for tensor in tree_iter(out):
+            for tensor in (out,) if isinstance(out, Tensor) else tree_iter(out):
                 if isinstance(tensor, Tensor):
                     tensor.reach = reach
 
