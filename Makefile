@@ -8,7 +8,7 @@ WORKERS ?= 2
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help book test bench execute colab colab-check compat gpu-records links screenshots browser clean
+.PHONY: help book test bench execute colab colab-check compat gpu-records links screenshots pdf browser clean
 
 help:
 	@echo "make book         set up, execute every notebook, build _build/html"
@@ -21,6 +21,7 @@ help:
 	@echo "make links        ask every address of another host in the built pages for an answer"
 	@echo "make gpu-records  every experiment at full scale on a CUDA device; MINUTES=9 for a piece of it"
 	@echo "make screenshots  every page, light and dark, wide and narrow, into _build/screenshots"
+	@echo "make pdf          the whole book as one PDF, _build/book.pdf"
 	@echo "make clean        remove _build (the environment in $(VENV) stays)"
 
 # The stamp is removed first and written last. A set-up that was cut off has none, and starts over.
@@ -88,6 +89,9 @@ links: book
 
 screenshots: book browser
 	$(BIN)/python scripts/screenshots.py
+
+pdf: book browser
+	$(BIN)/python scripts/pdf.py
 
 browser: $(READY)
 	@$(BIN)/python scripts/browser.py

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.resources import files
 
 import browser
 import pytest
 
-WIDTHS = {1280: "light", 390: "dark"}  # a desktop, and a phone held upright
+# The theme and the widths of a window, in which a page is opened once: desktop, tablet, phone.
+WINDOWS = {"light": (1280, 820), "dark": (390,)}
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+# Of the words of code that look alike, one is judged: their contrast takes most of the time.
+# `preload` would ask for the styles once more, which a browser refuses to pages opened as files.
+VIOLATIONS = """() => {
+  const looks = new Set();
+  for (const word of document.querySelectorAll('pre span, .sig span')) {
+    const {color, fontWeight} = getComputedStyle(word);
+    const box = word.closest('[class*=cell_], [class*=highlight-], .sig');
+    const look = [color, fontWeight, box.className].join();
+    if (looks.has(look)) word.replaceWith(...word.childNodes);
+    looks.add(look);
+  }
+  return axe.run({resultTypes: ['violations'], preload: false}).then(result => result.violations
+    .flatMap(rule => rule.nodes.map(node => `${rule.id}: ${node.html.slice(0, 150)}`)));
+}"""
 
 # Visible text of the article outside code, where nothing of the source's syntax may be left.
 PROSE = """() => {
@@ -35,6 +52,7 @@ class Visit:
     overflow: dict[int, int] = field(default_factory=dict)  # pixels, by width of the window
     prose: str = ""
     unset_math: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
 
 
 def log(seen: Visit, message) -> None:
@@ -44,16 +62,21 @@ def log(seen: Visit, message) -> None:
 
 def visit(chromium, path) -> Visit:
     seen = Visit()
-    for width, theme in WIDTHS.items():
-        page = chromium.new_page(color_scheme=theme, viewport={"width": width, "height": 900})
+    for theme, widths in WINDOWS.items():
+        page = chromium.new_page(color_scheme=theme, viewport={"width": widths[0], "height": 900})
         page.on("request", lambda request: seen.requests.append(request.url))
         page.on("requestfailed", lambda request: seen.messages.append(f"failed: {request.url}"))
         page.on("console", lambda message: log(seen, message))
         page.on("pageerror", lambda error: seen.messages.append(str(error)))
         browser.open_page(page, path)
-        seen.overflow[width] = page.evaluate(OVERFLOW)
         seen.prose = page.evaluate(PROSE)
         seen.unset_math = page.evaluate(UNSET_MATH)
+        for width in widths:
+            page.set_viewport_size({"width": width, "height": 900})
+            seen.overflow[width] = page.evaluate(OVERFLOW)
+        page.set_viewport_size({"width": widths[0], "height": 900})
+        page.evaluate(f"{AXE}; null")
+        seen.violations += page.evaluate(VIOLATIONS)
         page.close()
     return seen
 
@@ -79,8 +102,12 @@ def test_the_console_shows_no_warning_and_no_error(visits):
     assert {name: seen.messages for name, seen in visits.items() if seen.messages} == {}
 
 
-def test_pages_fit_a_desktop_and_a_phone(visits):
+def test_pages_fit_a_desktop_a_tablet_and_a_phone(visits):
     assert {name: s.overflow for name, s in visits.items() if max(s.overflow.values()) > 0} == {}
+
+
+def test_axe_finds_no_barrier_wide_and_light_or_narrow_and_dark(visits):
+    assert {name: seen.violations for name, seen in visits.items() if seen.violations} == {}
 
 
 @pytest.mark.parametrize(
