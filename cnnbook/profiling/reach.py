@@ -73,9 +73,8 @@ def union(a: Axis, b: Axis) -> Axis | None:
     if None not in (a.dim, b.dim) and a.dim != b.dim:
         return None  # the positions lie along different dimensions: this is no pointwise operation
     wide = a if a.size >= b.size and a.dim is not None else b
-    union = wide._replace(
-        first=min(a.first, b.first), last=max(a.last, b.last), end=max(a.end, b.end)
-    )
+    first, last, end = min(a.first, b.first), max(a.last, b.last), max(a.end, b.end)
+    union = Axis(wide.dim, wide.size, first, last, end, wide.jump)
     # One value spread over all positions (squeeze and excitation): each position sees all of it.
     return union if a.jump == b.jump else union.whole(keep=True)
 
@@ -83,7 +82,7 @@ def union(a: Axis, b: Axis) -> Axis | None:
 def extent(reach) -> int | tuple[int, int] | None:
     if reach is None or reach is UNKNOWN:
         return None
-    height, width = (axis.extent for axis in reach)
+    height, width = reach[0].extent, reach[1].extent
     return height if height == width else (height, width)
 
 
