@@ -91,7 +91,7 @@ def union(a: Axis, b: Axis) -> Axis | None:
 def extent(reach) -> int | tuple[int, int] | None:
     if reach is None or reach is UNKNOWN:
         return None
-    height, width = (axis.extent for axis in reach)
+    height, width = reach[0].extent, reach[1].extent
     return height if height == width else (height, width)
 
 

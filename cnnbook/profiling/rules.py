@@ -27,6 +27,8 @@ def _empty(shape: Iterable[int], like: Tensor, reach: Any) -> Tensor:
 
 
 def _ntuple(value: Any, n: int) -> tuple[int, ...]:
+    if type(value) is tuple and len(value) == n:
+        return value
     if isinstance(value, int):
         return (value,) * n
     value = tuple(value)
@@ -47,25 +49,25 @@ def _through_window(reach, kernel, stride, padding, dilation, sizes) -> Any:
 
 
 def _conv(n, mode, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    shape, (channels, in_group, *kernel) = input.shape, weight.shape
-    if shape[-n - 1] != in_group * groups:
-        given = shape[-n - 1]
-        raise ProfileError(f"{mode.place()} takes {in_group * groups} channels, got {given}")
+    *batch, channels = input.shape[:-n]
+    shape, (filters, depth, *kernel) = input.shape[-n:], weight.shape
+    if channels != depth * groups:
+        raise ProfileError(f"{mode.place()} takes {depth * groups} channels, got {channels}")
     stride, dilation = _ntuple(stride, n), _ntuple(dilation, n)
     if padding == "same":
         total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
-        sizes, padding = shape[-n:], tuple(t // 2 for t in total)
+        sizes, padding = list(shape), [t // 2 for t in total]
     else:
         padding = _ntuple(0 if padding == "valid" else padding, n)
         sizes = [
             (size + 2 * p - d * (k - 1) - 1) // s + 1
-            for size, p, d, k, s in zip(shape[-n:], padding, dilation, kernel, stride, strict=True)
+            for size, p, d, k, s in zip(shape, padding, dilation, kernel, stride, strict=True)
         ]
     if min(sizes) < 1:
-        raise _too_small(mode, shape[-n:], kernel)
+        raise _too_small(mode, shape, kernel)
     reach = _through_window(getattr(input, "reach", None), kernel, stride, padding, dilation, sizes)
-    out = _empty((*shape[: -n - 1], channels, *sizes), input, reach)
-    flops = out.numel() * in_group * math.prod(kernel)
+    out = _empty((*batch, filters, *sizes), input, reach)
+    flops = out.numel() * depth * math.prod(kernel)
     mode.row("conv", out, mode.count(weight, bias), flops, mode.layer_name(weight, f"conv{n}d"))
     return out
 

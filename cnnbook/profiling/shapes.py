@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import MappingProxyType, MethodType
 from typing import Any
 
@@ -38,9 +39,6 @@ UNCHANGED = {
 }  # fmt: skip
 
 
-PLAIN = (int, float, str, bool, type(None), torch.dtype, torch.device)
-
-
 def shallow_copy(model: nn.Module, mode: Shapes, training: bool) -> nn.Module:
     """The same modules over the same parameters, without hooks, each telling `mode` that it runs.
 
@@ -55,26 +53,30 @@ def shallow_copy(model: nn.Module, mode: Shapes, training: bool) -> nn.Module:
         if isinstance(module, torch.jit.ScriptModule):
             raise ProfileError("TorchScript hides its layers; profile the module it came from")
         twin = copies[id(module)] = object.__new__(type(module))
-        attributes = twin.__dict__
-        attributes.update(module.__dict__)
-        attributes.update(NO_HOOKS)
+        attributes = module.__dict__ | NO_HOOKS
+        # Past nn.Module's own __setattr__, which would look for parameters among the attributes.
+        object.__setattr__(twin, "__dict__", attributes)
         attributes["training"] = training
-        attributes["_parameters"] = dict(module._parameters)
-        attributes["_buffers"] = dict(module._buffers)
-        prefix = f"{name}." if name else ""
-        for key, parameter in module._parameters.items():
+        attributes["_buffers"] = module._buffers.copy()
+        parameters = attributes["_parameters"] = module._parameters.copy()
+        for key, parameter in parameters.items():
             if isinstance(parameter, UninitializedTensorMixin):
                 raise ProfileError(
                     f"layer {name!r} is lazy and has no shape yet; run the model once first"
                 )
             if parameter is not None:
-                mode.params.setdefault(id(parameter), (prefix + key, parameter))
+                mode.params.setdefault(id(parameter), (name, key, parameter))
+        prefix = f"{name}." if name else ""
         attributes["_modules"] = {
             key: child if child is None else copy(child, prefix + key)
             for key, child in module._modules.items()
         }
         # An instance may have a forward of its own; it is bound to the caller's module.
-        forward = module.__dict__.get("forward") or MethodType(type(module).forward, twin)
+        own_forward = module.__dict__.get("forward")
+        if own_forward is None and type(module) in UNCHANGED:
+            attributes["forward"] = reads(parameters) if parameters else unchanged
+            return twin
+        forward = own_forward or MethodType(type(module).forward, twin)
         where = (name, not module._modules)
 
         def announced(*args, **kwargs):
@@ -84,14 +86,19 @@ def shallow_copy(model: nn.Module, mode: Shapes, training: bool) -> nn.Module:
             finally:
                 mode.where = outer
 
-        def unchanged(input):
-            mode.used.update(map(id, module._parameters.values()))
-            return input
-
-        stays = type(module) in UNCHANGED and "forward" not in module.__dict__
-        attributes["forward"] = unchanged if stays else announced
+        attributes["forward"] = announced
         mode.copies.append(twin)
         return twin
+
+    def reads(parameters: dict[str, Tensor]) -> Callable[[Tensor], Tensor]:
+        def unchanged(input):
+            mode.used.update(map(id, parameters.values()))
+            return input
+
+        return unchanged
+
+    def unchanged(input):
+        return input
 
     return copy(model, "")
 
@@ -103,7 +110,7 @@ class Shapes(TorchFunctionMode):
         super().__init__()
         self.layers: list[Layer] = []
         self.where = ("", False)  # the running module's name, and whether it has no submodules
-        self.params: dict[int, tuple[str, Tensor]] = {}  # name and parameter, by the latter's id
+        self.params: dict[int, tuple[str, str, Tensor]] = {}  # by id: module, name, parameter
         self.used: set[int] = set()  # parameters that some function has read
         self.in_rows: set[int] = set()  # parameters that a row has counted
         self.copies: list[nn.Module] = []
@@ -143,20 +150,19 @@ class Shapes(TorchFunctionMode):
 
     def layer_name(self, weight: Tensor | None, function: str) -> str:
         """The module that owns `weight`; else the running module; else that, and the function."""
-        if id(weight) in self.params:
-            name, _, kind = self.params[id(weight)][0].rpartition(".")
-            if name and kind == "weight":
-                return name
+        owner, key, _ = self.params.get(id(weight), ("", "", None))
+        if owner and key == "weight":
+            return owner
         module, is_leaf = self.where
         return module if module and is_leaf else f"{module}.{function}".lstrip(".")
 
     def remaining_params(self) -> tuple[dict[str, int], dict[str, int]]:
         """Parameters that are in no row, by module: of what ran, and of what did not."""
         other, not_run = {}, {}
-        for key, (name, parameter) in self.params.items():
-            if key not in self.in_rows:
-                place = other if key in self.used else not_run
-                module = name.rpartition(".")[0] or name
+        for number, (owner, key, parameter) in self.params.items():
+            if number not in self.in_rows:
+                place = other if number in self.used else not_run
+                module = owner or key
                 place[module] = place.get(module, 0) + parameter.numel()
         return other, not_run
 
@@ -188,7 +194,8 @@ class Shapes(TorchFunctionMode):
     def on_meta(self, func, args, kwargs) -> Any:
         """``func(*args, **kwargs)`` with every real tensor replaced by its shape."""
         try:
-            return func(*map(self.shapes, args), **{k: self.shapes(v) for k, v in kwargs.items()})
+            args = [self.to_meta(value) for value in args]
+            return func(*args, **{key: self.to_meta(value) for key, value in kwargs.items()})
         except (RuntimeError, NotImplementedError, ValueError, IndexError, TypeError) as error:
             name = _function_name(func)
             if func in VALUES or "meta tensors" in str(error) or "FakeTensor" in str(error):
@@ -202,16 +209,10 @@ class Shapes(TorchFunctionMode):
     def place(self) -> str:
         return f"layer {self.where[0]!r}" if self.where[0] else "the network"
 
-    def shapes(self, argument: Any) -> Any:
-        """An argument of a function with its tensors, if any, replaced by their shapes."""
-        if isinstance(argument, Tensor):
-            return self.to_meta(argument)
-        # torch's search for tensors in what may hold some would take most of a view's time.
-        return argument if isinstance(argument, PLAIN) else tree_map(self.to_meta, argument)
-
     def to_meta(self, value: Any) -> Any:
         if not isinstance(value, Tensor):
-            return value
+            nested = isinstance(value, list | tuple | dict)
+            return tree_map(self.to_meta, value) if nested else value
         self.used.add(id(value))
         if value.is_meta and id(value) not in self.params:
             return value
