@@ -26,10 +26,15 @@ MENDS = (
     # Deprecated, and a list whose entries are none.
     (re.compile(r' role="doc-biblioentry"'), ""),
     (re.compile(r'<div role="list" class="citation-list">'), '<div class="citation-list">'),
+    # What is left of sphinx-thebe: no page starts a kernel.
+    (re.compile(r"\s*<link [^>]*/sphinx-thebe\.css[^>]*>"), ""),
+    (re.compile(r'\s*<script type="text/x-thebe-config">.*?</script>', re.DOTALL), ""),
+    (re.compile(r"\s*<script>kernelName = [^<]*</script>"), ""),
     # A box that scrolls is reached by the keyboard in every browser.
     (re.compile(r'<div class="profile-box">'), '<div class="profile-box" tabindex="0">'),
 )
-NUMBER = re.compile(r"<td>(-?\d{5,})(\.\d+)?</td>")  # a year has four digits
+# Of four digits or more, but no year.
+NUMBER = re.compile(r"<td>(-?\d{5,}|-?(?!(?:19[89]|20[0-2])\d<)\d{4})(\.\d+)?</td>")
 HEAD = re.compile(r"<th>(\w+)</th>")
 SCRIPT = re.compile(r"<script (?![^>]*\b(?:defer|async)\b)([^>]*\bsrc=)")
 MATHJAX = re.compile(r'<script [^>]*src="[^"]*/?mathjax/[^>]*></script>')
@@ -111,6 +116,8 @@ def polish(app, exception) -> None:
         page = path.read_text(encoding="utf-8")
         if "_static" not in path.relative_to(out).parts and (new := mended(page, options)) != page:
             path.write_text(new, encoding="utf-8")
+    for left in (out / "_static").glob("sphinx-thebe.*"):
+        left.unlink()
     pages = {
         app.builder.get_target_uri(page): app.env.titles[page].astext()
         for page in app.config.external_site_map

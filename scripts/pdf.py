@@ -6,18 +6,23 @@ pages of the book lead to their pages in the PDF.
 
 from __future__ import annotations
 
-import io
 import sys
+from dataclasses import dataclass
 from html import escape
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import browser
+import yaml
 from pypdf import PdfReader, PdfWriter
-from pypdf.generic import ArrayObject, NameObject
+from pypdf.generic import ArrayObject, FloatObject, NameObject, NullObject
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+BUILT = ROOT / "_build" / "html"
+HEADINGS = """() => [...document.querySelectorAll('article h2')]
+  .map(h => [h.textContent.replace(/#$/, ''), h.closest('section').id])"""
 STYLE = """
 @page { size: A4; margin: 0 }
 body { margin: 0; font: 10.5pt/1.5 system-ui, sans-serif; color: #222 }
@@ -35,45 +40,76 @@ def listed(html: Path) -> list[Path]:
     return [html / f"{page}.html" for page in parse_toc_yaml(ROOT / "_toc.yml")]
 
 
-def printed(page, path: Path) -> tuple[str, PdfReader]:
-    """Title and print of the built page `path`."""
+@dataclass
+class Chapter:
+    """A built page, printed: its title, its headings as text and anchor, where it begins."""
+
+    title: str
+    headings: list[tuple[str, str]]
+    print: PdfReader
+    first: int = 0  # index of its first sheet in the bound book
+
+    def place(self, anchor: str) -> tuple[int, list]:
+        """Index of the sheet in the bound book that has `anchor`, and how to show it there."""
+        goal = self.print.named_destinations.get(f"/{anchor}")
+        if goal is None:
+            return self.first, [NameObject("/Fit")]
+        top = FloatObject(goal.top)
+        show = [NameObject("/XYZ"), NullObject(), top, NullObject()]
+        return self.first + self.print.get_destination_page_number(goal), show
+
+
+def printed(page, path: Path) -> Chapter:
     browser.open_page(page, path)
     # Pictures further down are loaded late otherwise, which is after the print.
     page.evaluate("Promise.all([...document.images].map(i => (i.loading = 'eager', i.decode())))")
-    content = page.pdf(prefer_css_page_size=True, print_background=True, outline=True, tagged=True)
-    return page.title().split(" — ")[0], PdfReader(io.BytesIO(content))
+    content = page.pdf(prefer_css_page_size=True, print_background=True, tagged=True)
+    return Chapter(
+        page.title().split(" — ")[0], page.evaluate(HEADINGS), PdfReader(BytesIO(content))
+    )
 
 
 def written(page, body: str) -> PdfReader:
     """The print of a page that is no page of the book: the contents, the page numbers."""
     page.set_content(f"<html lang='en'><style>{STYLE}</style><body>{body}</body></html>")
-    return PdfReader(io.BytesIO(page.pdf(prefer_css_page_size=True)))
+    return PdfReader(BytesIO(page.pdf(prefer_css_page_size=True)))
 
 
-def contents(page, title: str, first: dict[Path, tuple[str, int]]) -> PdfReader:
-    """The list of contents. `first` has title and page number of each page of the book."""
+def contents(page, title: str, chapters: dict[Path, Chapter]) -> PdfReader:
     lines = (
-        f'<a href="{path.as_uri()}"><span>{escape(name)}</span><span>{number}</span></a>'
-        for path, (name, number) in first.items()
+        f'<a href="{path.as_uri()}"><span>{escape(chapter.title)}</span>'
+        f"<span>{chapter.first + 1}</span></a>"
+        for path, chapter in chapters.items()
     )
     return written(page, f'<div class="contents"><h1>{escape(title)}</h1>{"".join(lines)}</div>')
 
 
-def lead_inside(writer: PdfWriter, first: dict[Path, tuple[str, int]]) -> None:
-    """Turn links to the book's files into links to pages; drop those to other files."""
-    for sheet in writer.pages:
+def lead_inside(
+    writer: PdfWriter, chapters: dict[Path, Chapter], here: Path | None, sheets
+) -> None:
+    """Turn links to the book's files into links to `sheets`; drop those to other files.
+
+    Anchors are unique in a page, not in the book: those without a file are of the page `here`.
+    """
+    for sheet in sheets:
         kept = ArrayObject()
         for reference in sheet.get("/Annots", ArrayObject()):
             note = reference.get_object()
             address = str(note.get("/A", {}).get("/URI", ""))
-            if address.startswith("file:"):
-                target = first.get(Path(unquote(urlsplit(address).path)))
-                if target is None:
-                    continue
-                del note["/A"]
-                goal = writer.pages[target[1] - 1].indirect_reference
-                note[NameObject("/Dest")] = ArrayObject([goal, NameObject("/Fit")])
-            kept.append(reference)
+            if "/Dest" in note:
+                target, anchor = here, str(note["/Dest"]).removeprefix("/")
+            elif address.startswith("file:"):
+                url = urlsplit(address)
+                target, anchor = Path(unquote(url.path)), unquote(url.fragment)
+            else:
+                kept.append(reference)
+                continue
+            if target in chapters:
+                note.pop("/A", None)
+                i, show = chapters[target].place(anchor)
+                goal = writer.pages[i].indirect_reference
+                note[NameObject("/Dest")] = ArrayObject([goal, *show])
+                kept.append(reference)
         if "/Annots" in sheet:
             sheet[NameObject("/Annots")] = kept
 
@@ -82,40 +118,43 @@ def bind(chromium, paths: list[Path], title: str) -> PdfWriter:
     """One PDF of the built pages `paths`, with contents, page numbers, and an outline."""
     page = chromium.new_page(color_scheme="light", viewport={"width": 1000, "height": 1400})
     chapters = {path: printed(page, path) for path in paths}
-
-    def places(offset: int) -> dict[Path, tuple[str, int]]:
-        found = {}
-        for path, (name, reader) in chapters.items():
-            found[path] = (name, offset + 1)
-            offset += len(reader.pages)
-        return found
-
-    length = len(contents(page, title, places(1)).pages)  # its own length moves all numbers
-    first = places(length)
+    # The list is as long with wrong numbers, and its length is what the numbers begin with.
+    first = len(contents(page, title, chapters).pages)
+    for chapter in chapters.values():
+        chapter.first = first
+        first += len(chapter.print.pages)
     writer = PdfWriter()
-    writer.append(contents(page, title, first), outline_item="Contents")
-    for name, reader in chapters.values():
-        writer.append(reader, outline_item=name)
-    numbers = "".join(
-        f'<div class="number"><span>{i + 1}</span></div>' for i in range(len(writer.pages))
-    )
-    for sheet, number in zip(writer.pages, written(page, numbers).pages, strict=True):
+    writer.append(contents(page, title, chapters), outline_item="Contents")
+    for chapter in chapters.values():
+        writer.append(chapter.print, import_outline=False)
+        item = writer.add_outline_item(title=chapter.title, page_number=chapter.first)
+        for text, anchor in chapter.headings:
+            number, _ = chapter.place(anchor)
+            writer.add_outline_item(title=text, page_number=number, parent=item)
+    sheets = list(writer.pages)
+    numbers = "".join(f'<div class="number"><span>{i + 1}</span></div>' for i in range(len(sheets)))
+    for sheet, number in zip(sheets, written(page, numbers).pages, strict=True):
         sheet.merge_page(number)
-    lead_inside(writer, first)
+    lead_inside(writer, chapters, None, sheets[: chapters[paths[0]].first])
+    for path, chapter in chapters.items():
+        own = sheets[chapter.first : chapter.first + len(chapter.print.pages)]
+        lead_inside(writer, chapters, path, own)
     writer.add_metadata({"/Title": title})
+    for sheet in sheets:
+        sheet.compress_content_streams()
     writer.compress_identical_objects()
     page.close()
     return writer
 
 
 def main() -> None:
-    html = ROOT / "_build" / "html"
-    paths = listed(html)
+    paths = listed(BUILT)
     if missing := [path.name for path in paths if not path.exists()]:
-        sys.exit(f"pages missing in _build/html: {', '.join(missing)}; run `make book` first")
+        sys.exit(f"pages missing in {BUILT}: {', '.join(missing)}; run `make book` first")
     target = ROOT / "_build" / "book.pdf"
+    title = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["title"]
     with browser.launch() as chromium:
-        writer = bind(chromium, paths, "Convolutional Networks, Measured")
+        writer = bind(chromium, paths, title)
     writer.write(target)
     print(f"{target}: {len(writer.pages)} pages, {target.stat().st_size / 1e6:.1f} MB")
 

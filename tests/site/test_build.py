@@ -118,6 +118,10 @@ def test_a_build_does_no_more_than_what_changed(book):
     status, output = make_book(book)
     assert status == 0 and "0 added, 1 changed" in output
     assert "A sentence more." in page.read_text()
+    for text in (page.read_text(), first.read_text()):  # one written anew, one of the build before
+        scripts = BeautifulSoup(text, "html.parser").select("script[src]")
+        assert scripts and all(script.has_attr("defer") for script in scripts)
+        assert text.count("const DOCUMENTATION_OPTIONS") == 1
 
     # A heading is in the other pages' navigation too.
     notebook.cells[0].source = notebook.cells[0].source.replace("# One", "# Two")

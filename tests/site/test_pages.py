@@ -41,6 +41,11 @@ def test_only_the_search_page_loads_the_search(pages):
     assert loads == ["search.html"]
 
 
+def test_nothing_of_thebe_is_left(html, pages):
+    assert list(html.rglob("*thebe*")) == []
+    assert [path.name for path in pages if "thebe" in path.read_text().lower()] == []
+
+
 def test_only_pages_with_formulas_load_mathjax(pages):
     loads = {path.name: bool(soup.select("script[src*=mathjax]")) for path, soup in pages.items()}
     assert loads == {path.name: bool(soup.select(".math")) for path, soup in pages.items()}
@@ -59,7 +64,8 @@ def test_every_figure_says_what_it_shows(pages):
 def test_long_numbers_in_tables_have_separators(pages):
     cells = [cell for soup in pages.values() for cell in soup.select("table.dataframe td")]
     assert cells
-    assert [c.text for c in cells if re.fullmatch(r"-?\d{5,}(\.\d+)?", c.text.strip())] == []
+    long = re.compile(r"-?(\d{5,}|\d{4,}\.\d+|[3-9]\d{3})")
+    assert [cell.text for cell in cells if long.fullmatch(cell.text.strip())] == []
 
 
 def test_the_page_for_wrong_addresses_leads_to_every_page_of_the_book(html, pages):
@@ -73,19 +79,22 @@ def test_the_page_for_wrong_addresses_leads_to_every_page_of_the_book(html, page
 
 RAW = """<script src="_static/documentation_options.js?v=1"></script>
 <script src="searchindex.js"></script>
+<link rel="stylesheet" href="_static/sphinx-thebe.css?v=4"/>
+<script type="text/x-thebe-config">
+{name: "python3"}
+</script>
+<script>kernelName = 'python3'</script>
 <table><tr><th></th><th>memory_kb</th></tr><tr><th>2012</th><td>61100840</td>
-<td>-12345.50</td><td>2012</td><td>0.123456</td></tr></table>"""
+<td>-12345.50</td><td>2012</td><td>2048</td><td>2012.5</td><td>0.123456</td></tr></table>"""
+MENDED = """<script>const OPTIONS = {};</script>
+
+<table><tr><td></td><th>memory_<wbr>kb</th></tr><tr><th>2012</th><td>61,100,840</td>
+<td>-12,345.50</td><td>2012</td><td>2,048</td><td>2,012.5</td><td>0.123456</td></tr></table>"""
 
 
 def test_what_is_mended_and_that_mending_twice_changes_nothing():
     mended = polish.mended(RAW, "const OPTIONS = {};")
-    assert (
-        mended
-        == """<script>const OPTIONS = {};</script>
-
-<table><tr><td></td><th>memory_<wbr>kb</th></tr><tr><th>2012</th><td>61,100,840</td>
-<td>-12,345.50</td><td>2012</td><td>0.123456</td></tr></table>"""
-    )
+    assert mended == MENDED
     assert polish.mended(mended, "const OPTIONS = {};") == mended
 
 
