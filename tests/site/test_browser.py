@@ -40,6 +40,14 @@ PROSE = """() => {
 UNSET_MATH = """() => [...document.querySelectorAll('.math')]
   .filter(e => !e.querySelector('mjx-container') || e.querySelector('mjx-merror'))
   .map(e => e.textContent)"""
+# Boxes that scroll, and that the Tab key cannot stop at.
+UNREACHED = """() => [...document.querySelectorAll('body *')].filter(box => {
+  const {overflowX, overflowY} = getComputedStyle(box);
+  const scrolls = /auto|scroll/.test(overflowX) && box.scrollWidth > box.clientWidth
+    || /auto|scroll/.test(overflowY) && box.scrollHeight > box.clientHeight;
+  const stops = 'a[href], button, input, select, summary, [tabindex="0"]';
+  return scrolls && box.checkVisibility() && box.tabIndex < 0 && !box.querySelector(stops);
+}).map(box => box.outerHTML.slice(0, 150))"""
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -52,6 +60,7 @@ class Visit:
     overflow: dict[int, int] = field(default_factory=dict)  # pixels, by width of the window
     prose: str = ""
     unset_math: list[str] = field(default_factory=list)
+    unreached: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
 
@@ -71,6 +80,7 @@ def visit(chromium, path) -> Visit:
         browser.open_page(page, path)
         seen.prose = page.evaluate(PROSE)
         seen.unset_math = page.evaluate(UNSET_MATH)
+        seen.unreached += page.evaluate(UNREACHED)
         for width in widths:
             page.set_viewport_size({"width": width, "height": 900})
             seen.overflow[width] = page.evaluate(OVERFLOW)
@@ -104,6 +114,10 @@ def test_the_console_shows_no_warning_and_no_error(visits):
 
 def test_pages_fit_a_desktop_a_tablet_and_a_phone(visits):
     assert {name: s.overflow for name, s in visits.items() if max(s.overflow.values()) > 0} == {}
+
+
+def test_the_keyboard_reaches_every_box_that_scrolls(visits):
+    assert {name: seen.unreached for name, seen in visits.items() if seen.unreached} == {}
 
 
 def test_axe_finds_no_barrier_wide_and_light_or_narrow_and_dark(visits):

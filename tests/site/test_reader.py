@@ -47,6 +47,19 @@ def page(chromium):
     assert messages == []
 
 
+def serve(page, html, base: str) -> None:
+    """Answer `page` as a host would that has the book at `base`."""
+
+    def answer(route) -> None:
+        path = html / route.request.url.removeprefix(base).partition("?")[0]
+        status = 200 if path.is_file() else 404
+        path = path if path.is_file() else html / "404.html"
+        kind = mimetypes.guess_type(path.name)[0]
+        route.fulfill(status=status, body=path.read_bytes(), content_type=kind)
+
+    page.route("**", answer)
+
+
 def test_search_finds_pages_and_leads_to_them(page, html):
     browser.open_page(page, html / "chapters" / "alexnet.html")
     page.keyboard.press("Control+k")
@@ -56,6 +69,14 @@ def test_search_finds_pages_and_leads_to_them(page, html):
     result.click()
     page.wait_for_url("**/chapters/resnet.html*")
     assert "bottleneck" in page.locator("article").inner_text().lower()
+
+
+def test_search_on_a_host_shows_excerpts(page, html):
+    base = "https://book.example/"
+    serve(page, html, base)
+    page.goto(f"{base}search.html?q=bottleneck")
+    excerpt = page.locator("#search-results li", has=page.locator("a[href*='resnet.html']")).first
+    excerpt.locator("p.context", has_text="bottleneck").wait_for()
 
 
 def test_there_is_one_search_bar(page, html):
@@ -145,15 +166,8 @@ def test_a_long_table_scrolls_in_its_box_under_its_heads(page, html):
     ],
 )
 def test_a_wrong_address_leads_back_however_deep(chromium, html, base, wrong):
-    def answer(route) -> None:
-        path = html / route.request.url.removeprefix(base).partition("?")[0]
-        status = 200 if path.is_file() else 404
-        path = path if path.is_file() else html / "404.html"
-        kind = mimetypes.guess_type(path.name)[0]
-        route.fulfill(status=status, body=path.read_bytes(), content_type=kind)
-
     page = chromium.new_page()
-    page.route("**", answer)
+    serve(page, html, base)
     assert page.goto(base + wrong).status == 404
     page.get_by_role("link", name="ResNet (2015)").click()
     page.wait_for_load_state()
