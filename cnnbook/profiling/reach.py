@@ -72,6 +72,11 @@ def merge(reaches: Iterable) -> Any:
 def union(a: Axis, b: Axis) -> Axis | None:
     if None not in (a.dim, b.dim) and a.dim != b.dim:
         return None  # the positions lie along different dimensions: this is no pointwise operation
+    if a.jump == b.jump and a.dim == b.dim and a.size == b.size:
+        if a.first <= b.first and a.last >= b.last and a.end >= b.end:
+            return a
+        if b.first <= a.first and b.last >= a.last and b.end >= a.end:
+            return b
     wide = a if a.size >= b.size and a.dim is not None else b
     first, last, end = min(a.first, b.first), max(a.last, b.last), max(a.end, b.end)
     union = Axis(wide.dim, wide.size, first, last, end, wide.jump)

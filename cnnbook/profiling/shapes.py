@@ -220,7 +220,11 @@ class Shapes(TorchFunctionMode):
 
     @staticmethod
     def stamp(out: Any, reach: Any) -> None:
-        if reach is not None:
+        if reach is None:
+            return
+        if isinstance(out, Tensor):
+            out.reach = reach
+        else:
             for tensor in tree_iter(out):
                 if isinstance(tensor, Tensor):
                     tensor.reach = reach
