@@ -80,6 +80,11 @@ def union(a: Axis, b: Axis) -> Axis | None:
         return Axis(dim, size, min(first, first_a), max(last, last_a), max(end, end_a), jump)
     if None not in (a.dim, b.dim) and a.dim != b.dim:
         return None  # the positions lie along different dimensions: this is no pointwise operation
+    if a.jump == b.jump and a.dim == b.dim and a.size == b.size:
+        if a.first <= b.first and a.last >= b.last and a.end >= b.end:
+            return a
+        if b.first <= a.first and b.last >= a.last and b.end >= a.end:
+            return b
     wide = a if a.size >= b.size and a.dim is not None else b
     union = wide._replace(
         first=min(a.first, b.first), last=max(a.last, b.last), end=max(a.end, b.end)

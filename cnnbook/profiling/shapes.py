@@ -220,8 +220,12 @@ class Shapes(TorchFunctionMode):
 
     @staticmethod
     def stamp(out: Any, reach: Any) -> None:
-        if reach is not None:
-            for tensor in (out,) if isinstance(out, Tensor) else tree_iter(out):
+        if reach is None:
+            return
+        if isinstance(out, Tensor):
+            out.reach = reach
+        else:
+            for tensor in tree_iter(out):
                 if isinstance(tensor, Tensor):
                     tensor.reach = reach
 
