@@ -70,25 +70,16 @@ def merge(reaches: Iterable) -> Any:
 
 
 def union(a: Axis, b: Axis) -> Axis | None:
-    if a[:2] == b[:2] and a.jump == b.jump:  # nearly always, and often one sees all of the other
-        _, _, first_a, last_a, end_a, _ = a
-        dim, size, first, last, end, jump = b
-        if first_a <= first and last_a >= last and end_a >= end:
-            return a
-        if first <= first_a and last >= last_a and end >= end_a:
-            return b
-        return Axis(dim, size, min(first, first_a), max(last, last_a), max(end, end_a), jump)
     if None not in (a.dim, b.dim) and a.dim != b.dim:
         return None  # the positions lie along different dimensions: this is no pointwise operation
-    if a.jump == b.jump and a.dim == b.dim and a.size == b.size:
+    if a.jump == b.jump and a.dim == b.dim and a.size == b.size:  # often one sees it all
         if a.first <= b.first and a.last >= b.last and a.end >= b.end:
             return a
         if b.first <= a.first and b.last >= a.last and b.end >= a.end:
             return b
     wide = a if a.size >= b.size and a.dim is not None else b
-    union = wide._replace(
-        first=min(a.first, b.first), last=max(a.last, b.last), end=max(a.end, b.end)
-    )
+    first, last, end = min(a.first, b.first), max(a.last, b.last), max(a.end, b.end)
+    union = Axis(wide.dim, wide.size, first, last, end, wide.jump)
     # One value spread over all positions (squeeze and excitation): each position sees all of it.
     return union if a.jump == b.jump else union.whole(keep=True)
 
