@@ -64,7 +64,7 @@ bench: $(BENCH)/.ready
 	$(BENCH)/bin/python -m benchmarks
 
 execute: $(READY)
-	$(BIN)/python scripts/execute_notebooks.py chapters/*.ipynb
+	$(BIN)/python scripts/execute_notebooks.py chapters/*.ipynb chapters/solutions/*.ipynb
 
 colab: $(READY)
 	$(BIN)/python _ext/colab.py

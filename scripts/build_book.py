@@ -62,7 +62,7 @@ def made_of(book: Path) -> dict[str, str]:
         frame.update(f"{name}\n".encode())
     for path in sorted(files(book)):
         content, name = path.read_bytes(), path.relative_to(book).as_posix()
-        if path.suffix in PAGES and path.parent in (book, book / "chapters"):
+        if path.suffix in PAGES and (path.parent == book or book / "chapters" in path.parents):
             text.update(f"{name}\n{hashlib.sha256(content).hexdigest()}\n".encode())
             content = "\n".join(headings(path)).encode()
         frame.update(f"{name}\n{hashlib.sha256(content).hexdigest()}\n".encode())

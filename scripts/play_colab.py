@@ -2,6 +2,8 @@
 
     python scripts/play_colab.py [CHAPTER ...] [--install REQUIREMENT ...]
 
+A chapter is named as its notebook is, its solutions solutions/CHAPTER.
+
 Without --install the environment shows the torch of this one, so nothing large is downloaded.
 With it, the environment is a new one with these requirements besides what Colab has:
 --install torch==2.6.0 torchvision==0.21.0. The chapters install the rest themselves, as in Colab:
@@ -159,6 +161,11 @@ def imports(notebook: Path) -> str:
     return "\n".join(ast.unparse(n) for n in ast.walk(ast.parse(code)) if isinstance(n, kinds))
 
 
+def name(notebook: Path, folder: Path) -> str:
+    """How a notebook below `folder` is named: `alexnet`, `solutions/alexnet`."""
+    return notebook.relative_to(folder / "chapters").with_suffix("").as_posix()
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Run the Colab exports where only Colab's are.")
     parser.add_argument(
@@ -169,7 +176,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--install", nargs="+", default=[], metavar="REQUIREMENT")
     options = parser.parse_args(arguments)
-    known = [Path(page).stem for page in colab.notebooks()]
+    known = [name(ROOT / page, ROOT) for page in colab.notebooks()]
     if unknown := sorted(set(options.chapters) - set(known)):
         parser.error(f"no chapter {', '.join(unknown)}; there are {', '.join(known)}")
     failed = []
@@ -177,23 +184,23 @@ def main(arguments: list[str]) -> int:
         here = Path(folder)
         python = environment(here / "environment", options.install)
         repository = local_repository(here / "repository")
-        exported = colab.export_all(repository, here / "exported")
-        chosen = [path for path in exported if path.stem in (options.chapters or known)]
-        for path in chosen:
-            empty = here / "content" / path.stem
+        paths = colab.export_all(repository, here / "exported")
+        exported = {name(path, here / "exported"): path for path in paths}
+        chosen = options.chapters or known
+        for chapter in chosen:
+            empty = here / "content" / chapter
             empty.mkdir(parents=True)
             start = time.monotonic()
             try:
-                play(path, here / "environment", empty)
-                print(f"{path.stem}: ran in {time.monotonic() - start:.0f} s", flush=True)
+                play(exported[chapter], here / "environment", empty)
+                print(f"{chapter}: ran in {time.monotonic() - start:.0f} s", flush=True)
             except RuntimeError as error:
-                failed.append(path.stem)
-                print(f"{path.stem}: a cell failed\n{error}", flush=True)
-        if others := [path for path in exported if path not in chosen]:
-            names = ", ".join(path.stem for path in others)
-            done = subprocess.run(
-                [python, "-c", "\n".join(map(imports, others))], cwd=here / "content", env=clean()
-            )
+                failed.append(chapter)
+                print(f"{chapter}: a cell failed\n{error}", flush=True)
+        if others := [chapter for chapter in known if chapter not in chosen]:
+            names = ", ".join(others)
+            program = "\n".join(imports(exported[chapter]) for chapter in others)
+            done = subprocess.run([python, "-c", program], cwd=here / "content", env=clean())
             if done.returncode == 0:
                 print(f"import all they need: {names}")
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import colab
 import nbformat
@@ -52,6 +52,16 @@ def test_without_a_repository_on_github_there_is_one_line_and_no_file(tmp_path, 
 def exported(*cells) -> nbformat.NotebookNode:
     pages = {"chapters/one.ipynb", "chapters/two.ipynb"}
     return colab.export(new_notebook(cells=cells), "chapters/one.ipynb", REPOSITORY, pages)
+
+
+def test_links_between_a_chapter_and_its_solutions_are_absolute():
+    pages = {"chapters/one.ipynb", "chapters/solutions/one.ipynb"}
+    for page, link, target in [
+        ("chapters/solutions/one.ipynb", "../one.ipynb#exercises", "one.ipynb"),
+        ("chapters/one.ipynb", "solutions/one.ipynb", "solutions/one.ipynb"),
+    ]:
+        plain = colab.plain(f"[a]({link})", PurePosixPath(page), REPOSITORY, pages)
+        assert plain == f"[a]({OPENED}/{target})"
 
 
 def test_the_first_cell_installs_the_package_and_a_gpu_is_asked_for():
@@ -131,7 +141,8 @@ def test_an_export_runs_and_the_others_import_where_only_colab_s_packages_are():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     lines = [re.sub(r"\d+", "N", line) for line in done.stdout.splitlines()]
-    others = [Path(page).stem for page in colab.notebooks() if Path(page).stem != "measuring"]
+    pages = [page.removeprefix("chapters/").removesuffix(".ipynb") for page in colab.notebooks()]
+    others = [page for page in pages if page != "measuring"]
     assert lines == ["measuring: ran in N s", f"import all they need: {', '.join(others)}"]
 
 

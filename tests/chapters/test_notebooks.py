@@ -10,7 +10,7 @@ import pytest
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = sorted((ROOT / "chapters").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "chapters").rglob("*.ipynb"))
 # What Sphinx would render and Colab would show raw.
 ONLY_SPHINX = re.compile(
     r"\{(glue|ref|numref|eq|doc|cite)[:\w]*\}`|^\s*(```+|~~~+)\s*\{[\w:-]+\}|^\([\w-]+\)=\s*$", re.M
@@ -19,7 +19,7 @@ ONLY_SPHINX = re.compile(
 BY_CHANCE = re.compile(r"\b0x[0-9a-f]{6,}\b|(?<![\w.])/(home|root|tmp|work|Users)/")
 
 
-@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.relative_to(ROOT / "chapters").as_posix())
 def notebook(request) -> nbformat.NotebookNode:
     return nbformat.read(request.param, as_version=4)
 
@@ -31,7 +31,7 @@ def code_cells(notebook):
 def test_the_contents_list_every_notebook():
     listed = {f"{page}.ipynb" for page in parse_toc_yaml(ROOT / "_toc.yml")}
     assert NOTEBOOKS, "there are no chapters"
-    assert [p.name for p in NOTEBOOKS if f"chapters/{p.name}" not in listed] == []
+    assert {path.relative_to(ROOT).as_posix() for path in NOTEBOOKS} - listed == set()
 
 
 def test_notebook_is_valid(notebook):

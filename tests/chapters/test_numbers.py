@@ -2,7 +2,8 @@
 
 What is prose: Markdown cells, `.md` pages, and the captions and alt texts of figures. Left out
 are code, HTML tags, addresses of links, headings, and the sections *Exercises* (numbers there are
-given, and the solutions are executed) and *References*.
+given, and the solutions are executed) and *References*, and the questions, which the pages of
+solutions quote from there.
 
 What is no number to check:
 - an integer up to 12: it would be found in nearly any output. So 3×3 and "stage 5" are free;
@@ -49,6 +50,7 @@ NUMBER = re.compile(
 )
 IN_OUTPUT = re.compile(r"(?<![\d.])" + DIGITS + UNIT)
 SKIPPED = re.compile(r"^## (Exercises|References)\n.*?(?=^## |\Z)", re.M | re.S)
+QUESTION = re.compile(r"^## Exercise \d+\n\n(> .*\n)+", re.M)
 CODE = re.compile(r"^```.*?^```|`[^`]+`", re.M | re.S)
 FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$\n]+(?:\n[^$\n]+)*\$", re.S)
 PLACE = r"\b(?:[Ss]ections?|[Tt]ables?|[Ff]igures?|[Aa]ppendi(?:x|ces))\s+"
@@ -59,7 +61,7 @@ CITED = "\N{SECTION SIGN}"  # stands in the text where a citation was
 
 def prose(text: str) -> str:
     """The words of a Markdown text, CITED standing for what cites; without code and formulas."""
-    text = CODE.sub(" ", SKIPPED.sub("", text))
+    text = CODE.sub(" ", QUESTION.sub("", SKIPPED.sub("", text)))
     text = LINK.sub(lambda m: m[1] + (CITED if m[2].startswith("http") else ""), text)
     text = REFERENCE.sub(CITED, text)
     text = FORMULA.sub(lambda m: " ".join(re.findall(r"\d+\.\d+", m[0])), text)
@@ -175,6 +177,7 @@ def test_what_is_listed_is_on_its_page(entry):
         ("It has 77 (table 2).\n\nWe have 78.", ["78"]),
         ("## Exercises\n\nTake 99.\n\n## Next\n\nTake 98.", ["98"]),
         ("## Exercises\n\nTake 99.", []),
+        ("## Exercise 7\n\n> Take 99\n> or 98.\n\nIt is 97.\n\n> A quote of 96.", ["97", "96"]),
     ],
 )
 def test_numbers_are_found(text, found):

@@ -10,7 +10,7 @@ import pytest
 from pybtex.database import parse_file
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "intro.md", *sorted((ROOT / "chapters").glob("*.[im][pd]*"))]
+PAGES = [ROOT / "intro.md", *sorted((ROOT / "chapters").rglob("*.[im][pd]*"))]
 # A Markdown link to a paper: its text, which may run over two lines, and its address.
 PAPER = re.compile(r"\[([^\]]*)\]\((https://(?:arxiv\.org/abs|doi\.org)/[^)\s]+)\)")
 ENTRY = re.compile(r"^- (?:.|\n(?!- ))*", re.M)
@@ -51,14 +51,16 @@ def test_every_paper_of_the_bibliography_is_linked_by_a_page():
     assert [key for key, entry in BIB.items() if not addresses(entry) & linked] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_paper_that_a_page_links_is_in_the_bibliography(page):
     linked = {address for _, address in PAPER.findall(markdown(page))}
     assert sorted(linked - set(BY_ADDRESS)) == [], "add them to references.bib"
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if "## References" in markdown(page)], ids=lambda p: p.stem
+    "page",
+    [page for page in PAGES if "## References" in markdown(page)],
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
 )
 def test_the_list_below_a_page_agrees_with_the_bibliography(page):
     body, _, listed = markdown(page).partition("## References")
