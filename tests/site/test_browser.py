@@ -15,13 +15,13 @@ AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"
 # `preload` would ask for the styles once more, which a browser refuses to pages opened as files.
 VIOLATIONS = """() => {
   const looks = new Set();
-  for (const word of document.querySelectorAll('pre span, .sig span')) {
+  const alike = [...document.querySelectorAll('pre span, .sig span')].filter(word => {
     const {color, fontWeight} = getComputedStyle(word);
     const box = word.closest('[class*=cell_], [class*=highlight-], .sig');
     const look = [color, fontWeight, box.className].join();
-    if (looks.has(look)) word.replaceWith(...word.childNodes);
-    looks.add(look);
-  }
+    return looks.has(look) || !looks.add(look);
+  });
+  alike.forEach(word => word.replaceWith(...word.childNodes));
   return axe.run({resultTypes: ['violations'], preload: false}).then(result => result.violations
     .flatMap(rule => rule.nodes.map(node => `${rule.id}: ${node.html.slice(0, 150)}`)));
 }"""
