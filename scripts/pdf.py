@@ -63,6 +63,8 @@ def printed(page, path: Path) -> Chapter:
     browser.open_page(page, path)
     # Pictures further down are loaded late otherwise, which is after the print.
     page.evaluate("Promise.all([...document.images].map(i => (i.loading = 'eager', i.decode())))")
+    if path.parent.name == "solutions":  # folded, they would be no answers
+        page.evaluate("document.querySelectorAll('article details').forEach(d => d.open = true)")
     content = page.pdf(prefer_css_page_size=True, print_background=True, tagged=True)
     return Chapter(
         page.title().split(" — ")[0], page.evaluate(HEADINGS), PdfReader(BytesIO(content))

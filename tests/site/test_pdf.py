@@ -87,6 +87,15 @@ def test_what_does_not_belong_on_paper_is_left_out(book, texts):
     assert sizes == {(595, 842)}  # A4
 
 
+def test_answers_are_open(html):
+    with browser.launch() as chromium:
+        page = chromium.new_page()
+        answers = pdf.printed(page, html / "chapters" / "solutions" / "measuring.html").print
+    text = " ".join(" ".join(sheet.extract_text() for sheet in answers.pages).split())
+    assert "its parameters do not" in text  # words of an answer
+    assert "128 kernels, 28 pixels: 392 KB" in text  # what its code prints
+
+
 def test_the_pages_of_the_contents_are_bound_in_their_order(html):
     listed = [path.relative_to(html).as_posix() for path in pdf.listed(html)]
     assert listed[0] == "intro.html"
