@@ -44,9 +44,10 @@ book: $(READY)
 test: book browser
 	@status=0; \
 	$(BIN)/python -m ruff check . || status=1; \
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --nbval-lax \
-	  --nbval-current-env --nbval-cell-timeout=300 chapters || status=1; \
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests || status=1; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 10 \
+	  --nbval-lax --nbval-current-env --nbval-cell-timeout=300 chapters || status=1; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 10 \
+	  tests || status=1; \
 	exit $$status
 
 # The peers are in an environment of their own, which sees the book's packages and changes none.

@@ -12,6 +12,8 @@ def replace_sources(app, exception) -> None:
     """Put each notebook as the build executed it where the download button leads."""
     if exception is not None or app.builder.format != "html":
         return
+    if app.config.nb_execution_mode != "cache":
+        return  # the page shows the outputs that the notebook came with
     # Not the notebooks in jupyter_execute: those that came from the cache lack their outputs.
     cache = get_cache(app.config.nb_execution_cache_path)
     for source in Path(app.outdir, "_sources").rglob("*.ipynb"):

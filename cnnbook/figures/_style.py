@@ -39,7 +39,6 @@ RC = {
     "ytick.labelsize": 9,
     "font.size": 9.5,
     "lines.linewidth": 2,
-    "svg.hashsalt": "cnnbook",  # the same figure is the same file
 }
 
 
@@ -70,3 +69,5 @@ def _svg_in_notebooks() -> None:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
         set_matplotlib_formats("svg", metadata={"Date": None}, facecolor="none")
+        # The same figure is the same file. A cell is drawn when it ends, so outside of `RC`.
+        mpl.rcParams["svg.hashsalt"] = "cnnbook"

@@ -18,8 +18,8 @@ ENTRY = re.compile(r"^- (?:.|\n(?!- ))*", re.M)
 
 def addresses(entry) -> set[str]:
     """The addresses of a paper: its DOI's, its preprint's."""
-    doi = {f"https://doi.org/{entry.fields['doi']}"} if "doi" in entry.fields else set()
-    return doi | {entry.fields[key] for key in ("url",) if key in entry.fields}
+    hosts = {"doi": "https://doi.org/", "eprint": "https://arxiv.org/abs/"}
+    return {host + entry.fields[key] for key, host in hosts.items() if key in entry.fields}
 
 
 BIB = parse_file(ROOT / "references.bib").entries
@@ -41,7 +41,7 @@ def markdown(page: Path) -> str:
 def test_every_paper_has_a_doi_or_an_arxiv_number():
     assert BIB
     for key, entry in BIB.items():
-        assert addresses(entry), f"{key}: give it a doi, or the url https://arxiv.org/abs/NUMBER"
+        assert addresses(entry), f"{key}: give it a doi, or eprint with the arXiv number"
         for address in addresses(entry):
             assert re.match(r"https://(doi\.org/10\.|arxiv\.org/abs/\d{4}\.)", address), key
 

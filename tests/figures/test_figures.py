@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
-
+import nbformat
 import pandas as pd
 import pytest
 import torch
+from nbclient import NotebookClient
 
 from cnnbook import data, figures, models, profile
 
@@ -117,13 +117,12 @@ def test_texts_do_not_overlap_or_leave_the_figure(drawn, name):
             assert not box.overlaps(its), f"{text!r} is drawn over {other!r}"
 
 
-def test_the_same_figure_is_the_same_file(drawn):
-    def svg():
-        file = io.BytesIO()
-        drawn["shares"]().savefig(file, format="svg", metadata={"Date": None})
-        return file.getvalue()
-
-    import matplotlib as mpl
-
-    with mpl.rc_context({"svg.hashsalt": "cnnbook"}):
-        assert svg() == svg()
+def test_the_same_figure_is_the_same_file_in_a_notebook():
+    draw = (
+        "from cnnbook import figures, models, profile\n"
+        "figures.shares(profile(models.alexnet()).table)"
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(draw) for _ in range(2)])
+    NotebookClient(notebook).execute()
+    first, second = (cell.outputs[-1].data["image/svg+xml"] for cell in notebook.cells)
+    assert first == second
