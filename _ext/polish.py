@@ -17,6 +17,11 @@ MENDS = (
     (re.compile(r"<th>\s*</th>"), "<td></td>"),
     # Such a name hides the visible one: "Show code cell source", "Search Ctrl+K".
     (re.compile(r'<summary aria-label="[^"]*">'), "<summary>"),
+    # An arrow in the contents has no name of its own.
+    (
+        re.compile(r'<summary>(?=<span class="toctree-toggle")'),
+        '<summary aria-label="Pages below this one">',
+    ),
     (re.compile(r'(<button class="btn search-button-field[^>]*?) aria-label="[^"]*"'), r"\1"),
     # The logo lies in no landmark unless its sidebar is one.
     (

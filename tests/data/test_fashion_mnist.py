@@ -161,9 +161,8 @@ def test_any_damage_gives_one_line_or_the_true_values(folder, chance, damage, gz
     except data.DataError as error:
         assert str(error).startswith(f"{path} is damaged (")
         assert "\n" not in str(error)
-    else:  # a date or a name in gzip's header is not data
-        assert gz
-        assert at < 10 or bytes(stored) == gzip.compress(content, mtime=0)
+    else:  # a date in gzip's header, or a bit that fills up its last byte, is not data
+        assert gz or bytes(stored) == content
         assert (read.numpy() == values).all()
 
 
