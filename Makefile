@@ -3,7 +3,9 @@
 PYTHON  ?= python3
 VENV    ?= .venv
 BOOK    ?= .
-WORKERS ?= 2
+# On two cores: notebooks compute, while many tests wait for a browser or for other processes.
+NOTEBOOKS ?= 2
+WORKERS   ?= 3
 
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -39,12 +41,12 @@ $(READY): requirements.txt pyproject.toml
 book: $(READY)
 	$(BIN)/python scripts/build_book.py $(BOOK)
 
-# Two notebooks at a time, a thread each: two processes of two threads on two cores only wait for
-# each other. All parts run, whichever fails.
+# A thread each: two processes of two threads on two cores only wait for each other. All parts run,
+# whichever fails.
 test: book browser
 	@status=0; \
 	$(BIN)/python -m ruff check . || status=1; \
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 10 \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(NOTEBOOKS) --dist loadfile --durations 10 \
 	  --nbval-lax --nbval-current-env --nbval-cell-timeout=300 chapters || status=1; \
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 10 \
 	  tests || status=1; \

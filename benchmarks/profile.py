@@ -173,7 +173,7 @@ def goals(report: _harness.Report) -> None:
 def measure(report: _harness.Report, quick: bool) -> None:
     warnings.simplefilter("ignore")  # peers' own, of functions that torch has renamed
     rounds = 2 if quick else _harness.ROUNDS
-    for name in ("alexnet", "resnet18") if quick else BOOK + OTHERS:
+    for name in ("squeezenet1_1", "resnet18") if quick else BOOK + OTHERS:
         with contextlib.redirect_stdout(io.StringIO()):  # some peers print
             compare(report, name, rounds)
     each = depth(report, rounds, DEPTHS[:2] if quick else DEPTHS)

@@ -53,13 +53,14 @@ def launch() -> Iterator[Browser]:
 
 
 def pages(html: Path) -> list[Path]:
-    """Every page of the built book in `html`, sorted."""
-    return sorted(path for path in html.rglob("*.html") if "_static" not in path.parts)
+    """Every page of the built book in `html`, sorted; index.html only sends on to the first."""
+    found = (path for path in html.rglob("*.html") if "_static" not in path.parts)
+    return sorted(path for path in found if path != html / "index.html")
 
 
 def open_page(page: Page, path: Path) -> None:
-    """Open the file `path` and wait until its formulas are set."""
-    page.goto(path.as_uri(), wait_until="networkidle")
+    """Open the file `path` and wait until its scripts have run and its formulas are set."""
+    page.goto(path.as_uri(), wait_until="load")
     page.evaluate("() => window.MathJax?.startup?.promise")
 
 

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: in a process of its own."""
+"""The command line as a user meets it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,25 @@ import time
 import pytest
 import torch
 
-from cnnbook import cli, experiments, models, records
+from cnnbook import claims, cli, experiments, models, records
 
 
 def run(*arguments, **options) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "cnnbook", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+
+
+@pytest.fixture
+def call(capsys):
+    """As `run`, in this process: one of its own would only load torch once more."""
+
+    def call(*arguments) -> subprocess.CompletedProcess:
+        arguments = [*map(str, arguments)]
+        with pytest.raises(SystemExit) as end:
+            cli.main(arguments)
+        return subprocess.CompletedProcess(arguments, end.value.code, *capsys.readouterr())
+
+    return call
 
 
 def test_profile_prints_the_lecture_s_table():
@@ -26,20 +39,20 @@ def test_profile_prints_the_lecture_s_table():
     assert first == ["features.0", "conv", "64×56×56", "784.00", "23,296", "72,855,552", "11"]
 
 
-def test_profile_as_json_and_csv(tmp_path):
+def test_profile_as_json_and_csv(tmp_path, call):
     path = tmp_path / "table.csv"
-    done = run("profile", "alexnet", "--variant", "paper", "--json", "--csv", path)
+    done = call("profile", "alexnet", "--variant", "paper", "--json", "--csv", path)
     assert json.loads(done.stdout)["layers"][0]["output"] == [96, 55, 55]
     assert path.read_text().splitlines()[1].startswith("conv1,conv,96x55x55,")
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_list_names_the_architectures():
-    assert "alexnet" in run("list").stdout.splitlines()
+def test_list_names_the_architectures(call):
+    assert "alexnet" in call("list").stdout.splitlines()
 
 
-def test_claims_lists_verdicts_and_evidence():
-    done = run("claims", "--json")
+def test_claims_lists_verdicts_and_evidence(call):
+    done = call("claims", "--json")
     found = {claim["id"]: claim for claim in json.loads(done.stdout)}
     false = {id for id, claim in found.items() if claim["verdict"] == "does not hold"}
     assert false == {"vgg/stage-3"} and done.returncode == 1
@@ -47,20 +60,16 @@ def test_claims_lists_verdicts_and_evidence():
     assert "96.0%" in found["alexnet/fc-params"]["measured"]
 
 
-def test_claims_exit_status_tells_when_one_does_not_hold():
-    code = (
-        "from cnnbook import claims, cli\n"
-        "wrong = claims.Claim('a/b', 'a', 'x', 'y', lambda: claims.Evidence(False, '1 > 2'))\n"
-        "claims.ledger = lambda: (wrong,)\n"
-        "claims.show = lambda id: claims.Card(wrong, wrong.check())\n"
-        "cli.main(['claims'])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+def test_claims_exit_status_tells_when_one_does_not_hold(call, monkeypatch):
+    wrong = claims.Claim("a/b", "a", "x", "y", lambda: claims.Evidence(False, "1 > 2"))
+    monkeypatch.setattr(claims, "ledger", lambda: (wrong,))
+    monkeypatch.setattr(claims, "show", lambda id: claims.Card(wrong, wrong.check()))
+    done = call("claims")
     assert done.returncode == 1 and "DOES NOT HOLD" in done.stdout
 
 
-def test_data_says_what_a_set_holds():
-    out = run("data", "fashion-mnist-mini").stdout
+def test_data_says_what_a_set_holds(call):
+    out = call("data", "fashion-mnist-mini").stdout
     assert "10,000 images" in out and "1×28×28" in out and "Ankle boot" in out
 
 
@@ -95,14 +104,10 @@ def test_data_says_what_a_set_holds():
         (["nothing"], "nothing"),
     ],
 )
-def test_wrong_input_is_one_line_and_status_2(arguments, message, capsys):
-    # In this process, as a process of its own would only load torch once more.
-    with pytest.raises(SystemExit) as end:
-        cli.main(arguments)
-    out, err = capsys.readouterr()
-    assert end.value.code == 2
-    assert out == ""
-    assert len(err.splitlines()) == 1 and message in err
+def test_wrong_input_is_one_line_and_status_2(arguments, message, call):
+    done = call(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1 and message in done.stderr
 
 
 def test_wrong_input_leaves_no_traceback():
@@ -111,10 +116,10 @@ def test_wrong_input_leaves_no_traceback():
     assert len(done.stderr.splitlines()) == 1 and "did you mean resnet18" in done.stderr
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path):
+def test_a_failed_write_leaves_the_old_file(tmp_path, call):
     target = tmp_path / "table.csv"
     target.mkdir()  # a folder cannot be replaced by a file
-    done = run("profile", "alexnet", "--csv", target)
+    done = call("profile", "alexnet", "--csv", target)
     assert done.returncode == 2 and "cannot write" in done.stderr
     assert list(tmp_path.iterdir()) == [target]
 
@@ -162,28 +167,28 @@ def test_ctrl_c_leaves_a_checkpoint_that_only_the_same_run_goes_on_from(tmp_path
     assert "is of a run with lr 0.05, this one has 0.5" in wrong.stderr
 
 
-def test_measure_times_a_network():
+def test_measure_times_a_network(call):
     arguments = ["measure", "resnet20", "--input", "1x8x8", "--batch-size", 2, "--device", "cpu"]
-    found = json.loads(run(*arguments, "--json").stdout)
+    found = json.loads(call(*arguments, "--json").stdout)
     assert (found["name"], found["batch_size"]) == ("CifarResNet", 2)
     assert found["seconds"] > 0 and found["runs"] >= 5
-    assert "CifarResNet on 2×1×8×8, training" in run(*arguments, "--training").stdout
+    assert "CifarResNet on 2×1×8×8, training" in call(*arguments, "--training").stdout
 
 
-def test_experiments_are_listed_with_what_they_ask():
-    lines = run("experiment").stdout.splitlines()
+def test_experiments_are_listed_with_what_they_ask(call):
+    lines = call("experiment").stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(experiments.names())
     assert any(line.startswith("zoo ") and "Fashion-MNIST" in line for line in lines)
 
 
-def test_records_lists_the_runs(tmp_path):
-    done = run("records", "--folder", tmp_path)
+def test_records_lists_the_runs(tmp_path, call):
+    done = call("records", "--folder", tmp_path)
     assert done.returncode == 0 and done.stdout == "No run is on record.\n"
-    assert json.loads(run("records", "--folder", tmp_path, "--json").stdout) == []
-    found = json.loads(run("records", "--json").stdout)
+    assert json.loads(call("records", "--folder", tmp_path, "--json").stdout) == []
+    found = json.loads(call("records", "--json").stdout)
     assert {record["experiment"] for record in found} == set(records.names())
     for name in records.names()[:1]:
-        table = run("records", name).stdout.splitlines()
+        table = call("records", name).stdout.splitlines()
         assert table[0].split()[:2] == ["arm", "seed"] and " on CPU (" in table[-1]
 
 

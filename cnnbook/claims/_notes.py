@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
@@ -109,15 +110,18 @@ def _quoted(statement: str, text: str) -> tuple[int, int] | None:
 
 
 class Notes:
-    """The notes with a verdict on each sentence, as HTML in a notebook and as plain text."""
+    """The notes with a verdict on each sentence, as HTML in a notebook and as plain text.
 
-    def __init__(self):
+    `verdicts`, by claim identifier, are those of checks that have run; the others run now.
+    """
+
+    def __init__(self, verdicts: Mapping[str, str] | None = None):
         self.sentences = sentences()
-        self.verdicts = {
-            claim.id: claim.check().verdict
-            for sentence in self.sentences
-            for claim, _ in sentence.claims
-        }
+        self.verdicts = dict(verdicts or {})
+        for sentence in self.sentences:
+            for claim, _ in sentence.claims:
+                if claim.id not in self.verdicts:
+                    self.verdicts[claim.id] = claim.check().verdict
 
     def _repr_html_(self) -> str:
         parts, section = [], None

@@ -8,8 +8,7 @@ from importlib.resources import files
 import browser
 import pytest
 
-# The theme and the widths of a window, in which a page is opened once: desktop, tablet, phone.
-WINDOWS = {"light": (1280, 820), "dark": (390,)}
+PHONE, TABLET, DESKTOP = 390, 820, 1280  # widths of the window
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 # Of the words of code that look alike, one is judged: their contrast takes most of the time.
 # `preload` would ask for the styles once more, which a browser refuses to pages opened as files.
@@ -48,6 +47,10 @@ UNREACHED = """() => [...document.querySelectorAll('body *')].filter(box => {
   const stops = 'a[href], button, input, select, summary, [tabindex="0"]';
   return scrolls && box.checkVisibility() && box.tabIndex < 0 && !box.querySelector(stops);
 }).map(box => box.outerHTML.slice(0, 150))"""
+# The theme's own pages follow the reader's; 404.html has none.
+TURNED = "theme => [undefined, theme].includes(document.documentElement.dataset.theme)"
+# The theme looks again for boxes that scroll 300 ms after the window has changed.
+SETTLED = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 400)))"
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -69,33 +72,47 @@ def log(seen: Visit, message) -> None:
         seen.messages.append(message.text)
 
 
-def visit(chromium, path) -> Visit:
+def look(seen: Visit, page, theme: str) -> None:
+    page.wait_for_function(TURNED, arg=theme)
+    seen.prose = page.evaluate(PROSE)
+    seen.unset_math = page.evaluate(UNSET_MATH)
+    seen.unreached += page.evaluate(UNREACHED)
+    page.evaluate(f"{AXE}; null")
+    seen.violations += page.evaluate(VIOLATIONS)
+
+
+def visit(page, path) -> Visit:
+    """Open the file `path` dark and narrow, then turn to the light theme and widen the window."""
     seen = Visit()
-    for theme, widths in WINDOWS.items():
-        page = chromium.new_page(color_scheme=theme, viewport={"width": widths[0], "height": 900})
-        page.on("request", lambda request: seen.requests.append(request.url))
-        page.on("requestfailed", lambda request: seen.messages.append(f"failed: {request.url}"))
-        page.on("console", lambda message: log(seen, message))
-        page.on("pageerror", lambda error: seen.messages.append(str(error)))
-        browser.open_page(page, path)
-        seen.prose = page.evaluate(PROSE)
-        seen.unset_math = page.evaluate(UNSET_MATH)
-        seen.unreached += page.evaluate(UNREACHED)
-        for width in widths:
-            page.set_viewport_size({"width": width, "height": 900})
-            seen.overflow[width] = page.evaluate(OVERFLOW)
-        page.set_viewport_size({"width": widths[0], "height": 900})
-        page.evaluate(f"{AXE}; null")
-        seen.violations += page.evaluate(VIOLATIONS)
-        page.close()
+    listeners = {
+        "request": lambda request: seen.requests.append(request.url),
+        "requestfailed": lambda request: seen.messages.append(f"failed: {request.url}"),
+        "console": lambda message: log(seen, message),
+        "pageerror": lambda error: seen.messages.append(str(error)),
+    }
+    for event, listener in listeners.items():
+        page.on(event, listener)
+    for width in (PHONE, TABLET, DESKTOP):
+        page.set_viewport_size({"width": width, "height": 900})
+        if width == PHONE:
+            page.emulate_media(color_scheme="dark")
+            browser.open_page(page, path)
+            look(seen, page, "dark")
+        seen.overflow[width] = page.evaluate(OVERFLOW)
+    page.emulate_media(color_scheme="light")
+    page.evaluate(SETTLED)
+    look(seen, page, "light")
+    for event, listener in listeners.items():
+        page.remove_listener(event, listener)
     return seen
 
 
 @pytest.fixture(scope="module")
 def visits(html) -> dict[str, Visit]:
     with browser.launch() as chromium:
+        page = chromium.new_page()
         return {
-            path.relative_to(html).as_posix(): visit(chromium, path) for path in browser.pages(html)
+            path.relative_to(html).as_posix(): visit(page, path) for path in browser.pages(html)
         }
 
 
