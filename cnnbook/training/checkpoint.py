@@ -20,7 +20,7 @@ from cnnbook.data import ImageSet, ImageStream
 from cnnbook.training import distributed
 from cnnbook.training.recipe import Recipe
 
-FORMAT = 1
+FORMAT = 2
 KEPT = 2  # the newest, and the one before it in case that is damaged
 
 

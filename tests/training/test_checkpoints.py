@@ -162,7 +162,7 @@ def test_a_checkpoint_of_another_format(network, sets, tmp_path):
     for path in tmp_path.iterdir():
         torch.save(torch.load(path) | {"format": 99}, path)
     with (
-        pytest.warns(UserWarning, match="format 99 is not 1"),
+        pytest.warns(UserWarning, match="format 99 is not 2"),
         pytest.raises(ValueError, match="^no checkpoint in"),
     ):
         train(network, sets, tmp_path)
