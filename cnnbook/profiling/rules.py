@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from cnnbook.profiling.reach import UNKNOWN, Axis, each_axis, merge, mix
 from cnnbook.profiling.table import ProfileError, TooSmall, times
@@ -49,63 +49,62 @@ def _through_window(reach, kernel, stride, padding, dilation, sizes) -> Any:
 
 
 def _conv(n, mode, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    *batch, channels = input.shape[:-n]
-    shape, (filters, depth, *kernel) = input.shape[-n:], weight.shape
-    if channels != depth * groups:
-        raise ProfileError(f"{mode.place()} takes {depth * groups} channels, got {channels}")
+    shape, (filters, depth, *kernel) = tuple(input.shape), weight.shape
+    if shape[-n - 1] != depth * groups:
+        raise ProfileError(f"{mode.place()} takes {depth * groups} channels, got {shape[-n - 1]}")
     stride, dilation = _ntuple(stride, n), _ntuple(dilation, n)
     if padding == "same":
         total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
-        sizes, padding = list(shape), [t // 2 for t in total]
+        sizes, padding = shape[-n:], [t // 2 for t in total]
     else:
         padding = _ntuple(0 if padding == "valid" else padding, n)
         sizes = [
             (size + 2 * p - d * (k - 1) - 1) // s + 1
-            for size, p, d, k, s in zip(shape, padding, dilation, kernel, stride, strict=True)
+            for size, p, d, k, s in zip(shape[-n:], padding, dilation, kernel, stride, strict=True)
         ]
     if min(sizes) < 1:
-        raise _too_small(mode, shape, kernel)
+        raise _too_small(mode, shape[-n:], kernel)
     reach = _through_window(getattr(input, "reach", None), kernel, stride, padding, dilation, sizes)
-    out = _empty((*batch, filters, *sizes), input, reach)
-    flops = out.numel() * depth * math.prod(kernel)
-    mode.row("conv", out, mode.count(weight, bias), flops, mode.layer_name(weight, f"conv{n}d"))
-    return out
+    outputs = (*shape[: -n - 1], filters, *sizes)
+    flops = math.prod(outputs) * depth * math.prod(kernel)
+    out = _empty(outputs, input, reach)
+    return mode.row("conv", f"conv{n}d", out, outputs, reach, flops, weight, bias)
 
 
 def _conv_transpose(func, mode, /, input, weight, bias=None, *args, **kwargs):
     out = mode.on_meta(func, (input, weight, bias, *args), kwargs)
-    mode.stamp(out, None if getattr(input, "reach", None) is None else UNKNOWN)
+    reach = None if getattr(input, "reach", None) is None else UNKNOWN
+    mode.stamp(out, reach)
     flops = input.numel() * weight[0].numel()
-    name = mode.layer_name(weight, func.__name__)
-    mode.row("conv", out, mode.count(weight, bias), flops, name)
-    return out
+    return mode.row("conv", func.__name__, out, out.shape, reach, flops, weight, bias)
 
 
 def _linear(mode, input, weight, bias=None):
-    if input.shape[-1] != weight.shape[1]:
-        raise ProfileError(f"{mode.place()} takes {weight.shape[1]} inputs, got {input.shape[-1]}")
+    *others, inputs = input.shape
+    outputs, expected = weight.shape
+    if inputs != expected:
+        raise ProfileError(f"{mode.place()} takes {expected} inputs, got {inputs}")
     reach = mix(getattr(input, "reach", None), (-1,), keep=False)
-    out = _empty((*input.shape[:-1], weight.shape[0]), input, reach)
-    flops = out.numel() * weight.shape[1]
-    mode.row("linear", out, mode.count(weight, bias), flops, mode.layer_name(weight, "linear"))
-    return out
+    shape = (*others, outputs)
+    out = _empty(shape, input, reach)
+    flops = math.prod(shape) * inputs
+    return mode.row("linear", "linear", out, shape, reach, flops, weight, bias)
 
 
 def _pooled(mode, input, name, kernel, stride, padding, dilation, ceil_mode):
-    n = len(kernel)
+    n, shape = len(kernel), tuple(input.shape)
     sizes = []
-    for size, k, s, p, d in zip(input.shape[-n:], kernel, stride, padding, dilation, strict=True):
+    for size, k, s, p, d in zip(shape[-n:], kernel, stride, padding, dilation, strict=True):
         room = size + 2 * p - d * (k - 1) - 1
         outputs = (-(-room // s) if ceil_mode else room // s) + 1
         if ceil_mode and (outputs - 1) * s >= size + p:
             outputs -= 1  # a last window that would start in the padding is dropped
         sizes.append(outputs)
     if min(sizes) < 1:
-        raise _too_small(mode, input.shape[-n:], kernel)
+        raise _too_small(mode, shape[-n:], kernel)
     reach = _through_window(getattr(input, "reach", None), kernel, stride, padding, dilation, sizes)
-    out = _empty((*input.shape[:-n], *sizes), input, reach)
-    mode.row("pool", out, 0, 0, mode.layer_name(None, name))
-    return out
+    shape = (*shape[:-n], *sizes)
+    return mode.row("pool", name, _empty(shape, input, reach), shape, reach, 0)
 
 
 def _max_pool(
@@ -132,13 +131,14 @@ def _avg_pool(
 
 def _adaptive_pool(n, name, mode, input, output_size, return_indices=False):
     sizes = _ntuple(output_size, n)
-    sizes = tuple(was if s is None else s for s, was in zip(sizes, input.shape[-n:], strict=True))
+    shape = tuple(input.shape)
+    sizes = [was if s is None else s for s, was in zip(sizes, shape[-n:], strict=True)]
     reach = getattr(input, "reach", None)
     if reach is not None and reach is not UNKNOWN:
         known = n == 2 and tuple(axis.dim for axis in reach) == (-2, -1)
         reach = (reach[0].adaptive(sizes[0]), reach[1].adaptive(sizes[1])) if known else UNKNOWN
-    out = _empty((*input.shape[:-n], *sizes), input, reach)
-    mode.row("pool", out, 0, 0, mode.layer_name(None, name))
+    shape = (*shape[:-n], *sizes)
+    out = mode.row("pool", name, _empty(shape, input, reach), shape, reach, 0)
     return (out, out.long()) if return_indices else out
 
 
@@ -160,8 +160,8 @@ def _kept(func, mode, /, input, *args, **kwargs):
 
 def _norm(mode, input, *args, **kwargs):
     """Normalisation by stored statistics, or over channels: reads parameters, keeps positions."""
-    mode.used.update(map(id, args))
-    mode.used.update(map(id, kwargs.values()))
+    mode.reads(args)
+    mode.reads(kwargs.values())
     return input
 
 
@@ -172,7 +172,7 @@ def _norm_over_image(mode, input, *args, **kwargs):
 
 
 def _layer_norm(mode, input, normalized_shape, weight=None, bias=None, eps=1e-5):
-    mode.used.update((id(weight), id(bias)))
+    mode.reads((weight, bias))
     dims = range(-len(normalized_shape), 0)
     return _empty(input.shape, input, mix(getattr(input, "reach", None), dims, keep=True))
 
@@ -180,7 +180,7 @@ def _layer_norm(mode, input, normalized_shape, weight=None, bias=None, eps=1e-5)
 def _pointwise(func, mode, /, a, b=1, *args, **kwargs):
     """Sums, products and the like of two tensors, or of a tensor and a number."""
     reach_a, reach_b = getattr(a, "reach", None), getattr(b, "reach", None)
-    mode.used.update((id(a), id(b)))
+    mode.reads((a, b))
     if isinstance(a, Tensor) and not isinstance(b, Tensor) and a.is_floating_point():
         return a
     if _same_kind(a, b):
@@ -438,6 +438,63 @@ def _rules() -> dict[Callable, Callable]:
 
 
 RULES = _rules()
+
+
+class LayerRule(NamedTuple):
+    """A layer of torch's own whose `forward` only hands its attributes to one function."""
+
+    run: Callable[[Any, Tensor, dict[str, Any]], Tensor]  # (mode, input, the layer's attributes)
+    fits: Callable[[dict[str, Any]], bool]
+
+
+def _weighted(attributes: dict[str, Any]) -> bool:
+    """Whether weight and bias are parameters (pruning and the like make them attributes)."""
+    return attributes["_parameters"].keys() >= {"weight", "bias"}
+
+
+def _layers() -> dict[type, LayerRule]:
+    def conv(n):
+        def run(mode, input, layer):
+            parameters = layer["_parameters"]
+            return _conv(
+                n, mode, input, parameters["weight"], parameters["bias"], layer["stride"],
+                layer["padding"], layer["dilation"], layer["groups"],
+            )  # fmt: skip
+
+        return LayerRule(run, lambda layer: _weighted(layer) and layer["padding_mode"] == "zeros")
+
+    def linear(mode, input, layer):
+        parameters = layer["_parameters"]
+        return _linear(mode, input, parameters["weight"], parameters["bias"])
+
+    def max_pool(mode, input, layer):
+        return _max_pool(
+            2, mode, input, layer["kernel_size"], layer["stride"], layer["padding"],
+            layer["dilation"], layer["ceil_mode"],
+        )  # fmt: skip
+
+    def avg_pool(mode, input, layer):
+        return _avg_pool(
+            2, mode, input, layer["kernel_size"], layer["stride"], layer["padding"],
+            layer["ceil_mode"],
+        )  # fmt: skip
+
+    def adaptive(mode, input, layer):
+        return _adaptive_pool(2, "adaptive_avg_pool2d", mode, input, layer["output_size"])
+
+    return {
+        nn.Conv1d: conv(1),
+        nn.Conv2d: conv(2),
+        nn.Conv3d: conv(3),
+        nn.Linear: LayerRule(linear, _weighted),
+        nn.MaxPool2d: LayerRule(max_pool, lambda layer: not layer["return_indices"]),
+        nn.AvgPool2d: LayerRule(avg_pool, lambda layer: True),
+        nn.AdaptiveAvgPool2d: LayerRule(adaptive, lambda layer: True),
+    }
+
+
+# Torch's own way from a layer to its function would take most of the time of a profile.
+LAYERS = _layers()
 IN_PLACE = set(_methods("add_", "sub_", "mul_", "div_", "__iadd__", "__isub__", "__imul__",
                         "__itruediv__"))  # fmt: skip
 ATTENTION = {F.multi_head_attention_forward, F.scaled_dot_product_attention}

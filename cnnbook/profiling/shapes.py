@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType, MethodType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C import DisableTorchFunction
 from torch.nn.parameter import UninitializedTensorMixin
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -15,7 +17,15 @@ from torch.utils._pytree import tree_iter, tree_map
 from torch.utils.flop_counter import flop_registry
 
 from cnnbook.profiling.reach import UNKNOWN, extent, merge, mix
-from cnnbook.profiling.rules import ATTENTION, FACTORIES, GETTERS, MIXES_ALL, RULES, VALUES
+from cnnbook.profiling.rules import (
+    ATTENTION,
+    FACTORIES,
+    GETTERS,
+    LAYERS,
+    MIXES_ALL,
+    RULES,
+    VALUES,
+)
 from cnnbook.profiling.table import Layer, ProfileError
 
 NO_HOOKS = dict.fromkeys(
@@ -46,38 +56,41 @@ def shallow_copy(model: nn.Module, mode: Shapes, training: bool) -> nn.Module:
     training mode, the hooks are all the copy's.
     """
     copies: dict[int, nn.Module] = {}
+    overrides = {**NO_HOOKS, "training": training}
 
     def copy(module: nn.Module, name: str) -> nn.Module:
-        if id(module) in copies:
-            return copies[id(module)]
-        if isinstance(module, torch.jit.ScriptModule):
+        twin = copies.get(id(module))
+        if twin is not None:
+            return twin
+        kind = type(module)
+        if issubclass(kind, torch.jit.ScriptModule):
             raise ProfileError("TorchScript hides its layers; profile the module it came from")
-        twin = copies[id(module)] = object.__new__(type(module))
-        attributes = module.__dict__ | NO_HOOKS
+        twin = copies[id(module)] = object.__new__(kind)
+        attributes = {**module.__dict__, **overrides}
         # Past nn.Module's own __setattr__, which would look for parameters among the attributes.
         object.__setattr__(twin, "__dict__", attributes)
-        attributes["training"] = training
-        attributes["_buffers"] = module._buffers.copy()
-        parameters = attributes["_parameters"] = module._parameters.copy()
-        for key, parameter in parameters.items():
-            if isinstance(parameter, UninitializedTensorMixin):
-                raise ProfileError(
-                    f"layer {name!r} is lazy and has no shape yet; run the model once first"
-                )
-            if parameter is not None:
-                mode.params.setdefault(id(parameter), (name, key, parameter))
-        prefix = f"{name}." if name else ""
-        attributes["_modules"] = {
-            key: child if child is None else copy(child, prefix + key)
-            for key, child in module._modules.items()
-        }
+        attributes["_buffers"] = attributes["_buffers"].copy()
+        parameters = attributes["_parameters"] = attributes["_parameters"].copy()
+        if parameters:
+            register(parameters, name)
+        children = attributes["_modules"] = attributes["_modules"].copy()
+        if children:
+            prefix = f"{name}." if name else ""
+            for key, child in children.items():
+                if child is not None:
+                    children[key] = copy(child, prefix + key)
         # An instance may have a forward of its own; it is bound to the caller's module.
-        own_forward = module.__dict__.get("forward")
-        if own_forward is None and type(module) in UNCHANGED:
-            attributes["forward"] = reads(parameters) if parameters else unchanged
-            return twin
-        forward = own_forward or MethodType(type(module).forward, twin)
-        where = (name, not module._modules)
+        own_forward = attributes.get("forward")
+        if own_forward is None and not children:
+            if kind in UNCHANGED:
+                attributes["forward"] = reads(parameters) if parameters else unchanged
+                return twin
+            rule = LAYERS.get(kind)
+            if rule is not None and rule.fits(attributes):
+                attributes["forward"] = straight(rule.run, attributes, name)
+                return twin
+        forward = own_forward or MethodType(kind.forward, twin)
+        where = (name, not children)
 
         def announced(*args, **kwargs):
             outer, mode.where = mode.where, where
@@ -90,9 +103,18 @@ def shallow_copy(model: nn.Module, mode: Shapes, training: bool) -> nn.Module:
         mode.copies.append(twin)
         return twin
 
+    def register(parameters: dict[str, Tensor | None], name: str) -> None:
+        for key, parameter in parameters.items():
+            if isinstance(parameter, UninitializedTensorMixin):
+                raise ProfileError(
+                    f"layer {name!r} is lazy and has no shape yet; run the model once first"
+                )
+            if parameter is not None:
+                mode.params.setdefault(id(parameter), _Parameter(name, key, parameter))
+
     def reads(parameters: dict[str, Tensor]) -> Callable[[Tensor], Tensor]:
         def unchanged(input):
-            mode.used.update(map(id, parameters.values()))
+            mode.reads(parameters.values())
             return input
 
         return unchanged
@@ -100,7 +122,32 @@ def shallow_copy(model: nn.Module, mode: Shapes, training: bool) -> nn.Module:
     def unchanged(input):
         return input
 
+    def straight(run: Callable, attributes: dict[str, Any], name: str) -> Callable:
+        """The layer's rule at once, past torch's Python on the way to it."""
+        where = (name, True)
+
+        def forward(input):
+            outer, mode.where = mode.where, where
+            try:
+                with DisableTorchFunction():
+                    return run(mode, input, attributes)
+            finally:
+                mode.where = outer
+
+        return forward
+
     return copy(model, "")
+
+
+@dataclass(slots=True)
+class _Parameter:
+    """A parameter of the network, the first name it has, and what became of it."""
+
+    owner: str
+    key: str
+    tensor: Tensor  # held, so that no other tensor takes its id
+    used: bool = False  # some function has read it
+    counted: bool = False  # a row has counted it
 
 
 class Shapes(TorchFunctionMode):
@@ -110,9 +157,7 @@ class Shapes(TorchFunctionMode):
         super().__init__()
         self.layers: list[Layer] = []
         self.where = ("", False)  # the running module's name, and whether it has no submodules
-        self.params: dict[int, tuple[str, str, Tensor]] = {}  # by id: module, name, parameter
-        self.used: set[int] = set()  # parameters that some function has read
-        self.in_rows: set[int] = set()  # parameters that a row has counted
+        self.params: dict[int, _Parameter] = {}  # by id of the tensor
         self.copies: list[nn.Module] = []
         self.uses: dict[str, int] = {}
 
@@ -126,52 +171,63 @@ class Shapes(TorchFunctionMode):
         rule = RULES.get(func)
         if rule is not None:
             return rule(self, *args, **kwargs) if kwargs else rule(self, *args)
+        if func in GETTERS:
+            return func(*args, **kwargs or {})
         return self.other(func, args, kwargs or {})
 
     # Rows
 
-    def count(self, *tensors: Tensor | None) -> int:
-        """Parameters among `tensors` that no row has counted yet."""
-        new = 0
+    def reads(self, tensors: Iterable[Any]) -> None:
+        """Remember which of `tensors` are parameters, as read by what runs."""
         for tensor in tensors:
-            key = id(tensor)
-            if key in self.params:
-                self.used.add(key)
-                if key not in self.in_rows:
-                    self.in_rows.add(key)
-                    new += tensor.numel()
-        return new
+            known = self.params.get(id(tensor))
+            if known is not None:
+                known.used = True
 
-    def row(self, kind: str, out: Tensor, params: int, flops: int, name: str) -> None:
+    def row(
+        self, kind: str, function: str, out: Tensor, shape: Sequence[int], reach: Any, flops: int,
+        weight: Tensor | None = None, *others: Tensor | None,
+    ) -> Tensor:  # fmt: skip
+        """Write the row of `function`, which gave `out` of `shape`; return `out`.
+
+        The row is named after the module that owns `weight`; else after the running module; else
+        after that and the function. A parameter, `weight` or one of the `others`, counts in the
+        first row that reads it.
+        """
+        params, name = 0, ""
+        for tensor in (weight, *others):
+            known = self.params.get(id(tensor))
+            if known is None:
+                continue
+            if tensor is weight and known.key == "weight":
+                name = known.owner
+            known.used = True
+            if not known.counted:
+                known.counted = True
+                params += tensor.numel()
+        if not name:
+            module, is_leaf = self.where
+            name = module if module and is_leaf else f"{module}.{function}".lstrip(".")
         uses = self.uses[name] = self.uses.get(name, 0) + 1
-        name = name if uses == 1 else f"{name}#{uses}"
-        seen = extent(getattr(out, "reach", None))
-        self.layers.append(Layer(name, kind, tuple(out.shape[1:]), params, flops, seen))
-
-    def layer_name(self, weight: Tensor | None, function: str) -> str:
-        """The module that owns `weight`; else the running module; else that, and the function."""
-        owner, key, _ = self.params.get(id(weight), ("", "", None))
-        if owner and key == "weight":
-            return owner
-        module, is_leaf = self.where
-        return module if module and is_leaf else f"{module}.{function}".lstrip(".")
+        if uses > 1:
+            name = f"{name}#{uses}"
+        self.layers.append(Layer(name, kind, tuple(shape[1:]), params, flops, extent(reach)))
+        return out
 
     def remaining_params(self) -> tuple[dict[str, int], dict[str, int]]:
         """Parameters that are in no row, by module: of what ran, and of what did not."""
         other, not_run = {}, {}
-        for number, (owner, key, parameter) in self.params.items():
-            if number not in self.in_rows:
-                place = other if number in self.used else not_run
-                module = owner or key
-                place[module] = place.get(module, 0) + parameter.numel()
+        for parameter in self.params.values():
+            if not parameter.counted:
+                place = other if parameter.used else not_run
+                module = parameter.owner or parameter.key
+                place[module] = place.get(module, 0) + parameter.tensor.numel()
         return other, not_run
 
     # Any function without a rule
 
     def other(self, func, args, kwargs, reach: Any = UNKNOWN) -> Any:
         """Run `func` on the meta device; matrix products inside it become a row."""
-        if func in GETTERS:
-            return func(*args, **kwargs)
         inputs = [t for t in tree_iter((args, kwargs)) if isinstance(t, Tensor)]
         if not inputs and func in FACTORIES:
             kwargs = kwargs | {"device": "meta"}
@@ -187,8 +243,8 @@ class Shapes(TorchFunctionMode):
         if products.flops:
             kind = "attention" if func in ATTENTION else "matmul"
             first = next(t for t in tree_iter(out) if isinstance(t, Tensor))
-            name = self.layer_name(None, kind)
-            self.row(kind, first, self.count(*inputs), products.flops, name)
+            seen = getattr(first, "reach", None)
+            self.row(kind, kind, first, first.shape, seen, products.flops, None, *inputs)
         return out
 
     def on_meta(self, func, args, kwargs) -> Any:
@@ -210,11 +266,15 @@ class Shapes(TorchFunctionMode):
         return f"layer {self.where[0]!r}" if self.where[0] else "the network"
 
     def to_meta(self, value: Any) -> Any:
+        if type(value) is int:
+            return value
         if not isinstance(value, Tensor):
             nested = isinstance(value, list | tuple | dict)
             return tree_map(self.to_meta, value) if nested else value
-        self.used.add(id(value))
-        if value.is_meta and id(value) not in self.params:
+        known = self.params.get(id(value))
+        if known is not None:
+            known.used = True
+        elif value.is_meta:
             return value
         return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
 
