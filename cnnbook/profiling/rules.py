@@ -153,8 +153,11 @@ def _same(mode, input, *args, **kwargs):
 
 def _kept(func, mode, /, input, *args, **kwargs):
     """Copies: same shape, perhaps laid out in memory in another way."""
+    reach = getattr(input, "reach", None)
+    if func is Tensor.contiguous and not args and not kwargs and _same_kind(input):
+        return input if input.is_contiguous() else _empty(input.shape, input, reach)
     out = mode.on_meta(func, (input, *args), kwargs)
-    mode.stamp(out, getattr(input, "reach", None))
+    mode.stamp(out, reach)
     return out
 
 
@@ -240,7 +243,7 @@ def _joined(tensors, dim=0, **kwargs) -> list[int] | None:
 def _moves(func, new_dim, mode, /, input, *args, **kwargs):
     """Views: ``new_dim(dim, size, old_shape, new_shape, args, kwargs)`` says where a dim went."""
     out = mode.on_meta(func, (input, *args), kwargs)
-    old, new = input.shape, out.shape
+    old, new = tuple(input.shape), tuple(out.shape)
 
     def moved(axis: Axis) -> Axis | None:
         if axis.dim is None:
@@ -248,7 +251,8 @@ def _moves(func, new_dim, mode, /, input, *args, **kwargs):
         dim = new_dim(axis.dim + len(old), old, new, args, kwargs)
         if dim is None:  # no longer a dimension: fine where it had one position
             return axis._replace(dim=None) if old[axis.dim] == 1 else None
-        return axis._replace(dim=dim - len(new))
+        dim -= len(new)
+        return axis if dim == axis.dim else axis._replace(dim=dim)
 
     mode.stamp(out, each_axis(getattr(input, "reach", None), moved))
     return out

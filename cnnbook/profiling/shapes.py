@@ -66,7 +66,7 @@ def shallow_copy(model: nn.Module, mode: Shapes, training: bool) -> nn.Module:
         if issubclass(kind, torch.jit.ScriptModule):
             raise ProfileError("TorchScript hides its layers; profile the module it came from")
         twin = copies[id(module)] = object.__new__(kind)
-        attributes = {**module.__dict__, **overrides}
+        attributes = module.__dict__ | overrides
         # Past nn.Module's own __setattr__, which would look for parameters among the attributes.
         object.__setattr__(twin, "__dict__", attributes)
         attributes["_buffers"] = attributes["_buffers"].copy()
@@ -250,7 +250,9 @@ class Shapes(TorchFunctionMode):
     def on_meta(self, func, args, kwargs) -> Any:
         """``func(*args, **kwargs)`` with every real tensor replaced by its shape."""
         try:
-            args = [self.to_meta(value) for value in args]
+            args = map(self.to_meta, args)
+            if not kwargs:
+                return func(*args)
             return func(*args, **{key: self.to_meta(value) for key, value in kwargs.items()})
         except (RuntimeError, NotImplementedError, ValueError, IndexError, TypeError) as error:
             name = _function_name(func)
@@ -266,7 +268,7 @@ class Shapes(TorchFunctionMode):
         return f"layer {self.where[0]!r}" if self.where[0] else "the network"
 
     def to_meta(self, value: Any) -> Any:
-        if type(value) is int:
+        if type(value) is int or value is None:
             return value
         if not isinstance(value, Tensor):
             nested = isinstance(value, list | tuple | dict)
