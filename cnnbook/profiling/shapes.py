@@ -88,7 +88,11 @@ def shallow_copy(model: nn.Module, mode: Shapes, training: bool) -> nn.Module:
             rule = LAYERS.get(kind)
             if rule is not None and rule.fits(attributes):
                 attributes["forward"] = straight(rule.run, attributes, name)
+                mode.copies.append(twin)
                 return twin
+        if own_forward is None and kind is nn.Sequential and all(map(is_plain, children.values())):
+            attributes["forward"] = in_turn(children)
+            return twin
         forward = own_forward or MethodType(kind.forward, twin)
         where = (name, not children)
 
@@ -122,6 +126,16 @@ def shallow_copy(model: nn.Module, mode: Shapes, training: bool) -> nn.Module:
     def unchanged(input):
         return input
 
+    def in_turn(children: dict[str, nn.Module]) -> Callable[[Any], Any]:
+        """What ``nn.Sequential`` does, past ``nn.Module.__call__``: a copy has no hooks to call."""
+
+        def forward(input):
+            for child in children.values():
+                input = child.forward(input)
+            return input
+
+        return forward
+
     def straight(run: Callable, attributes: dict[str, Any], name: str) -> Callable:
         """The layer's rule at once, past torch's Python on the way to it."""
         where = (name, True)
@@ -136,7 +150,9 @@ def shallow_copy(model: nn.Module, mode: Shapes, training: bool) -> nn.Module:
 
         return forward
 
-    return copy(model, "")
+    twin = copy(model, "")
+    copies.clear()  # `copy` knows itself, so that only the collector would end what it holds
+    return twin
 
 
 @dataclass(slots=True)
@@ -148,6 +164,11 @@ class _Parameter:
     tensor: Tensor  # held, so that no other tensor takes its id
     used: bool = False  # some function has read it
     counted: bool = False  # a row has counted it
+
+
+def is_plain(module: nn.Module | None) -> bool:
+    """Whether calling `module` is calling its `forward`."""
+    return module is not None and type(module).__call__ is nn.Module.__call__
 
 
 class Shapes(TorchFunctionMode):
@@ -162,10 +183,11 @@ class Shapes(TorchFunctionMode):
         self.uses: dict[str, int] = {}
 
     def release(self) -> None:
-        """Break the copies' reference cycles, so that the caller's model can be freed."""
+        """Let go of the network, so that it is freed as soon as its owner drops it."""
         for twin in self.copies:
             twin.__dict__.clear()
         self.copies.clear()
+        self.params.clear()
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         rule = RULES.get(func)
@@ -287,7 +309,7 @@ class Shapes(TorchFunctionMode):
         if isinstance(out, Tensor):
             out.reach = reach
         else:
-            for tensor in tree_iter(out):
+            for tensor in out if type(out) is tuple else tree_iter(out):
                 if isinstance(tensor, Tensor):
                     tensor.reach = reach
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils import prune
 
 from cnnbook import models, profile
 
@@ -114,3 +115,45 @@ def test_tables_sums_and_text():
 def test_csv_file(tmp_path):
     profile(nn.Conv2d(3, 4, 3), (3, 8, 8)).to_csv(tmp_path / "table.csv")
     assert (tmp_path / "table.csv").read_text().startswith("layer,kind,output")
+
+
+LAYERS = {
+    "conv1d": lambda: nn.Conv1d(3, 4, 3, 2, padding=1, bias=False),
+    "conv2d": lambda: nn.Conv2d(3, 6, (5, 3), (2, 1), "valid", groups=3),
+    "conv3d": lambda: nn.Conv3d(3, 4, 3, padding="same"),
+    "reflecting": lambda: nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"),
+    "linear": lambda: nn.Linear(12, 5, bias=False),
+    "max pool": lambda: nn.MaxPool2d(3, 2, 1, 1, ceil_mode=True),
+    "indices": lambda: nn.MaxPool2d(2, return_indices=True),
+    "average pool": lambda: nn.AvgPool2d((2, 3), padding=(1, 1), ceil_mode=True),
+    "adaptive pool": lambda: nn.AdaptiveAvgPool2d((None, 2)),
+    "sequence": lambda: nn.Sequential(nn.Conv2d(3, 3, 3), nn.Sequential(), nn.ReLU()),
+    "pruned": lambda: prune.l1_unstructured(nn.Conv2d(3, 4, 3), "weight", 0.5),
+}
+
+
+class Around(nn.Module):
+    """A layer on an image that is laid out in as many dimensions as it takes."""
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        if isinstance(self.layer, nn.Conv1d):
+            x = x.flatten(2)
+        if isinstance(self.layer, nn.Conv3d):
+            x = x.unsqueeze(2).repeat(1, 1, 8, 1, 1)
+        return self.layer(x)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_shortcut_gives_what_torch_s_own_forward_gives(name):
+    shortcut, own = Around(LAYERS[name]()), Around(LAYERS[name]())
+    # A class of one's own has no shortcut: its `forward` runs line by line.
+    own.layer.__class__ = type("Own", (type(own.layer),), {})
+    found = profile(shortcut, (3, 12, 12))
+    assert found == profile(own, (3, 12, 12))
+    out = shortcut(torch.zeros(1, 3, 12, 12))
+    out = out[0] if name == "indices" else out
+    assert [row.output for row in found.layers] == [tuple(out.shape[1:])]

@@ -51,14 +51,14 @@ def test_random_layers_do_not_move_the_generator():
     assert torch.equal(torch.get_rng_state(), random)
 
 
-def test_the_model_is_freed_with_its_last_name():
-    model = models.alexnet(hidden_features=8)
-    profile(model)
-    gone = weakref.ref(model)
+def test_the_model_and_its_weights_are_freed_with_the_last_name():
     gc.disable()
     try:
+        model = models.alexnet(hidden_features=8)
+        profile(model)
+        left = [weakref.ref(part) for part in (model, *model.parameters())]
         del model
-        assert gone() is None
+        assert [part() for part in left] == [None] * 17
     finally:
         gc.enable()
 
