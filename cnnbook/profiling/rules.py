@@ -19,8 +19,11 @@ from cnnbook.profiling.reach import UNKNOWN, Axis, each_axis, merge, mix
 from cnnbook.profiling.table import ProfileError, TooSmall, times
 
 
+META = torch.device("meta")
+
+
 def _empty(shape: Iterable[int], like: Tensor, reach: Any) -> Tensor:
-    out = torch.empty(shape, dtype=like.dtype, device="meta")
+    out = torch.empty(shape, dtype=like.dtype, device=META)
     if reach is not None:
         out.reach = reach
     return out
@@ -260,8 +263,10 @@ def _moves(func, new_dim, mode, /, input, *args, **kwargs):
 
 def _reshaped(dim, old, new, args, kwargs) -> int | None:
     """Where `dim` is after a reshape: a dimension of its own, or part of one."""
-    before, size = math.prod(old[:dim]), old[dim]
-    start = 1
+    size, right = old[dim], dim - len(old)
+    if size > 1 and old[dim:] == new[right:]:
+        return len(new) + right  # often only what is left of it changes
+    before, start = math.prod(old[:dim]), 1
     for j, length in enumerate(new):
         if start * length > before and before % start == 0:
             inside = (start * length) % (before * size) == 0
