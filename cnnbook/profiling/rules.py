@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from cnnbook.profiling.reach import UNKNOWN, Axis, each_axis, merge, mix
 from cnnbook.profiling.table import ProfileError, TooSmall, times
 
-
 META = torch.device("meta")
 
 
@@ -458,7 +457,8 @@ class LayerRule(NamedTuple):
 
 def _weighted(attributes: dict[str, Any]) -> bool:
     """Whether weight and bias are parameters (pruning and the like make them attributes)."""
-    return attributes["_parameters"].keys() >= {"weight", "bias"}
+    parameters = attributes["_parameters"]
+    return "weight" in parameters and "bias" in parameters
 
 
 def _layers() -> dict[type, LayerRule]:

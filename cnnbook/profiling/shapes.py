@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType, MethodType
 from typing import Any
 
@@ -56,6 +55,7 @@ def shallow_copy(model: nn.Module, mode: Shapes, training: bool) -> nn.Module:
     training mode, the hooks are all the copy's.
     """
     copies: dict[int, nn.Module] = {}
+    used = mode.used
     overrides = {**NO_HOOKS, "training": training}
 
     def copy(module: nn.Module, name: str) -> nn.Module:
@@ -114,11 +114,11 @@ def shallow_copy(model: nn.Module, mode: Shapes, training: bool) -> nn.Module:
                     f"layer {name!r} is lazy and has no shape yet; run the model once first"
                 )
             if parameter is not None:
-                mode.params.setdefault(id(parameter), _Parameter(name, key, parameter))
+                mode.params.setdefault(id(parameter), (name, key, parameter))
 
     def reads(parameters: dict[str, Tensor]) -> Callable[[Tensor], Tensor]:
         def unchanged(input):
-            mode.reads(parameters.values())
+            used.update(map(id, parameters.values()))
             return input
 
         return unchanged
@@ -155,17 +155,6 @@ def shallow_copy(model: nn.Module, mode: Shapes, training: bool) -> nn.Module:
     return twin
 
 
-@dataclass(slots=True)
-class _Parameter:
-    """A parameter of the network, the first name it has, and what became of it."""
-
-    owner: str
-    key: str
-    tensor: Tensor  # held, so that no other tensor takes its id
-    used: bool = False  # some function has read it
-    counted: bool = False  # a row has counted it
-
-
 def is_plain(module: nn.Module | None) -> bool:
     """Whether calling `module` is calling its `forward`."""
     return module is not None and type(module).__call__ is nn.Module.__call__
@@ -178,7 +167,9 @@ class Shapes(TorchFunctionMode):
         super().__init__()
         self.layers: list[Layer] = []
         self.where = ("", False)  # the running module's name, and whether it has no submodules
-        self.params: dict[int, _Parameter] = {}  # by id of the tensor
+        self.params: dict[int, tuple[str, str, Tensor]] = {}  # by id: module, name, parameter
+        self.used: set[int] = set()  # ids of what some function has read
+        self.counted: set[int] = set()  # ids of parameters that a row has counted
         self.copies: list[nn.Module] = []
         self.uses: dict[str, int] = {}
 
@@ -200,11 +191,8 @@ class Shapes(TorchFunctionMode):
     # Rows
 
     def reads(self, tensors: Iterable[Any]) -> None:
-        """Remember which of `tensors` are parameters, as read by what runs."""
-        for tensor in tensors:
-            known = self.params.get(id(tensor))
-            if known is not None:
-                known.used = True
+        """Remember that what runs has read these, of which some may be parameters."""
+        self.used.update(map(id, tensors))
 
     def row(
         self, kind: str, function: str, out: Tensor, shape: Sequence[int], reach: Any, flops: int,
@@ -218,14 +206,14 @@ class Shapes(TorchFunctionMode):
         """
         params, name = 0, ""
         for tensor in (weight, *others):
-            known = self.params.get(id(tensor))
-            if known is None:
+            number = id(tensor)
+            if number not in self.params:
                 continue
-            if tensor is weight and known.key == "weight":
-                name = known.owner
-            known.used = True
-            if not known.counted:
-                known.counted = True
+            if tensor is weight:
+                owner, key, _ = self.params[number]
+                name = owner if key == "weight" else ""
+            if number not in self.counted:
+                self.counted.add(number)
                 params += tensor.numel()
         if not name:
             module, is_leaf = self.where
@@ -239,11 +227,11 @@ class Shapes(TorchFunctionMode):
     def remaining_params(self) -> tuple[dict[str, int], dict[str, int]]:
         """Parameters that are in no row, by module: of what ran, and of what did not."""
         other, not_run = {}, {}
-        for parameter in self.params.values():
-            if not parameter.counted:
-                place = other if parameter.used else not_run
-                module = parameter.owner or parameter.key
-                place[module] = place.get(module, 0) + parameter.tensor.numel()
+        for number, (owner, key, parameter) in self.params.items():
+            if number not in self.counted:
+                place = other if number in self.used else not_run
+                module = owner or key
+                place[module] = place.get(module, 0) + parameter.numel()
         return other, not_run
 
     # Any function without a rule
@@ -295,10 +283,8 @@ class Shapes(TorchFunctionMode):
         if not isinstance(value, Tensor):
             nested = isinstance(value, list | tuple | dict)
             return tree_map(self.to_meta, value) if nested else value
-        known = self.params.get(id(value))
-        if known is not None:
-            known.used = True
-        elif value.is_meta:
+        self.used.add(id(value))
+        if value.is_meta and id(value) not in self.params:
             return value
         return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
 
