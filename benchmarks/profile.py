@@ -5,17 +5,16 @@ the meta device or on the CPU, wherever it is the faster for that network; only 
 tracer fails on the meta device, has no choice. The total of each is shown beside ours with the
 terms that make the difference, computed and compared exactly.
 
-Two goals are missed. On one core, with the best of 3 to 15 calls:
+Two goals are missed by little. On one core, medians of calls in turns:
 
-- Ten times as fast as every peer: ShuffleNet is at 7.3 (2.99 ms; the nearest peer is ptflops, which
-  has no receptive fields and no rows to keep). Its 93 calls that are no layers (`view`, `cat`,
-  `transpose`, `contiguous`, `chunk`) take 0.9 of our 3 ms, its 56 convolutions 0.6, the copy of its
-  205 modules 0.5; the rest is mostly `Module.__call__` and the network's `forward`. DenseNet-121
-  was at 9.5 on a busy machine; there 62 `cat` of 5.2 ms take 1.1, convolutions 1.1, the copy 1.2.
-- At most 1.5 times the floor: AlexNet is at 2.0, VGG-16 at 1.9 and VGG-19 at 2.1. They have few
-  modules and nothing but layers, each with a row, a receptive field and a copied module, all of
-  which the floor leaves out. AlexNet takes 0.25 ms, 0.05 of it for the copy and 0.12 for its 13
-  calls.
+- Ten times as fast as every peer: ShuffleNet is at 9.3 (1.8 ms; the nearest peer is ptflops, which
+  has no receptive fields and no rows to keep), every other network with batch norm at 13 or more.
+  By cProfile a third of the time is the copy of its 205 modules, a quarter the rules of its 56
+  convolutions, and a quarter its 93 calls that are no layers (`view`, `cat`, `transpose`,
+  `contiguous`, `chunk`).
+- At most 1.5 times the floor: AlexNet is at 1.53, VGG-16 and VGG-19 at 1.4, the rest under 1. These
+  three have few modules and nothing but layers, each with a row, a receptive field and a copied
+  module, all of which the floor leaves out. AlexNet takes 0.18 ms, 0.04 of it for the copy.
 """
 
 from __future__ import annotations
