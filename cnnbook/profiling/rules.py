@@ -155,12 +155,18 @@ def _same(mode, input, *args, **kwargs):
 
 def _kept(func, mode, /, input, *args, **kwargs):
     """Copies: same shape, perhaps laid out in memory in another way."""
-    reach = getattr(input, "reach", None)
-    if func is Tensor.contiguous and not args and not kwargs and _same_kind(input):
-        return input if input.is_contiguous() else _empty(input.shape, input, reach)
     out = mode.on_meta(func, (input, *args), kwargs)
-    mode.stamp(out, reach)
+    mode.stamp(out, getattr(input, "reach", None))
     return out
+
+
+def _contiguous(mode, input, *args, **kwargs):
+    """As `_kept`; the plain call on an activation needs no help from torch."""
+    if args or kwargs or not input.is_meta or id(input) in mode.params:
+        return _kept(Tensor.contiguous, mode, input, *args, **kwargs)
+    if input.is_contiguous():
+        return input
+    return _empty(input.shape, input, getattr(input, "reach", None))
 
 
 def _norm(mode, input, *args, **kwargs):
@@ -215,6 +221,7 @@ def _spread(a: torch.Size, b: torch.Size) -> list[int] | None:
 
 
 def _cat(func, mode, /, tensors, *args, **kwargs):
+    mode.reads(tensors)
     reach = merge(getattr(tensor, "reach", None) for tensor in tensors)
     shape = _joined(tensors, *args, **kwargs)
     if shape is not None:  # torch's own Python for it would take ten times as long
@@ -416,12 +423,13 @@ def _rules() -> dict[Callable, Callable]:
     rules.update(dict.fromkeys((F.batch_norm, F.local_response_norm, torch.prelu), _norm))
     rules.update(dict.fromkeys((F.group_norm, F.instance_norm), _norm_over_image))
     rules[F.layer_norm] = _layer_norm
+    rules[Tensor.contiguous] = _contiguous
     # fmt: off
     families: list[tuple[Callable, tuple[str, ...]]] = [
         (_pointwise, ("add", "add_", "sub", "sub_", "mul", "mul_", "div", "div_",
                       "__add__", "__iadd__", "__radd__", "__sub__", "__isub__", "__mul__",
                       "__imul__", "__rmul__", "__truediv__", "__itruediv__")),
-        (_kept, ("contiguous", "clone", "to", "float", "type_as", "requires_grad_")),
+        (_kept, ("clone", "to", "float", "type_as", "requires_grad_")),
         (_cat, ("cat", "concat")),
         (_reduced, ("mean", "sum", "amax", "amin")),
         (_softmax, ("softmax", "log_softmax")),

@@ -55,7 +55,6 @@ def shallow_copy(model: nn.Module, mode: Shapes, training: bool) -> nn.Module:
     training mode, the hooks are all the copy's.
     """
     copies: dict[int, nn.Module] = {}
-    used = mode.used
     overrides = {**NO_HOOKS, "training": training}
 
     def copy(module: nn.Module, name: str) -> nn.Module:
@@ -118,7 +117,7 @@ def shallow_copy(model: nn.Module, mode: Shapes, training: bool) -> nn.Module:
 
     def reads(parameters: dict[str, Tensor]) -> Callable[[Tensor], Tensor]:
         def unchanged(input):
-            used.update(map(id, parameters.values()))
+            mode.reads(parameters.values())
             return input
 
         return unchanged
@@ -204,18 +203,14 @@ class Shapes(TorchFunctionMode):
         after that and the function. A parameter, `weight` or one of the `others`, counts in the
         first row that reads it.
         """
-        params, name = 0, ""
+        params = 0
         for tensor in (weight, *others):
             number = id(tensor)
-            if number not in self.params:
-                continue
-            if tensor is weight:
-                owner, key, _ = self.params[number]
-                name = owner if key == "weight" else ""
-            if number not in self.counted:
+            if number in self.params and number not in self.counted:
                 self.counted.add(number)
                 params += tensor.numel()
-        if not name:
+        name, key, _ = self.params.get(id(weight), ("", "", None))
+        if not name or key != "weight":
             module, is_leaf = self.where
             name = module if module and is_leaf else f"{module}.{function}".lstrip(".")
         uses = self.uses[name] = self.uses.get(name, 0) + 1
@@ -261,8 +256,6 @@ class Shapes(TorchFunctionMode):
         """``func(*args, **kwargs)`` with every real tensor replaced by its shape."""
         try:
             args = map(self.to_meta, args)
-            if not kwargs:
-                return func(*args)
             return func(*args, **{key: self.to_meta(value) for key, value in kwargs.items()})
         except (RuntimeError, NotImplementedError, ValueError, IndexError, TypeError) as error:
             name = _function_name(func)
@@ -294,10 +287,9 @@ class Shapes(TorchFunctionMode):
             return
         if isinstance(out, Tensor):
             out.reach = reach
-        else:
-            for tensor in out if type(out) is tuple else tree_iter(out):
-                if isinstance(tensor, Tensor):
-                    tensor.reach = reach
+        elif isinstance(out, tuple | list):
+            for part in out:
+                Shapes.stamp(part, reach)
 
 
 class _MatrixProducts(TorchDispatchMode):

@@ -157,3 +157,23 @@ def test_a_shortcut_gives_what_torch_s_own_forward_gives(name):
     out = shortcut(torch.zeros(1, 3, 12, 12))
     out = out[0] if name == "indices" else out
     assert [row.output for row in found.layers] == [tuple(out.shape[1:])]
+
+
+class Laid(nn.Module):
+    """Parameters that pass through functions on their way."""
+
+    def __init__(self):
+        super().__init__()
+        self.kernel = nn.Parameter(torch.zeros(4, 3, 3, 3))
+        self.row = nn.Parameter(torch.zeros(1, 4, 1, 6))
+
+    def forward(self, x):
+        return torch.cat([F.conv2d(x, self.kernel.contiguous()), self.row], 2)
+
+
+def test_parameters_without_data_are_counted_as_those_with_data():
+    with torch.device("meta"):
+        without = Laid()
+    found = profile(without, (3, 8, 8))
+    assert found == profile(Laid(), (3, 8, 8))
+    assert found.other == {"kernel": 108, "row": 24}
