@@ -5,16 +5,16 @@ the meta device or on the CPU, wherever it is the faster for that network; only 
 tracer fails on the meta device, has no choice. The total of each is shown beside ours with the
 terms that make the difference, computed and compared exactly.
 
-Two goals are missed by little. On one core, medians of calls in turns:
+One goal is missed, one is met on some runs. On one core, medians of calls in turns:
 
 - Ten times as fast as every peer: ShuffleNet is at 9.3 (1.8 ms; the nearest peer is ptflops, which
-  has no receptive fields and no rows to keep), every other network with batch norm at 13 or more.
+  has no receptive fields and no rows to keep), every other network with batch norm above 12.
   By cProfile a third of the time is the copy of its 205 modules, a quarter the rules of its 56
   convolutions, and a quarter its 93 calls that are no layers (`view`, `cat`, `transpose`,
   `contiguous`, `chunk`).
-- At most 1.5 times the floor: AlexNet is at 1.53, VGG-16 and VGG-19 at 1.4, the rest under 1. These
-  three have few modules and nothing but layers, each with a row, a receptive field and a copied
-  module, all of which the floor leaves out. AlexNet takes 0.18 ms, 0.04 of it for the copy.
+- At most 1.5 times the floor: AlexNet is at 1.48 to 1.55, VGG-16 and VGG-19 at 1.4, the rest under
+  1. These three have few modules and nothing but layers, each with a row, a receptive field and a
+  copied module, all of which the floor leaves out. AlexNet takes 0.18 ms, 0.04 of it for the copy.
 """
 
 from __future__ import annotations
