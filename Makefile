@@ -9,21 +9,32 @@ WORKERS   ?= 3
 
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
+# uv, where there is one, keeps what it has unpacked: 5 GB of PyTorch are set up again in seconds.
+PIP   := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install)
 
-.PHONY: help book test bench execute colab colab-check compat gpu-records links screenshots pdf browser clean
+.PHONY: help book test test-all bench sweep evidence execute hashes colab colab-check compat gpu-records links \
+  screenshots pdf student teacher browser firefox clean
 
 help:
 	@echo "make book         set up, execute every notebook, build _build/html"
 	@echo "make test         set up, build, then run every test, the notebooks and the pages included"
+	@echo "make test-all     also the rules of the build, on twenty builds of a small book, and Firefox"
 	@echo "make bench        time it beside its peers: tables, ratios and goals (an hour or less)"
+	@echo "make sweep        profile every network of torchvision, timm and transformers (hours)"
 	@echo "make execute      run the chapters in place and keep their outputs in the notebooks"
 	@echo "make colab        the chapters for Google Colab, into _build/colab"
 	@echo "make colab-check  run every one of them where only Colab's packages are"
 	@echo "make compat       the same with PyTorch 2.6 and with the newest (downloads both)"
+	@echo "make evidence     what is missing of the standard experiments: many hours, in the background"
 	@echo "make links        ask every address of another host in the built pages for an answer"
 	@echo "make gpu-records  every experiment at full scale on a CUDA device; MINUTES=9 for a piece of it"
 	@echo "make screenshots  every page, light and dark, wide and narrow, into _build/screenshots"
 	@echo "make pdf          the whole book as one PDF, _build/book.pdf"
+	@echo "make student      exercises to hand out, without answers, into _build/student"
+	@echo "make teacher      the same with answers, for nbgrader, slides and figures, into _build/teacher"
+	@echo "make hashes       requirements-hashes.txt anew, after a change of requirements.txt"
+	@echo "TORCH_INDEX=...   with any of them: PyTorch from this index or folder, such as one for CPUs"
+	@echo "HASHES=1          with any of them: install nothing but the files of requirements-hashes.txt"
 	@echo "make clean        remove _build (the environment in $(VENV) stays)"
 
 # The stamp is removed first and written last. A set-up that was cut off has none, and starts over.
@@ -32,8 +43,10 @@ $(READY): requirements.txt pyproject.toml
 	  "The book needs Python 3.11 to 3.14; $(PYTHON) is another: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@test -f $@ || $(PYTHON) -m venv --clear $(VENV)
 	@rm -f $@
-	$(BIN)/python -m pip install --requirement requirements.txt
-	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
+	$(if $(TORCH_INDEX),$(BIN)/python scripts/torch_from.py "$(TORCH_INDEX)")
+	$(PIP) $(if $(HASHES),--require-hashes --requirement requirements-hashes.txt,\
+	  --requirement requirements.txt)
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # Notebooks are executed again only when they or the package changed, and pages are written again
@@ -43,13 +56,19 @@ book: $(READY)
 
 # A thread each: two processes of two threads on two cores only wait for each other. All parts run,
 # whichever fails.
-test: book browser
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --durations 10
+# Some twenty builds of a small book, one after another: minutes alone, and what they test rarely
+# changes. They are in `make test-all`.
+BUILDS := tests/site/test_build.py
+test-all: ALL := 1
+test-all: firefox
+test test-all: book browser
 	@status=0; \
 	$(BIN)/python -m ruff check . || status=1; \
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(NOTEBOOKS) --dist loadfile --durations 10 \
-	  --nbval-lax --nbval-current-env --nbval-cell-timeout=300 chapters || status=1; \
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 10 \
-	  tests || status=1; \
+	$(PYTEST) -n $(NOTEBOOKS) --nbval-lax --nbval-current-env --nbval-cell-timeout=3600 chapters \
+	  || status=1; \
+	$(PYTEST) -n $(WORKERS) tests $(if $(ALL),,--ignore $(BUILDS)) || status=1; \
+	$(if $(ALL),$(PYTEST) -n $(NOTEBOOKS) -m firefox --browser firefox tests/site || status=1;) \
 	exit $$status
 
 # The peers are in an environment of their own, which sees the book's packages and changes none.
@@ -64,6 +83,10 @@ $(BENCH)/.ready: $(READY) benchmarks/requirements.txt
 
 bench: $(BENCH)/.ready
 	$(BENCH)/bin/python -m benchmarks
+
+# As the peers, timm and transformers are in the benchmarks' own environment.
+sweep: $(BENCH)/.ready
+	OMP_NUM_THREADS=1 $(BENCH)/bin/python -m benchmarks.sweep $(SWEEP)
 
 execute: $(READY)
 	$(BIN)/python scripts/execute_notebooks.py chapters/*.ipynb chapters/solutions/*.ipynb
@@ -86,6 +109,13 @@ gpu-records:
 	$(PYTHON) scripts/gpu_records.py $(if $(MINUTES),--minutes $(MINUTES)) \
 	  $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
 
+# Hours on two cores, one thread a run; stop it when you like, the same call goes on.
+EVIDENCE = pretrained degradation zoo aux-vs-batchnorm preactivation kernel-stacks cardinality \
+  stem-search
+evidence: $(READY)
+	OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python -m cnnbook experiment $(EVIDENCE) \
+	  --scale standard --jobs 2
+
 links: book
 	$(BIN)/python scripts/external_links.py
 
@@ -95,8 +125,28 @@ screenshots: book browser
 pdf: book browser
 	$(BIN)/python scripts/pdf.py
 
+# Notebooks to assign: scripts/course.py says how they are made and graded.
+student: $(READY)
+	$(BIN)/python scripts/course.py student
+
+# With slides, figures and a plan: scripts/lecture.py.
+teacher: $(READY) browser
+	$(BIN)/python scripts/course.py teacher
+	$(BIN)/python scripts/lecture.py
+
 browser: $(READY)
 	@$(BIN)/python scripts/browser.py
+
+firefox: $(READY)
+	@$(BIN)/python scripts/browser.py firefox
+
+# In a place of its own: the tool is no part of the book.
+hashes:
+	$(PYTHON) -m venv _build/hashes
+	_build/hashes/bin/python -m pip install --quiet uv
+	_build/hashes/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header --output-file requirements-hashes.txt \
+	  requirements.txt
 
 clean:
 	rm -rf _build

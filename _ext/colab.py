@@ -28,10 +28,13 @@ UNKNOWN = (
     "to https://github.com/OWNER/REPOSITORY"
 )
 GITHUB = re.compile(r"(?:https://|ssh://git@|git@)github\.com[/:]([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
+# Not %pip, which asks for a restart that nothing here needs.
 INSTALL = """\
-# Run this cell first. It installs the book's package and keeps the PyTorch that is here.
-%pip install --quiet "cnnbook[chapters] @ git+{repository}"
+# Run this cell first: it takes about half a minute. It installs the book's package and keeps the
+# PyTorch that is here. A GPU makes the training cells faster; all of them run without.
+!pip install --quiet "cnnbook[chapters] @ git+{repository}@{commit}"
 """
+NO_COMMIT = "the exports install a commit of the book: there is no git commit here"
 # A Markdown link or image, its address apart.
 LINK = re.compile(r"(!?)(\[[^\]]*\]\()([^)\s]+)(\))")
 CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)
@@ -51,11 +54,20 @@ def repository(root: Path = ROOT) -> str:
     # Only this folder's own git: not that of a folder around it.
     if not address and (root / ".git").exists():
         command = ["git", "-C", str(root), "config", "--get", "remote.origin.url"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
         address = done.stdout.strip()
     if not (match := GITHUB.match(address)):
         raise ValueError(UNKNOWN)
     return f"https://github.com/{match[1]}"
+
+
+def commit_of(root: Path = ROOT) -> str:
+    """The commit that `root` is at. Raises ValueError if it is in no git repository."""
+    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    if done.returncode or not (root / ".git").exists():
+        raise ValueError(NO_COMMIT)
+    return done.stdout.strip()
 
 
 def opened_in_colab(repository: str, path: str) -> str:
@@ -63,7 +75,9 @@ def opened_in_colab(repository: str, path: str) -> str:
     return f"{COLAB}/{repository.removeprefix('https://github.com/')}/blob/{BRANCH}/{path}"
 
 
-def absolute(address: str, page: PurePosixPath, repository: str, exported: set[str]) -> str:
+def absolute(
+    address: str, page: PurePosixPath, repository: str, exported: set[str], commit: str
+) -> str:
     """A link of `page` as it must be outside the book. Links to other hosts stay as they are."""
     if re.match(r"[a-z][a-z0-9+.-]*:|#", address):
         return address
@@ -71,15 +85,15 @@ def absolute(address: str, page: PurePosixPath, repository: str, exported: set[s
     path = normpath((page.parent / path).as_posix())
     if path in exported:
         return opened_in_colab(repository, path)  # Colab knows no heading's anchor
-    return f"{repository}/blob/HEAD/{path}" + (f"#{fragment}" if fragment else "")
+    return f"{repository}/blob/{commit}/{path}" + (f"#{fragment}" if fragment else "")
 
 
-def plain(text: str, page: PurePosixPath, repository: str, exported: set[str]) -> str:
+def plain(text: str, page: PurePosixPath, repository: str, exported: set[str], commit: str) -> str:
     """Markdown of a chapter as Colab reads it: absolute links, notes as quotations."""
 
     def link(match: re.Match) -> str:
         image, before, address, after = match.groups()
-        target = absolute(address, page, repository, exported)
+        target = absolute(address, page, repository, exported, commit)
         if image:  # the file itself, not GitHub's page about it
             target = target.replace(f"{repository}/blob/", f"{repository}/raw/", 1)
         return f"{image}{before}{target}{after}"
@@ -95,21 +109,27 @@ def plain(text: str, page: PurePosixPath, repository: str, exported: set[str]) -
 
 
 def export(
-    notebook: nbformat.NotebookNode, page: str, repository: str, exported: set[str]
+    notebook: nbformat.NotebookNode,
+    page: str,
+    repository: str,
+    exported: set[str],
+    commit: str,
 ) -> nbformat.NotebookNode:
     """The notebook `page` of the book as one for Colab; `notebook` itself stays as it is.
 
+    The page's title comes first, then a cell that installs the package as it is at `commit`.
     `exported` holds the paths of all notebooks that are exported, for the links between them.
     """
     place = PurePosixPath(page)
-    cells = [new_code_cell(INSTALL.format(repository=repository).rstrip(), id="install")]
+    install = INSTALL.format(repository=repository, commit=commit).rstrip()
+    cells = []
     for original in notebook.cells:
         cell = nbformat.from_dict(original)
         tags, mystnb = (cell.metadata.get(key, {}) for key in ("tags", "mystnb"))
         cell.metadata = nbformat.NotebookNode()
         cells.append(cell)
         if cell.cell_type == "markdown":
-            cell.source = plain(cell.source, place, repository, exported)
+            cell.source = plain(cell.source, place, repository, exported, commit)
             continue
         if FOLDED.intersection(tags):
             # Colab folds a cell that has a title; the title is a comment, elsewhere too.
@@ -120,6 +140,8 @@ def export(
         if caption := mystnb.get("figure", {}).get("caption"):
             text = f"*Figure: {caption.replace('*', chr(92) + '*')}*"
             cells.append(new_markdown_cell(text, id=f"{cell.id[:56]}-caption"))
+    first = next((i for i, cell in enumerate(cells) if cell.cell_type == "code"), len(cells))
+    cells.insert(min(1, first), new_code_cell(install, id="install"))
     metadata = nbformat.from_dict(notebook.metadata)
     metadata.update(accelerator="GPU", colab={"gpuType": "T4", "provenance": []})
     result = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
@@ -133,11 +155,17 @@ def notebooks(root: Path = ROOT) -> list[str]:
     return [page for page in pages if (root / page).exists()]
 
 
-def export_all(repository: str, folder: Path, root: Path = ROOT) -> list[Path]:
-    """Write every chapter of `root` for Colab into `folder`; the paths of what was written."""
+def export_all(
+    repository: str, folder: Path, root: Path = ROOT, commit: str | None = None
+) -> list[Path]:
+    """Write every chapter of `root` for Colab into `folder`; the paths of what was written.
+
+    They install `commit` of the repository, by default the one that `root` is at.
+    """
+    commit = commit_of(root) if commit is None else commit
     pages = notebooks(root)
     drafts = {
-        folder / page: export(nbformat.read(root / page, 4), page, repository, set(pages))
+        folder / page: export(nbformat.read(root / page, 4), page, repository, set(pages), commit)
         for page in pages
     }
     for path, notebook in drafts.items():
@@ -149,12 +177,13 @@ def export_all(repository: str, folder: Path, root: Path = ROOT) -> list[Path]:
 def main(arguments: list[str], root: Path = ROOT) -> int:
     try:
         address = arguments[0] if arguments else repository(root)
+        commit = commit_of(root)
     except ValueError as error:
         print(f"colab: {error}", file=sys.stderr)
         return 2
     folder = root / "_build" / "colab"
     shutil.rmtree(folder, ignore_errors=True)  # chapters that left the contents
-    for path in export_all(address, folder, root):
+    for path in export_all(address, folder, root, commit):
         print(path.relative_to(root))
     return 0
 

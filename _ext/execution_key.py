@@ -2,6 +2,8 @@
 
 The execution cache compares a notebook's own cells. It would show old results after a change of
 the package, so the cache's folder is named after a hash of `KEYED`; other folders are removed.
+They lie in the one that ``jupyter-book clean .`` leaves alone. When the hash changes, every page is
+read again, by ``jupyter-book build .`` too, which else would take those with old results for done.
 """
 
 from __future__ import annotations
@@ -28,13 +30,15 @@ def execution_key(root: Path) -> str:
 
 def choose_cache(app, config) -> None:
     build = Path(app.outdir).parent
-    cache = build / f"{PREFIX}-{execution_key(Path(app.srcdir))}"
-    for old in build.glob(f"{PREFIX}*"):
+    config.execution_key = execution_key(Path(app.srcdir))
+    cache = build / PREFIX / config.execution_key
+    for old in (build / PREFIX).glob("*"):
         if old != cache:
-            shutil.rmtree(old)
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
     config.nb_execution_cache_path = str(cache)
 
 
 def setup(app) -> dict:
+    app.add_config_value("execution_key", "", "env", str)
     app.connect("config-inited", choose_cache)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

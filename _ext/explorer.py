@@ -1,16 +1,18 @@
 """The explorer's page: its scripts and style, and the book's networks for it to start from.
 
-The networks are written at build time from the package, by `cnnbook.explorer`.
+The networks are written at build time from the package, by `cnnbook.interpret.explorer`, and the
+bars are those of the package's reports, `cnnbook/figures/page/bars.js`.
 """
 
 from __future__ import annotations
 
 import json
+from importlib import resources
 from pathlib import Path
 
 PAGE = "chapters/explorer"
 # In the order in which they use one another.
-SCRIPTS = ("layers", "arithmetic", "pytorch", "drawing", "presets", "page")
+SCRIPTS = ("layers", "arithmetic", "training", "pytorch", "bars", "presets", "page")
 
 
 def only_here(app, config) -> None:
@@ -31,19 +33,22 @@ def add_scripts(app, pagename, templatename, context, doctree) -> None:
             app.add_js_file(f"explorer/{name}.js", priority=800 + i, loading_method="defer")
 
 
-def write_presets(app, exception) -> None:
-    """Write every network of the book to `_static/explorer/presets.js` of the built pages."""
+def write_scripts(app, exception) -> None:
+    """Write what is the package's into `_static/explorer/` of the built pages: networks, bars."""
     if exception is not None or app.builder.format != "html" or PAGE not in app.env.found_docs:
         return
-    from cnnbook import explorer, models
+    from cnnbook.interpret import explorer
 
-    presets = {name: explorer.preset(name) for name in models.names()}
-    script = f"window.cnnbookExplorer.presets = {json.dumps(presets, indent=1)};\n"
-    Path(app.outdir, "_static", "explorer", "presets.js").write_text(script, encoding="utf-8")
+    presets = json.dumps(explorer.presets(), indent=1)
+    script = f"window.cnnbookExplorer.presets = {presets};\n"
+    folder = Path(app.outdir, "_static", "explorer")
+    (folder / "presets.js").write_text(script, encoding="utf-8")
+    bars = resources.files("cnnbook.figures").joinpath("page", "bars.js")
+    (folder / "bars.js").write_text(bars.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def setup(app) -> dict:
     app.connect("config-inited", only_here, priority=100)
     app.connect("html-page-context", add_scripts)
-    app.connect("build-finished", write_presets)
+    app.connect("build-finished", write_scripts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -30,7 +30,10 @@ MENDS = (
     ),
     # Deprecated, and a list whose entries are none.
     (re.compile(r' role="doc-biblioentry"'), ""),
-    (re.compile(r'<div role="list" class="citation-list">'), '<div class="citation-list">'),
+    (
+        re.compile(r'<div (?:role="list" )?class="citation-list"(?: role="list")?>'),
+        '<div class="citation-list">',
+    ),
     # What is left of sphinx-thebe: no page starts a kernel.
     (re.compile(r"\s*<link [^>]*/sphinx-thebe\.css[^>]*>"), ""),
     (re.compile(r'\s*<script type="text/x-thebe-config">.*?</script>', re.DOTALL), ""),
@@ -44,7 +47,7 @@ HEAD = re.compile(r"<th>(\w+)</th>")
 SCRIPT = re.compile(r"<script (?![^>]*\b(?:defer|async)\b)([^>]*\bsrc=)")
 MATHJAX = re.compile(r'<script [^>]*src="[^"]*/?mathjax/[^>]*></script>')
 SEARCH = re.compile(
-    r'<script [^>]*src="[^"]*(?:searchtools|language_data|searchindex)\.js"></script>'
+    r'<script [^>]*src="[^"]*(?:searchtools|language_data|searchindex|search/\w+)\.js"></script>'
 )
 OPTIONS = re.compile(r'<script src="[^"]*documentation_options\.js[^"]*"></script>')
 

@@ -7,7 +7,7 @@ import sys
 
 from benchmarks._harness import NOT_RUN, ROOT
 
-NAMES = ("profile", "imports", "step", "pipeline", "gpu", "book")
+NAMES = ("profile", "memory", "imports", "step", "pipeline", "gpu", "book")
 
 
 def main() -> None:

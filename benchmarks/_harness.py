@@ -171,10 +171,10 @@ def provenance() -> dict:
 def commit() -> str | None:
     """The commit of the code, with "-dirty" if it has changes beside it; None outside git."""
     git = ["git", "-C", str(ROOT)]
-    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, encoding="utf-8")
     if head.returncode:
         return None
-    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True)
+    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, encoding="utf-8")
     return head.stdout.strip() + ("-dirty" if changed.stdout.strip() else "")
 
 
@@ -193,7 +193,7 @@ def main(name: str, measure: Callable[[Report, bool], None]) -> None:
     print(*report.goals, sep="\n")
     RESULTS.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report.to_dict(), indent=1, ensure_ascii=False)
-    (RESULTS / f"{name}.json").write_text(text + "\n")
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     sys.exit(not all(goal.met for goal in report.goals))
 
 

@@ -24,7 +24,7 @@ def copied(folder: Path) -> Path:
     book = folder / "book"
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=_harness.ROOT, capture_output=True, text=True, check=True,
+        cwd=_harness.ROOT, capture_output=True, encoding="utf-8", check=True,
     ).stdout.split("\n")  # fmt: skip
     for name in filter(None, listed):
         (book / name).parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def built(book: Path) -> float:
         python = _harness.ROOT / ".venv" / "bin" / "python"
     command = [python, book / "scripts" / "build_book.py", book]
     start = time.perf_counter()
-    done = subprocess.run(command, cwd=book, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=book, capture_output=True, encoding="utf-8")
     if done.returncode:
         sys.exit(f"the build failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
     return time.perf_counter() - start
@@ -50,10 +50,10 @@ def built(book: Path) -> float:
 def edit(book: Path, turn: int) -> None:
     """One sentence more in a chapter's last cell of text."""
     path = book / "chapters" / TEXT
-    notebook = json.loads(path.read_text())
+    notebook = json.loads(path.read_text(encoding="utf-8"))
     cell = [c for c in notebook["cells"] if c["cell_type"] == "markdown"][-1]
     cell["source"].append(f"\n\nSentence {turn}.")
-    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def measure(report: _harness.Report, quick: bool) -> None:

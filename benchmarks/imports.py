@@ -23,7 +23,9 @@ CALLS = {
 
 def run(code: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, cwd=_harness.ROOT, capture_output=True, text=True, check=True)
+    return subprocess.run(
+        command, cwd=_harness.ROOT, capture_output=True, encoding="utf-8", check=True
+    )
 
 
 def loaded_by(code: str) -> list[str]:

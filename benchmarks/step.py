@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from benchmarks import _harness
 from cnnbook import Recipe, data, models
+from cnnbook.training.device import autocast
 from cnnbook.training.images import Normalise
 from cnnbook.training.loop import batches, train_epoch
 from cnnbook.training.optimisation import make_optimizer, make_schedule
@@ -71,12 +72,13 @@ def fit_epoch(model, few, recipe, normalise) -> Callable[[], None]:
     optimizer = make_optimizer(model, recipe)
     schedule = make_schedule(optimizer, recipe, STEPS)
     source, generator = reader(few, CPU), torch.Generator().manual_seed(0)
-    bar = tqdm(disable=True)
+    bar, mixed = tqdm(disable=True), autocast(torch.device(CPU), "fp32")
 
     def epoch() -> None:
         train_epoch(
-            model, batches(source, recipe, generator), normalise, optimizer, schedule, 0.0, bar
-        )
+            model, batches(source, recipe, generator), normalise, mixed, optimizer, schedule,
+            0.0, bar,
+        )  # fmt: skip
 
     return epoch
 

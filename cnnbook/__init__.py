@@ -20,16 +20,16 @@ _HOMES = {
     "Recipe": "cnnbook.training:Recipe",
     "Run": "cnnbook.training:Run",
     "fit": "cnnbook.training:fit",
-    "source": "cnnbook.source:source",
-    "scaling_efficiency": "cnnbook.scaling:scaling_efficiency",
+    "source": "cnnbook.teaching:source",
+    "scaling_efficiency": "cnnbook.measuring:scaling_efficiency",
 }
 __all__ = sorted(_HOMES)
 
 if TYPE_CHECKING:
     from cnnbook import claims, data, experiments, figures, models, records
+    from cnnbook.measuring import scaling_efficiency
     from cnnbook.profiling import Profile, profile
-    from cnnbook.scaling import scaling_efficiency
-    from cnnbook.source import source
+    from cnnbook.teaching import source
     from cnnbook.training import Recipe, Run, fit
 
 

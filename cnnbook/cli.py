@@ -6,22 +6,62 @@ Modules that load torch are imported inside the commands, so that help is quick.
 
 from __future__ import annotations
 
+import codecs
 import json
+import math
+import os
+import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, convert
 
 from cnnbook import __version__
 from cnnbook._files import write_whole
+
+# What a console that has no such sign shows instead.
+PLAIN = {
+    "×": "x", "·": "-", "…": "...", "–": "-", "—": "-", "→": "->", "≤": "<=", "≥": ">=",
+    "±": "+-", "²": "2", "³": "3", "‖": "|", "’": "'", "“": '"', "”": '"', "\u202f": " ",
+}  # fmt: skip
+
+
+def _as_asked(kind, tokens):
+    """Numbers as they were typed, or not at all; paths with ~ as shells do not always give them."""
+    return convert(kind, tokens, converter=_one_value)
+
+
+def _one_value(kind, text: str):
+    if kind is int and not re.fullmatch(r"[+-]?\d+", text):
+        raise ValueError(f"must be a whole number, got {text}")
+    if kind is float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise ValueError(f"must be a finite number, got {text}")
+        return number
+    if kind is int:
+        if len(text) > 19:  # more than 64 bits, and in the end more than Python reads
+            raise ValueError("must be a number of at most 18 digits")
+        return int(text)
+    if kind is Path:
+        if not text:
+            raise ValueError("must not be empty")
+        return Path(text).expanduser()
+    return convert(kind, [text])
+
 
 app = App(
     name="cnnbook",
     help="Convolutional networks: build, profile, check and train them.",
     version=__version__,
     suppress_keyboard_interrupt=False,  # its message says how to go on
+    default_parameter=Parameter(converter=_as_asked),
 )
 
 
@@ -40,39 +80,73 @@ def profile(
     input: str = "3x224x224",
     variant: str | None = None,
     training: bool = False,
+    batch: int | None = None,
+    optimizer: str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
     json: bool = False,
     csv: Path | None = None,
+    html: Path | None = None,
 ) -> None:
     """Print a network's table: output, memory, params, flops and receptive field of each layer.
 
     Parameters
     ----------
     name
-        An architecture; `cnnbook list` names them.
+        An architecture, of which `cnnbook list` names ours; torchvision:swin_t and
+        timm:seresnet50 are theirs, and my_module:build calls a function of your own.
     input
         Channels x height x width of the image.
     variant
         The architecture's variant, such as paper.
     training
-        As in training rather than in inference.
+        As in training rather than in inference, with what the backward pass needs.
+    batch
+        In training, also the most memory that a step of so many images needs.
+    optimizer
+        In training: sgd, momentum (as it is unless given), adam or adamw.
+    device
+        In training, whose kernels: cpu (as it is unless given) or cuda.
+    precision
+        In training: fp32 (as it is unless given), or bf16, with autocast.
     json
         Print JSON.
     csv
         Also write the table to this file.
+    html
+        Also write a page to this file, with the network drawn, that opens without a network.
     """
-    import torch
-
-    from cnnbook import models
+    from cnnbook._files import check_file
+    from cnnbook.models.named import load
     from cnnbook.profiling import profile
 
+    asked = {"batch": batch, "optimizer": optimizer, "device": device, "precision": precision}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    if asked and not training:
+        raise ValueError(f"--{next(iter(asked))} is of a training step: add --training")
+    asked.pop("batch", None)
+    if html is not None:
+        check_file(html)
+
     size = _size(input)
-    options = {} if variant is None else {"variant": variant}
-    with torch.device("meta"):  # a profile needs no weights
-        model = models.create(name, in_channels=size[0], **options)
-    found = profile(model, size, training=training)
+    model = load(name, size[0], variant)
+    found = profile(model, size, training=training, **asked)
+    peak = None
+    if batch is not None:
+        peak = found.training.peak_kb(batch)
     if csv is not None:
         _write(csv, lambda path: found.to_csv(path))
-    print(_json(found.to_dict()) if json else found)
+    if html is not None:
+        from cnnbook.figures import report
+
+        report(found, html)
+    if json:
+        print(_json(found.to_dict() | ({} if peak is None else {"batch": batch, "peak_kb": peak})))
+        return
+    print(found)
+    if peak is not None:
+        moment = found.training.peak_moment(batch)
+        print(f"a step of {batch} images needs {peak:,.0f} KB, in the {moment}")
 
 
 @app.command
@@ -113,9 +187,10 @@ def measure(
     """
     from cnnbook import models
     from cnnbook.measuring import measure
+    from cnnbook.models.named import variant_of
 
     size = _size(input)
-    options = {} if variant is None else {"variant": variant}
+    options = variant_of(name, variant)
     model = models.create(name, in_channels=size[0], **options)
     found = measure(
         model, size, batch_size, device, training, dtype=dtype, channels_last=channels_last
@@ -124,17 +199,39 @@ def measure(
 
 
 @app.command
-def claims(*, json: bool = False) -> int:
-    """Check every claim of the book; exit status 1 if one does not hold.
+def claims(
+    *names: str,
+    model: str | None = None,
+    input: str = "3x224x224",
+    json: bool = False,
+    strict: bool = False,
+) -> int:
+    """Check claims of the book, or ask them of a network; exit status 1 if one does not hold.
 
     Parameters
     ----------
+    names
+        Of claims, such as alexnet/fc-params; all of them if there is none.
+    model
+        Ask it of this network: my_module:build, torchvision:swin_t, timm:seresnet50 or one of ours.
+    input
+        With a model: channels x height x width of its image.
     json
         Print JSON.
+    strict
+        Exit with 1 also if one is not yet measured.
     """
     from cnnbook import claims
 
-    cards = [claims.show(claim.id) for claim in claims.ledger()]
+    if model is None:
+        names = names or tuple(claim.id for claim in claims.ledger())
+        cards = [claims.show(name) for name in names]
+    else:
+        from cnnbook.models.named import load
+
+        size = _size(input)
+        network = load(model, size[0])
+        cards = [claims.show(name, network, size) for name in names or claims.askable()]
     if json:
         print(_json([
             {
@@ -145,12 +242,15 @@ def claims(*, json: bool = False) -> int:
                 "verdict": card.evidence.verdict,
                 "measured": card.evidence.measured,
                 "caveat": card.evidence.caveat,
+                "open": card.evidence.open,
+                "method": card.evidence.method,
             }
             for card in cards
         ]))  # fmt: skip
     else:
         print(*cards, sep="\n\n")
-    return int(any(not card.evidence.holds for card in cards))
+    failing = {"does not hold", *(("not yet measured",) if strict else ())}
+    return int(any(card.evidence.verdict in failing for card in cards))
 
 
 app.command(
@@ -165,26 +265,30 @@ app.command(
 
 @app.command
 def experiment(
-    name: str | None = None,
-    *,
+    *names: str,
     scale: str = "quick",
     device: str = "auto",
-    seeds: Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative="")] = (0, 1, 2),
+    seeds: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=True, negative="")] = None,
+    jobs: int | None = None,
     limit_seconds: float | None = None,
     folder: Path | None = None,
 ) -> None:
-    """Run what an experiment has no record of yet; without a name, list the experiments.
+    """Run what experiments have no record of yet; without a name, list the experiments.
+
+    The same command goes on with what was stopped.
 
     Parameters
     ----------
-    name
-        An experiment.
+    names
+        Experiments; one seed of each comes first, then the next.
     scale
-        quick, for two CPU cores, or full, for a GPU.
+        quick (minutes on two CPU cores), standard (hours), or full, for a GPU.
     device
         auto, cpu, cuda, cuda:1, …
     seeds
-        One run each.
+        One run each; by default those that the experiment states.
+    jobs
+        So many processes at once, each of one thread.
     limit_seconds
         Start no run that would not end in this time.
     folder
@@ -192,12 +296,13 @@ def experiment(
     """
     from cnnbook import experiments, records
 
-    if name is None:
+    if not names:
         for each in map(experiments.find, experiments.names()):
             print(f"{each.name:<18}{each.title}")
         return
-    runs = experiments.run(name, scale, device, seeds, limit_seconds, folder=folder)
-    print(records.provenance(runs))
+    experiments.run(names, scale, device, seeds, limit_seconds, jobs=jobs, folder=folder)
+    for name in names:
+        print(records.provenance(records.load(name, scale, folder=folder)))
 
 
 @app.command(name="records")
@@ -261,17 +366,58 @@ def data(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; `arguments` stands for ``sys.argv[1:]``."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="cnnbook.plain")
     try:
         status = app(
             arguments, exit_on_error=False, print_error=False, result_action="return_value"
         )
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read this has enough, such as `| head`
+        _close_stdout()
+        sys.exit(128 + getattr(signal, "SIGPIPE", 13))
     except (CycloptsError, ValueError, OSError, FloatingPointError) as error:
-        print(f"cnnbook: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        _fail(str(error))
+    except (MemoryError, RuntimeError) as error:
+        if not _is_shortage(error):
+            raise
+        _fail("there is not enough memory; try a smaller batch or smaller images")
     except KeyboardInterrupt as stop:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # asked once more, it is ending already
         print(f"cnnbook: {str(stop) or 'stopped'}", file=sys.stderr)
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str) -> None:
+    # A value of hundreds of digits or letters is not shown to its end.
+    words = [word if len(word) <= 400 else f"{word[:60]}…" for word in message.split()]
+    print(f"cnnbook: {' '.join(words)}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _close_stdout() -> None:
+    """Have nothing more written there, not when the interpreter ends either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _is_shortage(error: BaseException) -> bool:
+    if isinstance(error, MemoryError):
+        return True
+    from cnnbook.training.memory import is_shortage
+
+    return is_shortage(error)
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    return "".join(PLAIN.get(letter, "?") for letter in letters), error.end
+
+
+codecs.register_error("cnnbook.plain", _plain)
 
 
 def _size(text: str) -> tuple[int, ...]:
@@ -289,7 +435,9 @@ def _size(text: str) -> tuple[int, ...]:
 
 
 def _json(value) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    # Where the console has not all signs, JSON has another way to write them.
+    has_all = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    return json.dumps(value, indent=2, ensure_ascii=not has_all)
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> None:

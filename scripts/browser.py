@@ -1,25 +1,33 @@
-"""The Chromium that looks at the built pages, for the tests and the screenshots.
+"""The browsers that look at the built pages: Chromium, and Firefox for some of the tests.
 
-Run as a script, it installs Debian's where there is none and it may.
+Run as a script, it installs Debian's where there is none and it may: Chromium, or the one named.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-MISSING = (
-    "no browser found: install Chromium (Debian: apt-get install chromium) or Google Chrome, "
-    "so that it is on the PATH"
-)
+# The names of each on the PATH, Debian's package first.
+NAMES = {
+    "chromium": ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+    "firefox": ("firefox-esr", "firefox"),
+}
+MISSING = {
+    "chromium": "no browser found: install Chromium (Debian: apt-get install chromium) or Google "
+    "Chrome, so that it is on the PATH",
+    "firefox": "no Firefox found: install it (Debian: apt-get install firefox-esr), so that it is "
+    "on the PATH",
+}
 # Chromium's sandbox refuses to run as root. The rest keeps it from asking the net for anything.
 ARGUMENTS = (
     "--no-sandbox",
@@ -30,22 +38,41 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+# Firefox asks the net for less, and does not draw its own window sixty times a second.
+PREFERENCES = {
+    "app.normandy.enabled": False,
+    "browser.newtab.preload": False,
+    "browser.startup.page": 0,
+    "layout.frame_rate": 10,
+    "nimbus.rollouts.enabled": False,
+}
+START = 300_000  # ms: its first start, with an empty profile, takes minutes on a busy machine
 
 
-def find() -> str:
-    """The path of a Chromium or Chrome. Raises FileNotFoundError if there is none."""
-    for name in NAMES:
-        if path := shutil.which(name):
+def find(name: str = "chromium") -> str:
+    """The path of Chromium or Chrome, or of Firefox. Raises FileNotFoundError if there is none."""
+    for each in NAMES[name]:
+        if path := shutil.which(each):
             return path
-    raise FileNotFoundError(MISSING)
+    raise FileNotFoundError(MISSING[name])
 
 
 @contextmanager
-def launch() -> Iterator[Browser]:
+def launch(name: str = "chromium") -> Iterator[Browser]:
     """A headless browser. Raises FileNotFoundError if none is installed."""
-    path = find()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+    path = find(name)
+    with sync_playwright() as playwright, TemporaryDirectory() as folder:
+        if name == "firefox":
+            relay = [sys.executable, str(Path(__file__).with_name("firefox.py")), path]
+            start = Path(folder) / "firefox"
+            start.write_text(f'#!/bin/sh\nexec {shlex.join(relay)} "$@"\n', encoding="utf-8")
+            start.chmod(0o755)
+            browser = playwright.firefox.launch(
+                executable_path=start, channel="moz-firefox", firefox_user_prefs=PREFERENCES,
+                timeout=START,
+            )  # fmt: skip
+        else:
+            browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         try:
             yield browser
         finally:
@@ -64,19 +91,20 @@ def open_page(page: Page, path: Path) -> None:
     page.evaluate("() => window.MathJax?.startup?.promise")
 
 
-def install() -> None:
-    """Install Debian's Chromium if there is no browser, this is Debian, and we are root."""
+def install(name: str = "chromium") -> None:
+    """Install Debian's browser if there is none, this is Debian, and we are root."""
     try:
-        find()
+        find(name)
     except FileNotFoundError:
-        if shutil.which("apt-get") and os.geteuid() == 0:
+        if shutil.which("apt-get") and getattr(os, "geteuid", lambda: 1)() == 0:
+            package = NAMES[name][0]
             subprocess.run(["apt-get", "update", "-q"], check=True)
             subprocess.run(
-                ["apt-get", "install", "-qy", "--no-install-recommends", "chromium"], check=True
+                ["apt-get", "install", "-qy", "--no-install-recommends", package], check=True
             )
         else:
-            print(f"{MISSING}; the tests that need it will fail", file=sys.stderr)
+            print(f"{MISSING[name]}; the tests that need it will fail", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    install()
+    install(*sys.argv[1:])

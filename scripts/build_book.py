@@ -16,15 +16,17 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "_ext"))
 
+sys.path.insert(0, str(ROOT / "scripts"))
+
 from execution_key import PREFIX, execution_key  # noqa: E402
+from watched import Stuck, WatchedClient  # noqa: E402
 
 PAGES = (".ipynb", ".md", ".rst")
 # What no page is made from. Names that begin with a dot are left out too.
@@ -37,7 +39,9 @@ def main(book: Path) -> int:
     build = book / "_build"
     stamp = build / "built.json"  # what the last build that succeeded was made of
     now = made_of(book)
-    then = json.loads(stamp.read_text()) if stamp.exists() else {}
+    then = json.loads(stamp.read_text("utf-8")) if stamp.exists() else {}
+    if then.pop("written", None) != written(build):
+        then = {}  # someone else built since, from we do not know what
     if then == now and (build / "html" / "index.html").exists():
         print(f"nothing changed since the last build: {build / 'html' / 'index.html'}")
         return 0
@@ -46,13 +50,23 @@ def main(book: Path) -> int:
     if then.get("frame") != now["frame"] or not (build / "html" / "index.html").exists():
         shutil.rmtree(build / "html", ignore_errors=True)
         options = ["--all"]
-    execute_missing(book)
+    try:
+        execute_missing(book)
+    except Stuck as error:
+        print(f"build: {error}", file=sys.stderr)
+        return 1
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
     command = [jupyter_book, "build", book, *options, "-W", "--keep-going"]
     status = subprocess.run(command, check=False).returncode
     if status == 0:
-        stamp.write_text(json.dumps(now, indent=1))
+        stamp.write_text(json.dumps({**now, "written": written(build)}, indent=1), "utf-8")
     return status
+
+
+def written(build: Path) -> int | None:
+    """When Sphinx last ended a build there: it writes its index then, whoever called it."""
+    index = build / "html" / "searchindex.js"
+    return index.stat().st_mtime_ns if index.exists() else None
 
 
 def made_of(book: Path) -> dict[str, str]:
@@ -95,22 +109,24 @@ def headings(page: Path) -> list[str]:
 def git_origin(book: Path) -> str:
     """Where the book lives, as the buttons to Colab name it."""
     config = book / ".git" / "config"
-    return config.read_text() if config.is_file() else ""
+    return config.read_text("utf-8") if config.is_file() else ""
 
 
 def execute_missing(book: Path) -> None:
-    """Execute what the cache lacks, and keep it there; Sphinx executes again what failed."""
+    """Execute what the cache lacks, and keep it there; Sphinx executes again what failed.
+
+    Raises:
+        Stuck: if a kernel hangs; it names notebook and cell.
+    """
     import nbformat
     from jupyter_cache import get_cache
     from jupyter_cache.base import CacheBundleIn
-    from jupyter_cache.executors.utils import single_nb_execution
     from sphinx_external_toc.parsing import parse_toc_yaml
 
     pages = [book / page for page in parse_toc_yaml(book / "_toc.yml")]
     if not all(any(page.with_suffix(suffix).exists() for suffix in PAGES) for page in pages):
         return  # the build will stop at once and name the page
-    timeout = yaml.safe_load((book / "_config.yml").read_text())["execute"]["timeout"]
-    folder = book / "_build" / f"{PREFIX}-{execution_key(book)}"
+    folder = book / "_build" / PREFIX / execution_key(book)
     folder.mkdir(parents=True, exist_ok=True)
     cache = get_cache(str(folder))
     missing = {}
@@ -121,23 +137,35 @@ def execute_missing(book: Path) -> None:
                 cache.match_cache_notebook(notebook)
             except KeyError:
                 missing[path] = notebook
-    if len(missing) < AT_A_TIME:
-        return
     # A thread each: two processes of two threads on two cores only wait for each other.
+    threads = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
 
-    def execute(path: Path):
-        print(f"Executing notebook {path.relative_to(book)}", flush=True)
-        folder = str(path.parent.resolve())
-        return single_nb_execution(missing[path], folder, timeout, allow_errors=False)
+    def execute(path: Path) -> float | Exception:
+        """The seconds it took, or why it failed."""
+        title = path.relative_to(book).as_posix()
+        print(f"Executing notebook {title}", flush=True)
+        resources = {"metadata": {"path": str(path.parent.resolve())}}
+        began = time.monotonic()
+        try:
+            WatchedClient(missing[path], title, resources=resources, record_timing=False).execute()
+        except Exception as error:
+            return error
+        return time.monotonic() - began
 
+    stuck = []
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        for path, result in zip(missing, pool.map(execute, missing), strict=True):
-            if result.err is None:
-                seconds = {"execution_seconds": result.time}
-                bundle = CacheBundleIn(missing[path], str(path), data=seconds)
+        for path, found in zip(missing, pool.map(execute, missing), strict=True):
+            if isinstance(found, Stuck):
+                stuck.append(str(found))
+            elif not isinstance(found, Exception):
+                bundle = CacheBundleIn(missing[path], str(path), data={"execution_seconds": found})
                 cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
     del os.environ["OMP_NUM_THREADS"]
+    if threads is not None:
+        os.environ["OMP_NUM_THREADS"] = threads
+    if stuck:
+        raise Stuck("; ".join(stuck))
 
 
 if __name__ == "__main__":

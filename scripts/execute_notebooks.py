@@ -13,14 +13,16 @@ import sys
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from watched import Stuck, WatchedClient  # noqa: E402
 
 KERNEL = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-TIMEOUT = 300  # seconds a cell, as in _config.yml
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
@@ -38,11 +40,14 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
 
 
 def execute(path: Path) -> None:
-    """Execute the notebook at `path` in its folder. Raises CellExecutionError if a cell fails."""
+    """Execute the notebook at `path` in its folder. Raises CellExecutionError if a cell fails.
+
+    Raises Stuck if its kernel hangs.
+    """
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(
+    client = WatchedClient(
         notebook,
-        timeout=TIMEOUT,
+        str(path),
         kernel_name="python3",
         record_timing=False,
         resources={"metadata": {"path": str(path.parent)}},
@@ -63,7 +68,7 @@ def main(paths: list[str]) -> None:
         print(path, flush=True)
         try:
             execute(Path(path))
-        except CellExecutionError as error:
+        except (CellExecutionError, Stuck) as error:
             sys.exit(f"{path} is left as it was, a cell failed:\n{error}")
 
 

@@ -39,8 +39,9 @@ from tqdm import tqdm  # noqa: E402
 
 from cnnbook import data, models, profile, records  # noqa: E402
 from cnnbook.experiments import TimingTrial, Trial  # noqa: E402
-from cnnbook.experiments._mechanism import missing, plan, result_of, run_one  # noqa: E402
-from cnnbook.roofline import traffic  # noqa: E402
+from cnnbook.experiments._mechanism import result_of, run_one  # noqa: E402
+from cnnbook.experiments._queue import missing, plan  # noqa: E402
+from cnnbook.measuring import traffic  # noqa: E402
 
 # The most valuable first, and whether its runs share the device.
 ORDER = {

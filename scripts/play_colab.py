@@ -26,18 +26,18 @@ from tempfile import TemporaryDirectory
 import nbformat
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "_ext"))
+sys.path.insert(0, str(ROOT / "scripts"))
 import colab  # noqa: E402
+from watched import Stuck, WatchedClient  # noqa: E402
 
 PRESENT = ("torch", "torchvision", "pandas", "matplotlib", "ipykernel")  # of what Colab has
 PACKAGED = ("cnnbook", "pyproject.toml", "LICENSE", ".gitignore")
-TIMEOUT = 600  # seconds a cell
 # What would let the new environment see this one.
 LEAKS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "JUPYTER_PATH")
 
@@ -97,7 +97,9 @@ def environment(folder: Path, requirements: list[str]) -> Path:
         subprocess.run(pip, check=True, env=clean())
     else:
         ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
-        done = subprocess.run([python, "-c", ask], check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [python, "-c", ask], check=True, capture_output=True, encoding="utf-8"
+        )
         show(closure(PRESENT), Path(done.stdout.strip()))
     kernel = [python, "-m", "ipykernel", "install", "--prefix", folder, "--name", "python3"]
     subprocess.run(kernel, check=True, env=clean(), capture_output=True)
@@ -139,13 +141,22 @@ def play(notebook: Path, prefix: Path, empty: Path) -> nbformat.NotebookNode:
         if cell.cell_type == "code":
             cell.outputs = []
     resources = {"metadata": {"path": str(empty)}}
-    client = NotebookClient(played, km=manager, timeout=TIMEOUT, resources=resources)
+    client = WatchedClient(played, str(notebook), km=manager, resources=resources)
     try:
-        client.execute(env=clean())
-    except CellExecutionError as error:
+        # As where it is activated: a cell's `!pip` is that of the notebook's own Python.
+        path = f"{prefix / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        client.execute(env=clean() | {"PATH": path})
+    except (CellExecutionError, Stuck) as error:
         # A failed installation stops nothing by itself.
-        raise RuntimeError(f"{error}\nThe first cell wrote:\n{printed(played.cells[0])}") from error
+        raise RuntimeError(
+            f"{error}\nThe first cell wrote:\n{printed(installs(played))}"
+        ) from error
     return played
+
+
+def installs(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The cell that installs the package."""
+    return next(cell for cell in notebook.cells if cell.id == "install")
 
 
 def printed(cell: nbformat.NotebookNode) -> str:
@@ -156,7 +167,9 @@ def printed(cell: nbformat.NotebookNode) -> str:
 def imports(notebook: Path) -> str:
     """The import statements of all cells of a notebook, as a program."""
     cells = [c.source for c in nbformat.read(notebook, 4).cells if c.cell_type == "code"]
-    code = "\n".join(cell for cell in cells if not cell.lstrip().startswith(("%", "# Run this")))
+    code = "\n".join(
+        cell for cell in cells if not cell.lstrip().startswith(("%", "!", "# Run this"))
+    )
     kinds = (ast.Import, ast.ImportFrom)
     return "\n".join(ast.unparse(n) for n in ast.walk(ast.parse(code)) if isinstance(n, kinds))
 
@@ -184,7 +197,9 @@ def main(arguments: list[str]) -> int:
         here = Path(folder)
         python = environment(here / "environment", options.install)
         repository = local_repository(here / "repository")
-        paths = colab.export_all(repository, here / "exported")
+        paths = colab.export_all(
+            repository, here / "exported", commit=colab.commit_of(here / "repository")
+        )
         exported = {name(path, here / "exported"): path for path in paths}
         chosen = options.chapters or known
         for chapter in chosen:

@@ -1,4 +1,4 @@
-"""Photograph every page of the built book: light and dark, wide and as narrow as a phone."""
+"""Photograph every page of the built book: light and dark, on a desktop, a tablet and a phone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import browser
 
 BUILD = Path(__file__).resolve().parents[1] / "_build"
-WIDTHS = (1280, 390)
+WIDTHS = (1280, 768, 360)
 
 
 def main() -> None:

@@ -77,7 +77,9 @@ def test_terms_explain_a_tool_s_difference_exactly(tool, name):
     assert bool(terms) == (tool == "torchinfo")
 
 
-@pytest.mark.parametrize("name", ["profile", "imports", "step", "pipeline", "gpu", "book"])
+@pytest.mark.parametrize(
+    "name", ["profile", "memory", "imports", "step", "pipeline", "gpu", "book"]
+)
 def test_every_benchmark_runs(name):
     command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{name}", "--quick"]
     done = subprocess.run(command, cwd=_harness.ROOT, capture_output=True, text=True)

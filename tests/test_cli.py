@@ -16,7 +16,7 @@ from cnnbook import claims, cli, experiments, models, records
 
 def run(*arguments, **options) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "cnnbook", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=900, **options)
 
 
 @pytest.fixture
@@ -47,6 +47,56 @@ def test_profile_as_json_and_csv(tmp_path, call):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_profile_of_a_training_step(call):
+    def told(*options: str) -> dict:
+        done = call("profile", "resnet18", "--training", "--json", *options)
+        return json.loads(done.stdout)
+
+    plain = told()["training"]
+    other = told("--precision", "bf16", "--optimizer", "adamw", "--batch", "2")
+    assert (plain["precision"], other["training"]["precision"]) == ("fp32", "bf16")
+    assert other["training"]["optimizer_kb"] == 2 * plain["optimizer_kb"]
+    copies = plain["weights_kb"] / 2  # which are kept once, whatever the batch
+    halves = other["training"]["kept_kb"] - copies
+    assert plain["kept_kb"] * 0.5 < halves < plain["kept_kb"] * 0.6
+    assert other["peak_kb"] > other["training"]["weights_kb"]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [["--batch", "2"], ["--optimizer", "sgd"], ["--precision", "bf16"], ["--device", "cpu"]],
+)
+def test_what_is_of_training_is_refused_without(call, option):
+    done = call("profile", "alexnet", *option)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"cnnbook: {option[0]} is of a training step: add --training\n"
+
+
+def test_profile_as_a_page(tmp_path, call):
+    path = tmp_path / "net.html"
+    done = call("profile", "resnet18", "--training", "--html", path)
+    assert done.returncode == 0 and "total" in done.stdout
+    assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_page_that_cannot_be_written(tmp_path, call):
+    locked = tmp_path / "locked.html"
+    locked.write_text("mine")
+    locked.chmod(0o444)
+    wrong = {
+        tmp_path: "it is a folder",
+        tmp_path / "none" / "net.html": "is no folder",
+        locked: "it is read-only",
+        "/dev/null": "a device or a pipe",
+    }
+    for path, message in wrong.items():
+        done = call("profile", "alexnet", f"--html={path}")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert len(done.stderr.splitlines()) == 1 and message in done.stderr
+    assert locked.read_text() == "mine" and [*tmp_path.iterdir()] == [locked]
+
+
 def test_list_names_the_architectures(call):
     assert "alexnet" in call("list").stdout.splitlines()
 
@@ -58,6 +108,31 @@ def test_claims_lists_verdicts_and_evidence(call):
     assert false == {"vgg/stage-3"} and done.returncode == 1
     assert found["alexnet/fc-params"]["verdict"] == "holds"
     assert "96.0%" in found["alexnet/fc-params"]["measured"]
+
+
+def test_one_claim_by_its_name(call):
+    done = call("claims", "alexnet/fc-params", "alexnet/early-memory", "--json")
+    assert [one["id"] for one in json.loads(done.stdout)] == [
+        "alexnet/fc-params", "alexnet/early-memory",
+    ]  # fmt: skip
+    wrong = call("claims", "alexnet/fc-param")
+    assert wrong.returncode == 2 and "did you mean alexnet/fc-params" in wrong.stderr
+
+
+def test_claims_that_are_undecided_or_not_measured_fail_only_when_strict(call, monkeypatch):
+    evidence = {
+        "a/open": claims.Evidence(None, "1 ± 2", open="about 9 seeds would tell"),
+        "a/none": claims.Evidence(None, "has not run"),
+    }
+    cards = {
+        id: claims.Card(claims.Claim(id, "a", "x", "y", None), e) for id, e in evidence.items()
+    }
+    monkeypatch.setattr(claims, "show", cards.__getitem__)
+    assert call("claims", *cards).returncode == 0
+    assert call("claims", *cards, "--strict").returncode == 1
+    assert call("claims", "a/open", "--strict").returncode == 0
+    shown = call("claims", "a/open").stdout
+    assert "UNDECIDED" in shown and "about 9 seeds would tell" in shown
 
 
 def test_claims_exit_status_tells_when_one_does_not_hold(call, monkeypatch):
@@ -158,7 +233,7 @@ def test_ctrl_c_leaves_a_checkpoint_that_only_the_same_run_goes_on_from(tmp_path
             while not (tmp_path / "run" / "epoch-0000.pt").exists() and process.poll() is None:
                 time.sleep(0.05)
             process.send_signal(signal.SIGINT)
-            assert "goes on from there" in process.communicate(timeout=60)[1].splitlines()[-1]
+            assert "goes on from there" in process.communicate(timeout=900)[1].splitlines()[-1]
         finally:
             process.kill()
     assert process.returncode == 130

@@ -30,7 +30,8 @@ def full(tmp_path_factory):
 
 
 def test_every_experiment_is_in_the_plan_the_zoo_first_and_speed_last(full):
-    assert set(gpu_records.ORDER) == set(experiments.names())
+    for_gpus = {name for name in experiments.names() if "full" in experiments.find(name).seeds}
+    assert set(gpu_records.ORDER) == for_gpus
     assert len(full) == len({str(job) for job in full})
     groups = list(phases(full, 8))
     assert [job for group, _ in groups for job in group] != full  # grouped anew, but all there
@@ -103,7 +104,7 @@ def test_what_does_not_end_is_given_up_at_the_limit(capsys):
     Pretended.made = []
     start = time.monotonic()
     counts = run_group([job(0.01)], Clock(start + 0.5), lambda: Pretended(endless=True), 4)
-    assert counts == (0, 0) and 0.4 < time.monotonic() - start < 5
+    assert counts == (0, 0) and 0.4 < time.monotonic() - start < 60
     assert [worker.stopped for worker in Pretended.made] == [True]
     assert capsys.readouterr().out == "kernel-stacks 5x5, seed 0: given up, the time is over\n"
 
@@ -183,7 +184,7 @@ def test_real_runs_in_pieces_where_only_few_packages_are(bare):
         # A shell's background job ignores SIGINT, and so would everything that it starts.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as first:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 900
         while len(list((bare / "records").rglob("[!.]*.json"))) < 1 and time.monotonic() < until:
             time.sleep(0.1)
         first.send_signal(signal.SIGINT)
@@ -198,7 +199,7 @@ def test_real_runs_in_pieces_where_only_few_packages_are(bare):
     assert minutes <= (SECONDS + gpu_records.RESERVE) / 60 + 0.05  # it is rounded
     assert second.stdout.startswith(f"{24 - len(found)} of 24 runs have no record yet")
     assert all(path.read_bytes() == content for path, content in found.items())
-    runs = records.load("stem-search", folder=bare / "records")
+    runs = records.load("stem-search", "quick", folder=bare / "records")
     left = int(re.search(r"minutes; (\d+) left, run it again", second.stdout)[1])
     assert len(runs) == 24 - left >= len(found)
     assert all(run.device.endswith(", shared by 2 runs") for run in runs)

@@ -3,54 +3,96 @@
 (function (explorer) {
   "use strict";
 
-  // Fractions, as an adaptive pooling may move its window by a part of a pixel.
-  const gcd = (a, b) => (b ? gcd(b, a % b) : a < 0n ? -a : a);
-  function fraction(n, d = 1n) {
-    const common = gcd(n, d) || 1n;
-    return {n: n / common, d: d / common};
-  }
-  const plus = (a, b) => fraction(a.n * b.d + b.n * a.d, a.d * b.d);
-  const scaled = (a, n) => fraction(a.n * BigInt(n), a.d);
-  const less = (a, b) => a.n * b.d < b.n * a.d;
-  const equal = (a, b) => a.n === b.n && a.d === b.d;
-  const smaller = (a, b) => (less(b, a) ? b : a);
-  const larger = (a, b) => (less(a, b) ? b : a);
-  const ZERO = fraction(0n);
-  const ONE = fraction(1n);
-
-  // What positions see of one axis of the image: the first one pixels `first` to `last`, each next
-  // one `jump` further on, all together up to `end`. `along`: "space", "vector" or null (a single
-  // position). As Axis in cnnbook/profiling/reach.py.
+  // What positions see of one axis of the image, as in cnnbook/profiling/reach.py. Evenly spaced
+  // ones: the first sees pixels `first` to `last`, each next one `jump` further on, all together up
+  // to `end`. `alone`: a single position, or all see the same; `all`: some layer mixed all positions.
   const pixels = (size) =>
-    ({along: "space", size, first: ZERO, last: ZERO, end: fraction(BigInt(size - 1)), jump: ONE});
+    ({size, first: 0n, last: 0n, end: BigInt(size - 1), jump: 1n, alone: false, all: false});
+
+  // All positions see the same: what any of them saw before.
+  const mixed = ({first, end}) =>
+    ({size: 1, first, last: end, end, jump: 0n, alone: true, all: true});
+
+  // Any others, such as windows of unequal size: position i sees pixels low[i] to high[i]; a table
+  // of one holds for all. Plain numbers, of which there may be thousands in each of many layers.
+  function spots(axis) {
+    if (axis.low) return axis;
+    const [first, jump] = [Number(axis.first), Number(axis.jump)];
+    const low = Array.from({length: axis.alone ? 1 : axis.size}, (_, i) => first + jump * i);
+    const wide = Number(axis.last - axis.first);
+    return {low, high: low.map((pixel) => pixel + wide), all: axis.all};
+  }
+
+  // `table` at `index`; beyond its ends it goes on at its mean step.
+  function at(table, index) {
+    const most = table.length - 1;
+    const inside = Math.min(Math.max(index, 0), most);
+    return table[inside] + (index - inside) * Math.floor((table[most] - table[0]) / most);
+  }
+
+  // Output i sees what positions starts(i) to ends(i) see.
+  function chosen({low, high, all}, size, starts, ends) {
+    if (low.length === 1) return {low, high, all};
+    const each = (table, index) => Array.from({length: size}, (_, i) => at(table, index(i)));
+    return {low: each(low, starts), high: each(high, ends), all};
+  }
 
   function slid(axis, kernel, stride, padding, dilation, size) {
-    const first = plus(axis.first, scaled(axis.jump, -padding));
-    const last = plus(axis.last, scaled(axis.jump, (kernel - 1) * dilation - padding));
-    const jump = scaled(axis.jump, stride);
-    return {along: axis.along, size, first, last, end: plus(last, scaled(jump, size - 1)), jump};
+    if (axis.alone) return axis;
+    const reaches = (kernel - 1) * dilation;
+    if (axis.low)
+      return chosen(axis, size, (i) => i * stride - padding, (i) => i * stride - padding + reaches);
+    const first = axis.first - BigInt(padding) * axis.jump;
+    const last = axis.last + BigInt(reaches - padding) * axis.jump;
+    const jump = axis.jump * BigInt(stride);
+    const all = axis.all || (size === 1 && axis.size > 1 && axis.size <= reaches + 1);
+    return {size, first, last, end: last + BigInt(size - 1) * jump, jump, alone: false, all};
   }
 
-  function adaptive(axis, size) {
-    const n = axis.size;
-    let widest = 0;
-    for (let i = 0; i < size; i += 1)
-      widest = Math.max(widest, Math.ceil(((i + 1) * n) / size) - Math.floor((i * n) / size));
-    const jump = fraction(axis.jump.n * BigInt(n), axis.jump.d * BigInt(size));
-    return {...axis, size, last: plus(axis.last, scaled(axis.jump, widest - 1)), jump};
+  // Output i sees inputs ⌊i·n/size⌋ to ⌈(i+1)·n/size⌉ - 1.
+  function adaptive(axis, n, size) {
+    if (axis.alone) return axis;
+    if (!axis.low && n % size === 0) return slid(axis, n / size, n / size, 0, 1, size);
+    const found = chosen(spots(axis), size, (i) => Math.floor((i * n) / size),
+                         (i) => Math.ceil(((i + 1) * n) / size) - 1);
+    return {...found, all: found.all || size === 1};
   }
 
+  // A table's least and greatest pixel, as all positions together see them.
+  function together({low, high, all}) {
+    const first = BigInt(low.reduce((a, b) => Math.min(a, b)));
+    const end = BigInt(high.reduce((a, b) => Math.max(a, b)));
+    return {...mixed({first, end}), all: all || low.length > 1};
+  }
+
+  const min = (a, b) => (b < a ? b : a);
+  const max = (a, b) => (b > a ? b : a);
+
+  // What a sum sees: all that either of its parts sees.
   function union(a, b) {
-    const wide = a.size >= b.size && a.along !== null ? a : b;
-    const both = {...wide, first: smaller(a.first, b.first), last: larger(a.last, b.last),
-                  end: larger(a.end, b.end)};
-    return equal(a.jump, b.jump) ? both : {...both, last: both.end, jump: ZERO};
+    if (!a.low && !b.low) {
+      const wide = a.size >= b.size && !a.alone ? a : b;
+      const other = wide === a ? b : a;
+      const alike = a.alone === b.alone && a.jump === b.jump;
+      if (alike || (other.all && other.size === 1)) {
+        const both = {...wide, first: min(a.first, b.first), last: max(a.last, b.last),
+                      end: max(a.end, b.end), all: a.all || b.all};
+        return alike ? both : mixed(both);
+      }
+    }
+    const [one, two] = [spots(a), spots(b)];
+    const size = Math.max(one.low.length, two.low.length);
+    const each = (of, x, y) => Array.from({length: size}, (_, i) =>
+      of(x[x.length > 1 ? i : 0], y[y.length > 1 ? i : 0]));
+    return {low: each(Math.min, one.low, two.low), high: each(Math.max, one.high, two.high),
+            all: one.all || two.all};
   }
 
   function extent(reach) {
     const sides = reach.map((axis) => {
-      const {n, d} = plus(plus(axis.last, scaled(axis.first, -1)), ONE);
-      return Number(n / d + (n % d > 0n ? 1n : 0n));
+      if (!axis.low) return Number(axis.last - axis.first) + 1;
+      const middle = Math.floor(axis.low.length / 2);
+      return axis.high[middle] - axis.low[middle] + 1;
     });
     return sides[0] === sides[1] ? sides[0] : sides;
   }
@@ -108,8 +150,7 @@
           + "flatten before it.");
       const inputs = BigInt(state.shape[0]);
       const outputs = BigInt(layer.out);
-      const reach = state.reach.map((axis) =>
-        axis.along === "vector" ? {...axis, along: null, size: 1, last: axis.end} : axis);
+      const reach = state.reach.map((axis) => (axis.alone ? axis : mixed(axis)));
       return {
         shape: [layer.out], reach, row: "linear",
         params: inputs * outputs + (layer.bias ? outputs : 0n), flops: inputs * outputs,
@@ -126,11 +167,12 @@
     },
     adaptiveavg(layer, state) {
       needMap(state, "A pooling");
-      const reach = state.reach.map((axis, i) => adaptive(axis, layer.size[i]));
+      const reach = state.reach.map((axis, i) => adaptive(axis, state.shape[i + 1], layer.size[i]));
       return {shape: [state.shape[0], ...layer.size], reach, row: "pool"};
     },
     batchnorm: (layer, state) => ({...state, params: 2n * BigInt(state.shape[0])}),
     relu: (layer, state) => ({...state}),
+    relu6: (layer, state) => ({...state}),
     dropout: (layer, state) => ({...state}),
     lrn(layer, state) {
       needMap(state, "A response norm");
@@ -138,19 +180,18 @@
     },
     zeros(layer, state) {
       needMap(state, "This layer");
-      const reach = state.reach.map((axis) =>
-        ({...axis, end: plus(axis.last, scaled(axis.jump, axis.size - 1))}));
-      return {shape: [state.shape[0] + layer.out, ...state.shape.slice(1)], reach};
+      return {shape: [state.shape[0] + layer.out, ...state.shape.slice(1)], reach: state.reach};
     },
+    // Of a vector, whose next layer mixes all of it, only what all positions see together is kept.
     flatten(layer, state) {
-      const [, h, w] = state.shape;
-      const stays = h === undefined ? state.shape.map((n) => n > 1) : [h * w > 1, w > 1];
-      const reach = state.reach.map((axis, i) => (axis.along === null ? axis
-        : {...axis, along: stays[stays.length === 1 ? 0 : i] ? "vector" : null}));
+      const reach = state.reach.map((axis) => {
+        const whole = axis.low ? together(axis) : axis;
+        return whole.alone ? whole : {...mixed(whole), all: whole.all};
+      });
       return {shape: [state.shape.reduce((a, b) => a * b)], reach};
     },
-    sum: (layer, state, run) => joined(layer, run(layer.branches, state), "sum"),
-    concat: (layer, state, run) => joined(layer, run(layer.branches, state), "concatenation"),
+    sum: (layer, state, ends) => joined(layer, ends, "sum"),
+    concat: (layer, state, ends) => joined(layer, ends, "concatenation"),
   };
   RULES.adaptivemax = RULES.adaptiveavg;
 
@@ -180,57 +221,59 @@
   const elements = (shape) => shape.reduce((product, n) => product * BigInt(n), 1n);
 
   // Every row of `network` in execution order: layers, and the heads of branches. A row has its
-  // path ([3] is the fourth layer, [3, 0, 1] the second layer of the first branch in it, [3, 0] that
-  // branch's head), and what was found: shape, kind, elements, params, flops, field. From the layer
-  // that does not fit, which has `problem`, nothing more is found.
+  // path as text ("3" is the fourth layer, "3,0,1" the second layer of the first branch in it, "3,0"
+  // that branch's head), and what was found: shape, kind, elements, params, flops, field. From the
+  // layer that does not fit, which has `problem`, nothing more is found.
   explorer.profile = function (network) {
     const rows = [];
     let problem = null;
-    let stopped = false;
 
-    function sequence(layers, state, path) {
-      for (const [index, layer] of layers.entries()) {
-        const here = [...path, index];
-        const inputShape = state && state.shape;
-        const run = (branches, start) => branches.map((branch, i) => {
-          rows.push({path: [...here, i], branch: i, of: branches.length, layer,
-                     inputShape: start && start.shape});
-          return sequence(branch, start, [...here, i]);
+    // What a layer finds; null for one that does not fit, and for all after it.
+    function found(row, state, ends) {
+      if (problem !== null) return null;
+      try {
+        return RULES[row.layer.type](row.layer, state, ends);
+      } catch (error) {
+        if (!(error instanceof Misfit)) throw error;
+        row.problem = problem = error.message;
+        return null;
+      }
+    }
+
+    function sequence(layers, start, prefix) {
+      let state = start;
+      for (let i = 0; i < layers.length; i += 1) {
+        const layer = layers[i];
+        const row = {path: prefix + i, layer, inputShape: state?.shape};
+        const ends = layer.branches?.map((branch, j) => {
+          const path = `${row.path},${j}`;
+          rows.push({path, branch: j, of: layer.branches.length, layer, inputShape: row.inputShape});
+          return sequence(branch, state, `${path},`);
         });
-        const row = {path: here, layer, inputShape};
-        let next = null;
-        try {
-          if (!stopped) next = RULES[layer.type](layer, state, (...given) => {
-            const ends = run(...given);
-            if (stopped) throw new Misfit("");
-            return ends;
-          });
-          else if (layer.branches) run(layer.branches, null);
-        } catch (error) {
-          if (!(error instanceof Misfit)) throw error;
-          if (!stopped) row.problem = problem = error.message;
-          stopped = true;
-        }
-        if (next) {
-          row.shape = next.shape;
-          row.params = next.params || 0n;
-          row.flops = next.flops || 0n;
-          row.kind = next.row;
-          row.elements = next.row ? elements(next.shape) : 0n;
-          if (next.row) row.field = extent(next.reach);
-          next = {shape: next.shape, reach: next.reach};
+        state = found(row, state, ends);
+        if (state) {
+          row.shape = state.shape;
+          row.params = state.params ?? 0n;
+          row.flops = state.flops ?? 0n;
+          row.kind = state.row;
+          row.elements = state.row ? elements(state.shape) : 0n;
+          if (state.row) row.field = extent(state.reach);
+          state = {shape: state.shape, reach: state.reach};
         }
         rows.push(row);
-        state = next;
       }
       return state;
     }
 
     const [, height, width] = network.input;
-    const last = sequence(network.layers, {shape: network.input, reach: [pixels(height), pixels(width)]}, []);
+    const last = sequence(network.layers, {shape: network.input, reach: [pixels(height), pixels(width)]}, "");
     const total = {elements: 0n, params: 0n, flops: 0n};
-    for (const row of rows)
-      if (row.shape) for (const measure of Object.keys(total)) total[measure] += row[measure];
+    for (const row of rows) {
+      if (!row.shape) continue;
+      total.elements += row.elements;
+      total.params += row.params;
+      total.flops += row.flops;
+    }
     return {rows, problem, total, output: last && last.shape};
   };
 

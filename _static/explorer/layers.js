@@ -1,6 +1,6 @@
 // What layers there are, and networks as text. A network is {input: [C, H, W], layers: [...]}; a
 // layer is {type, ...its numbers}; parallel branches are one layer with `branches`, lists of layers.
-// cnnbook/explorer.py writes the same text. These are classic scripts, as browsers load no modules
+// cnnbook/interpret/explorer.py writes the same text. These are classic scripts, as browsers load no modules
 // from file://; each adds its part to one object.
 window.cnnbookExplorer = window.cnnbookExplorer || {};
 
@@ -29,6 +29,7 @@ window.cnnbookExplorer = window.cnnbookExplorer || {};
     },
     batchnorm: {label: "batch norm", letter: "b", fields: []},
     relu: {label: "ReLU", letter: "r", fields: []},
+    relu6: {label: "ReLU6", letter: "q", fields: []},
     maxpool: {
       label: "max pool", letter: "m", fields: [kernel("", null), STRIDE, PADDING, DILATION, CEIL],
     },
@@ -56,7 +57,7 @@ window.cnnbookExplorer = window.cnnbookExplorer || {};
     concat: {label: "concatenation of branches", letter: "j", fields: [], join: true},
   };
   explorer.INPUT_LIMITS = [[1, 4096], [1, 4096], [1, 4096]];
-  const MOST_LAYERS = 5000;
+  const MOST_LAYERS = (explorer.MOST_LAYERS = 5000); // branches count as layers
   const MOST_NESTED = 20;
 
   const BY_LETTER = Object.fromEntries(
@@ -78,6 +79,10 @@ window.cnnbookExplorer = window.cnnbookExplorer || {};
 
   explorer.write = (layers) => layers.map(writeLayer).join(".");
 
+  // Layers and branches, those within branches too.
+  explorer.count = (layers) => layers.reduce((sum, layer) => sum + 1 + (layer.branches
+    ? layer.branches.reduce((inner, branch) => inner + 1 + explorer.count(branch), 0) : 0), 0);
+
   // A value that a reader typed, or the reason why it is none: {value} or {problem}.
   explorer.readValue = function (field, text) {
     const pattern = field.kind === "pair" ? /^\s*(\d+)(?:\s*[x×*,]\s*(\d+))?\s*$/ : /^\s*(\d+)\s*$/;
@@ -96,6 +101,12 @@ window.cnnbookExplorer = window.cnnbookExplorer || {};
     let at = 0;
     let count = 0;
 
+    function counted() {
+      count += 1;
+      if (count > MOST_LAYERS)
+        throw new Error(`it has more than ${MOST_LAYERS.toLocaleString("en-GB")} layers and branches`);
+    }
+
     function sequence(depth) {
       const layers = [];
       if (depth > MOST_NESTED) throw new Error(`more than ${MOST_NESTED} branches in each other`);
@@ -110,7 +121,7 @@ window.cnnbookExplorer = window.cnnbookExplorer || {};
     function layer(depth) {
       const type = BY_LETTER[text[at]];
       if (!type) throw new Error(`no layer is written “${text.slice(at, at + 8)}”`);
-      if (++count > MOST_LAYERS) throw new Error(`more than ${MOST_LAYERS} layers`);
+      counted();
       const kind = explorer.KINDS[type];
       at += 1;
       if (kind.join) {
@@ -118,6 +129,7 @@ window.cnnbookExplorer = window.cnnbookExplorer || {};
         if (text[at] !== "(") throw new Error(`“(” is missing after “${kind.letter}”`);
         do {
           at += 1;
+          counted();
           branches.push(sequence(depth + 1));
         } while (text[at] === "~");
         if (text[at] !== ")") throw new Error("“)” is missing");
@@ -159,6 +171,20 @@ window.cnnbookExplorer = window.cnnbookExplorer || {};
   };
 
   const square = (pair) => pair.join("×");
+  const NAMES = {
+    conv: (layer) => `${square(layer.kernel)} conv, ${layer.out}`,
+    maxpool: (layer) => `${square(layer.kernel)} max pool`,
+    avgpool: (layer) => `${square(layer.kernel)} average pool`,
+    adaptiveavg: (layer) => `average pool to ${square(layer.size)}`,
+    adaptivemax: (layer) => `max pool to ${square(layer.size)}`,
+    linear: (layer) => `linear, ${layer.out}`,
+    dropout: (layer) => `dropout, ${layer.percent} %`,
+    lrn: (layer) => `response norm over ${layer.size}`,
+    zeros: (layer) => `${layer.out} channels of zeros`,
+    sum: (layer) => `sum of ${layer.branches.length} branches`,
+    concat: (layer) => `concatenation of ${layer.branches.length} branches`,
+  };
+
   // One layer in the papers' words.
   explorer.describe = function (layer) {
     const extras = [];
@@ -167,20 +193,7 @@ window.cnnbookExplorer = window.cnnbookExplorer || {};
     if (layer.dilation && (layer.dilation[0] > 1 || layer.dilation[1] > 1))
       extras.push(`dilation ${times(layer.dilation).replace("x", "×")}`);
     if (layer.groups > 1) extras.push(`${layer.groups} groups`);
-    const label = explorer.KINDS[layer.type].label;
-    const name = {
-      conv: () => `${square(layer.kernel)} conv, ${layer.out}`,
-      maxpool: () => `${square(layer.kernel)} max pool`,
-      avgpool: () => `${square(layer.kernel)} average pool`,
-      adaptiveavg: () => `average pool to ${square(layer.size)}`,
-      adaptivemax: () => `max pool to ${square(layer.size)}`,
-      linear: () => `linear, ${layer.out}`,
-      dropout: () => `dropout, ${layer.percent} %`,
-      lrn: () => `response norm over ${layer.size}`,
-      zeros: () => `${layer.out} channels of zeros`,
-      sum: () => `sum of ${layer.branches.length} branches`,
-      concat: () => `concatenation of ${layer.branches.length} branches`,
-    }[layer.type];
-    return [name ? name() : label, ...extras].join(", ");
+    const name = NAMES[layer.type]?.(layer) ?? explorer.KINDS[layer.type].label;
+    return [name, ...extras].join(", ");
   };
 })(window.cnnbookExplorer);

@@ -4,14 +4,28 @@
 
   const {KINDS} = explorer;
   const START = "alexnet";
+  // What "a network of your own" begins with: small, and with something of every kind.
+  const OWN = "net=c32k3p1.b.r.m2s2.c64k3p1.b.r.m2s2.c128k3p1.b.r.g1.f.l10&in=3x32x32";
+  const MANY = 200; // rows; of more, those in sight alone are in the page
+  const BEYOND = 20; // rows kept ready above and below them
   const MOST_UNDO = 200;
   const find = (id) => document.getElementById(`explorer-${id}`);
-  const whole = (n) => n.toLocaleString("en-GB");
-  const decimal = (n) => n.toLocaleString("en-GB", {minimumFractionDigits: 2, maximumFractionDigits: 2});
+  // Made once: to make one is slow.
+  const WHOLE = new Intl.NumberFormat("en-GB");
+  const DECIMAL = new Intl.NumberFormat("en-GB", {minimumFractionDigits: 2, maximumFractionDigits: 2});
+  const SHORT = new Intl.NumberFormat("en-GB", {maximumSignificantDigits: 3});
+  const whole = (n) => WHOLE.format(n);
+  const decimal = (n) => DECIMAL.format(n);
   const cross = (shape) => shape.join("×");
+  const inUnits = (bytes) => {
+    const power = Math.min(Math.floor(Math.log2(Math.max(bytes, 1024)) / 10), 4);
+    return `${SHORT.format(bytes / 1024 ** power)} ${["", "KB", "MB", "GB", "TB"][power]}`;
+  };
 
   let network = null;
   let profile = null;
+  let training = null; // null while the layers do not fit
+  let written = ""; // the address of the network as it is shown
   let selected = "input"; // or the path of a row
   const undone = [];
 
@@ -49,8 +63,15 @@
     }
     if (!opened && network) return;
     network = opened || explorer.fromAddress(`preset=${START}`);
-    selected = "input";
+    selectLargest();
     show();
+  }
+
+  // The layer with the most parameters is where a network is looked at first.
+  function selectLargest() {
+    const rows = explorer.profile(network).rows.filter((row) => row.branch === undefined && row.kind);
+    const largest = rows.reduce((most, row) => (most && most.params >= row.params ? most : row), null);
+    selected = largest ? largest.path : "input";
   }
 
   // Places in the network
@@ -66,14 +87,23 @@
     return {path, layers, index: isBranch ? -1 : path[path.length - 1], isBranch};
   }
 
-  const rowOf = (text) => profile.rows.find((row) => row.path.join() === text);
+  const rowOf = (text) => profile.rows.find((row) => row.path === text);
 
   function change(edit) {
-    undone.push(address());
-    if (undone.length > MOST_UNDO) undone.shift();
+    const before = [written, selected];
+    say("");
     edit();
-    history.replaceState(null, "", address());
+    if (explorer.count(network.layers) > explorer.MOST_LAYERS) {
+      network = explorer.fromAddress(before[0]);
+      selected = before[1];
+      show();
+      say(`No more than ${whole(explorer.MOST_LAYERS)} layers and branches. Nothing was changed.`);
+      return;
+    }
+    undone.push(before[0]);
+    if (undone.length > MOST_UNDO) undone.shift();
     show();
+    history.replaceState(null, "", written);
   }
 
   // What can be inserted, given the channels that arrive there
@@ -157,23 +187,21 @@
     },
     undo() {
       network = explorer.fromAddress(undone.pop());
-      history.replaceState(null, "", address());
-      if (selected !== "input" && !explorer.profile(network).rows.some((row) => row.path.join() === selected))
-        selected = "input";
       show();
+      history.replaceState(null, "", written);
     },
     link() {
-      history.replaceState(null, "", address());
+      history.replaceState(null, "", written);
       copy(location.href, "The link is copied.",
         "The browser does not let this page copy. The address bar has the link.");
     },
     code() {
-      const text = explorer.pytorch(network);
+      const text = explorer.pytorch(network, profile);
       copy(text, "The PyTorch code is copied.",
         "The browser does not let this page copy. Copy the code below the table.");
     },
     fault() {
-      select(profile.rows.find((row) => row.problem).path.join());
+      select(profile.rows.find((row) => row.problem).path);
       focusPanel();
     },
   };
@@ -231,16 +259,26 @@
   }
 
   function show() {
+    written = address();
     profile = explorer.profile(network);
+    training = profile.problem ? null : explorer.training(network, profile);
+    if (!rowOf(selected)) selected = "input";
+    showTable(); // first: it asks for the box's size, which is laid out as long as nothing is changed
     showSetUp();
     showSummary();
-    showTable();
+    showTraining();
+    showCode();
     showSelection();
-    find("code").value = explorer.pytorch(network) ?? "The layers do not fit yet.";
+  }
+
+  function showCode() {
+    const code = find("code");
+    if (code.closest("details").open)
+      code.value = explorer.pytorch(network, profile) ?? "The layers do not fit yet.";
   }
 
   function showSetUp() {
-    const name = /^#preset=(\w+)/.exec(address());
+    const name = /^#preset=(\w+)/.exec(written);
     find("preset").value = name ? name[1] : "";
     ["channels", "height", "width"].forEach((side, i) => {
       const input = find(side);
@@ -256,9 +294,20 @@
     find("params").textContent = whole(total.params);
     find("flops").textContent = whole(total.flops);
     find("output").textContent = output ? cross(output) : "none";
+    find("summary").toggleAttribute("data-partial", Boolean(problem));
     const fault = problem && profile.rows.find((row) => row.problem);
     find("fault").hidden = !problem;
     find("fault-text").textContent = problem ? `${explorer.describe(fault.layer)}: ${problem}` : "";
+  }
+
+  function showTraining() {
+    find("training").hidden = !training;
+    if (!training) return;
+    const optimizer = find("optimizer").value;
+    const batch = explorer.largestBatch(training, optimizer, Number(find("gpu").value));
+    find("weights").textContent = inUnits(explorer.weightsInTraining(training, optimizer));
+    find("kept").textContent = inUnits(training.kept);
+    find("batch").textContent = batch ? `${whole(batch)} image${batch === 1 ? "" : "s"}` : "not even one image";
   }
 
   function cells(row) {
@@ -291,39 +340,83 @@
     return row;
   }
 
+  // The rows of the table from the first to the last, whether they are in the page or not.
+  let list = [];
+  let shown = [0, 0]; // those in the page
+  let height = 0; // pixels of a row
+
+  function labelOf(row) {
+    if (row === null) return "input";
+    if (row.branch === undefined) return explorer.describe(row.layer);
+    const empty = !row.layer.branches[row.branch].length;
+    return `branch ${row.branch + 1} of ${row.of}${empty ? ": passes its input on" : ""}`;
+  }
+
+  const pathText = (row) => (row === null ? "input" : row.path);
+
+  function made(row, i) {
+    const values = row === null ? [cross(network.input), "", "", "", "", "", "", ""] : cells(row);
+    const depth = row === null ? 0 : (row.path.split(",").length - 1) >> 1;
+    const line = tableRow(pathText(row), labelOf(row), values, depth, row?.problem);
+    line.setAttribute("aria-rowindex", i + 2);
+    if (row?.branch !== undefined) line.classList.add("explorer-branch");
+    return line;
+  }
+
   function showTable() {
-    const input = tableRow("input", "input", [cross(network.input), "", "", "", "", "", "", ""], 0);
-    const rows = profile.rows.map((row) => {
-      const depth = Math.floor((row.path.length - 1) / 2);
-      const empty = row.branch !== undefined && !row.layer.branches[row.branch].length;
-      const label = row.branch === undefined ? explorer.describe(row.layer)
-        : `branch ${row.branch + 1} of ${row.of}${empty ? ": passes its input on" : ""}`;
-      const shown = tableRow(row.path.join(), label, cells(row), depth, row.problem);
-      if (row.branch !== undefined) shown.classList.add("explorer-branch");
-      return shown;
-    });
+    list = [null, ...profile.rows];
     const hadFocus = find("rows").contains(document.activeElement);
-    find("rows").replaceChildren(input, ...rows);
-    const {total} = profile;
+    showRows();
+    find("rows").closest("table").setAttribute("aria-rowcount", list.length + 2);
+    const {total, problem} = profile;
     const hundred = (n) => (n ? "100.0" : "");
     const sums = ["", decimal(explorer.kilobytes(total.elements)), hundred(total.elements),
       whole(total.params), hundred(total.params), whole(total.flops), hundred(total.flops), ""];
-    find("total").replaceChildren(make("th", {scope: "row"}, "total"),
+    find("total").replaceChildren(make("th", {scope: "row"}, problem ? "sum up to there" : "total"),
       ...sums.map((value) => make("td", {}, value)));
-    if (hadFocus) buttonOf(selected)?.focus();
+    if (hadFocus) buttonOf(selected)?.focus({preventScroll: true});
+  }
+
+  // Puts the rows in sight into the page, with room for the others above and below.
+  function showRows() {
+    const box = find("box");
+    let [first, last] = [0, list.length];
+    if (list.length > MANY) {
+      height ||= find("rows").querySelector("tr[aria-rowindex]")?.offsetHeight || 24;
+      const most = Math.ceil(box.clientHeight / height) + 2 * BEYOND;
+      first = Math.min(Math.max(0, Math.floor(box.scrollTop / height) - BEYOND), list.length - most);
+      first = Math.max(first, 0);
+      last = Math.min(list.length, first + most);
+    }
+    shown = [first, last];
+    const room = (rows) => (rows > 0
+      ? [make("tr", {"aria-hidden": "true"}, make("td", {colspan: "9", style: `height: ${rows * height}px; padding: 0`}))]
+      : []);
+    find("rows").replaceChildren(...room(first),
+      ...list.slice(first, last).map((row, i) => made(row, first + i)), ...room(list.length - last));
   }
 
   const buttonOf = (path) => find("rows").querySelector(`button[data-path="${path}"]`);
+  const placeOf = (path) => list.findIndex((row) => pathText(row) === path);
 
-  function showSelection() {
+  function mark() {
     for (const old of find("rows").querySelectorAll("[aria-current]")) {
       old.removeAttribute("aria-current");
       old.setAttribute("tabindex", "-1");
     }
     const button = buttonOf(selected);
-    button.setAttribute("aria-current", "true");
-    button.setAttribute("tabindex", "0");
-    reveal(button.closest("tr"));
+    button?.setAttribute("aria-current", "true");
+    button?.setAttribute("tabindex", "0");
+    return button;
+  }
+
+  function showSelection() {
+    const place = placeOf(selected);
+    if (list.length > MANY && (place < shown[0] + 1 || place >= shown[1] - 1)) {
+      find("box").scrollTop = Math.max(0, place * height - find("box").clientHeight / 2);
+      showRows();
+    }
+    const button = mark();
     const row = rowOf(selected);
     find("selected").textContent = button.textContent;
     const gets = selected === "input" ? "" : row.inputShape ? `gets ${cross(row.inputShape)}` : "";
@@ -334,6 +427,7 @@
       for (const each of document.querySelectorAll(`[data-action="${name}"]`))
         each.setAttribute("aria-disabled", cannot);
     draw();
+    reveal(button.closest("tr")); // last, for it asks where things are
   }
 
   // Scrolls the table's box alone, never the page.
@@ -345,8 +439,9 @@
     if (below > box.scrollTop) box.scrollTop = below;
   }
 
+  let width = 0; // pixels of the drawing
+
   function draw() {
-    const width = find("drawing").parentElement.clientWidth;
     explorer.draw(find("drawing"), profile, width, selected, select);
   }
 
@@ -400,14 +495,24 @@
   // Start
 
   function onKey(event) {
-    const buttons = [...find("rows").querySelectorAll("button")];
-    const at = buttons.findIndex((button) => button.dataset.path === selected);
-    const to = {ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1}[event.key];
-    if (to !== undefined && buttons[to]) {
+    const at = placeOf(selected);
+    const to = {ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: list.length - 1}[event.key];
+    if (to >= 0 && to < list.length) {
       event.preventDefault();
-      select(buttons[to].dataset.path);
-      buttons[to].focus({preventScroll: true});
+      select(pathText(list[to]));
+      buttonOf(selected).focus({preventScroll: true});
     }
+  }
+
+  // One step from the top of the page to the explorer, past the book's contents.
+  function addSkipLink() {
+    const link = make("a", {href: "#explorer-page"}, "Skip to the explorer");
+    link.addEventListener("click", (event) => {
+      event.preventDefault(); // the address holds the network
+      find("page").scrollIntoView();
+      find("preset").focus();
+    });
+    document.getElementById("pst-skip-link")?.append(link);
   }
 
   function start() {
@@ -416,9 +521,11 @@
     find("new").append(...Object.keys(KINDS).map((type) =>
       make("option", {value: type}, NEW_LABELS[type] || KINDS[type].label)));
     find("preset").addEventListener("change", (event) => {
-      if (!event.target.value) return;
-      selected = "input";
-      change(() => network = explorer.fromAddress(`preset=${event.target.value}`));
+      const name = event.target.value;
+      change(() => {
+        network = explorer.fromAddress(name ? `preset=${name}` : OWN);
+        selectLargest();
+      });
     });
     ["channels", "height", "width"].forEach((side, i) =>
       find(side).addEventListener("input", (event) => enteredSize(event.target, i)));
@@ -427,19 +534,35 @@
       if (button && button.getAttribute("aria-disabled") !== "true") actions[button.dataset.action]();
     });
     find("rows").addEventListener("click", (event) => {
-      const button = event.target.closest("button");
+      const button = event.target.closest("tr[aria-rowindex]")?.querySelector("button");
       if (!button) return;
       select(button.dataset.path);
       // A click of the keyboard, or a second one, goes on to the numbers.
       if (event.detail !== 1) focusPanel();
     });
     find("rows").addEventListener("keydown", onKey);
+    find("box").addEventListener("scroll", () => {
+      const first = Math.floor(find("box").scrollTop / (height || 1));
+      if (list.length <= MANY || (first >= shown[0] && first + 2 * BEYOND <= shown[1])) return;
+      const hadFocus = find("rows").contains(document.activeElement);
+      showRows();
+      mark();
+      if (hadFocus) buttonOf(selected)?.focus({preventScroll: true});
+    });
+    find("code").closest("details").addEventListener("toggle", showCode);
+    addSkipLink();
     find("panel").addEventListener("keydown", (event) => {
-      if (event.key === "Escape") buttonOf(selected).focus();
+      if (event.key === "Escape") buttonOf(selected)?.focus();
     });
     window.addEventListener("hashchange", () => open(location.hash));
-    new ResizeObserver(draw).observe(find("drawing").parentElement);
+    for (const name of ["optimizer", "gpu"]) find(name).addEventListener("change", showTraining);
     find("page").hidden = false;
+    const picture = find("drawing").parentElement;
+    width = picture.clientWidth;
+    new ResizeObserver(() => {
+      width = picture.clientWidth;
+      draw();
+    }).observe(picture);
     open(location.hash);
   }
   start();

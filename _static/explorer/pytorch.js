@@ -57,6 +57,7 @@
       linear: () => ["Linear", channels, layer.out, ...options(layer, ["bias"])],
       batchnorm: () => [isVector ? "BatchNorm1d" : "BatchNorm2d", channels],
       relu: () => ["ReLU"],
+      relu6: () => ["ReLU6"],
       lrn: () => ["LocalResponseNorm", layer.size],
       maxpool: () => ["MaxPool2d", pair(layer.kernel), ...options(
         layer, ["stride", "padding", "dilation", "ceil"], {stride: pair(layer.kernel)})],
@@ -70,28 +71,27 @@
     return `nn.${args[0]}(${args.slice(1).join(", ")})`;
   }
 
-  // The code, or null while the layers do not fit.
-  explorer.pytorch = function (network) {
-    const {rows, problem} = explorer.profile(network);
+  // The code of a network and its profile, or null while the layers do not fit.
+  explorer.pytorch = function (network, {rows, problem}) {
     if (problem) return null;
-    const inputs = new Map(rows.map((row) => [row.path.join(), row.inputShape]));
+    const inputs = new Map(rows.map((row) => [row.layer, row.inputShape]));
     const used = new Set();
 
-    function block(name, layers, path, indent) {
+    function block(name, layers, indent) {
       if (!layers.length) return [`${indent}${name}(),`];
-      const inner = layers.flatMap((layer, i) => one(layer, [...path, i], `${indent}    `));
+      const inner = layers.flatMap((layer) => one(layer, `${indent}    `));
       return [`${indent}${name}(`, ...inner, `${indent}),`];
     }
 
-    function one(layer, path, indent) {
+    function one(layer, indent) {
       if (layer.branches) {
         const name = layer.type === "sum" ? "Sum" : "Concat";
         used.add(name);
-        const inner = layer.branches.flatMap((branch, i) => {
+        const inner = layer.branches.flatMap((branch) => {
           const deeper = `${indent}    `;
           if (!branch.length) return [`${deeper}nn.Identity(),`];
-          if (branch.length === 1) return one(branch[0], [...path, i, 0], deeper);
-          return block("nn.Sequential", branch, [...path, i], deeper);
+          if (branch.length === 1) return one(branch[0], deeper);
+          return block("nn.Sequential", branch, deeper);
         });
         return [`${indent}${name}(`, ...inner, `${indent}),`];
       }
@@ -99,11 +99,11 @@
         used.add("ZeroChannels");
         return [`${indent}ZeroChannels(${layer.out}),`];
       }
-      const shape = inputs.get(path.join());
+      const shape = inputs.get(layer);
       return [`${indent}${call(layer, shape[0], shape.length === 1)},`];
     }
 
-    const body = block("nn.Sequential", network.layers, [], "");
+    const body = block("nn.Sequential", network.layers, "");
     body[0] = `network = ${body[0]}`;
     body[body.length - 1] = body[body.length - 1].replace(/,$/, "");
     const helpers = Object.keys(HELPERS).filter((name) => used.has(name));

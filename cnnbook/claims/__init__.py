@@ -1,4 +1,4 @@
-"""The notes' statements, each with a check that computes its evidence.
+"""The notes' statements, and later papers', each with a check that computes its evidence.
 
 A claim is a function that returns an :class:`Evidence`, registered by the :func:`claim` decorator
 in the module of its chapter. The ledger keeps them in the notes' order.
@@ -6,10 +6,22 @@ in the module of its chapter. The ledger keeps them in the notes' order.
 >>> from cnnbook import claims
 >>> claims.check("alexnet/fc-params").verdict
 'holds'
+>>> claims.check("alexnet/fc-params", model=net, input_size=(3, 224, 224))  # in a network of yours
 """
 
-from cnnbook.claims._mechanism import Card, Claim, Evidence, check, claim, ledger, show
+from cnnbook._arguments import guard
+from cnnbook.claims._mechanism import (
+    Card,
+    Claim,
+    Evidence,
+    askable,
+    check,
+    claim,
+    ledger,
+    show,
+)
 from cnnbook.claims._notes import Notes, Sentence, sentences
+from cnnbook.claims._table import Table, table
 
 __all__ = [
     "Card",
@@ -17,9 +29,14 @@ __all__ = [
     "Evidence",
     "Notes",
     "Sentence",
+    "Table",
+    "askable",
     "check",
     "claim",
     "ledger",
     "sentences",
     "show",
+    "table",
 ]
+
+guard(__name__)

@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import nn
 
-# The chapters in the notes' order; each has a module of claims here.
-CHAPTERS = ("measuring", "alexnet", "zfnet", "vgg", "googlenet", "resnet", "resnext")
+IMAGE = (3, 224, 224)
+
+# The chapters in the notes' order and then those of later papers; each has a module of claims here.
+CHAPTERS = ("measuring", "alexnet", "zfnet", "vgg", "googlenet", "resnet", "resnext", "after")
+NOTES = "Lecture notes"  # a source that begins so is the notes; any other one is a paper
 
 CSS_CLASSES = {
     "holds": "claim-holds",
     "holds with a caveat": "claim-caveat",
     "does not hold": "claim-fails",
+    "undecided": "claim-undecided",
     "not yet measured": "claim-unmeasured",
 }
 
@@ -29,22 +34,33 @@ class Evidence:
     """What a check found.
 
     Attributes:
-        holds: whether the statement is true of what was measured; None if nothing was measured.
+        holds: whether the statement is true of what was measured; None if that does not say.
         measured: the measurement, in a sentence with its figures and units.
         table: the figures behind the sentence, or None.
         caveat: where the statement stops being true, or what it leaves out; None if nowhere.
+        open: what would decide it, if it was measured and its interval decides nothing.
+        method: how it was measured, if that needs words; it limits no statement's truth.
+
+    Raises:
+        ValueError: if something is said to be open of a statement that is decided.
     """
 
     holds: bool | None
     measured: str
     table: pd.DataFrame | None = None
     caveat: str | None = None
+    open: str | None = None
+    method: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.open is not None and self.holds is not None:
+            raise ValueError(f"a statement that is decided has nothing open, got {self.open!r}")
 
     @property
     def verdict(self) -> str:
-        """ "holds", "holds with a caveat", "does not hold" or "not yet measured"."""
+        """One of the five: see `CSS_CLASSES`."""
         if self.holds is None:
-            return "not yet measured"
+            return "undecided" if self.open else "not yet measured"
         if not self.holds:
             return "does not hold"
         return "holds with a caveat" if self.caveat else "holds"
@@ -52,13 +68,21 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of the notes: its identifier, chapter, wording, source, and the check of it."""
+    """A statement: its identifier, chapter, wording, source, and the check of it.
+
+    Most are the notes', word for word; on what came after them they are a paper's.
+    """
 
     id: str
     chapter: str
     statement: str
     source: str
     check: Callable[[], Evidence]
+
+    @property
+    def is_of_the_notes(self) -> bool:
+        """Whether the notes say it, by its source."""
+        return self.source.startswith(NOTES)
 
 
 _CLAIMS: dict[str, Claim] = {}
@@ -70,8 +94,8 @@ def claim(id: str, *, chapter: str, statement: str, source: str):
     Args:
         id: ``chapter/short-name``, unique.
         chapter: the chapter that shows it.
-        statement: the notes' sentence.
-        source: where the notes, and the literature, say it.
+        statement: the notes' sentence, or a paper's.
+        source: where the notes ("Lecture notes, …") and the literature say it, or the paper alone.
     """
 
     def register(check: Callable[[], Evidence]) -> Callable[[], Evidence]:
@@ -90,20 +114,44 @@ def _load() -> None:
 
 
 def ledger() -> tuple[Claim, ...]:
-    """Every claim, in the notes' order."""
+    """Every claim, in the notes' order; then those of later papers."""
     _load()
     return tuple(sorted(_CLAIMS.values(), key=lambda claim: CHAPTERS.index(claim.chapter)))
 
 
-def check(id: str) -> Evidence:
-    """Compute the evidence for the claim `id`. ValueError if there is none (near ones offered)."""
-    return _find(id).check()
+def check(
+    id: str, model: nn.Module | None = None, input_size: tuple[int, int, int] = IMAGE
+) -> Evidence:
+    """Compute the evidence for the claim `id`, in the book's networks or in one of your own.
 
+    Args:
+        model: a network to ask it of. It is not run with its weights, moved or changed.
+        input_size: (C, H, W) of an image of that network.
 
-def show(id: str) -> Card:
-    """Check the claim `id` and return the card that a chapter displays."""
+    Raises:
+        ValueError: if there is no such claim (near ones are offered), or it cannot be asked of any
+            network.
+    """
     found = _find(id)
-    return Card(found, found.check())
+    if model is None:
+        return found.check()
+    from cnnbook.claims import _own
+
+    return _own.check(id, model, input_size)
+
+
+def show(
+    id: str, model: nn.Module | None = None, input_size: tuple[int, int, int] = IMAGE
+) -> Card:
+    """As :func:`check`, as the card that a chapter displays."""
+    return Card(_find(id), check(id, model, input_size), of=type(model).__name__ if model else None)
+
+
+def askable() -> tuple[str, ...]:
+    """The identifiers of the claims that can be asked of any network, in the ledger's order."""
+    from cnnbook.claims import _own
+
+    return tuple(claim.id for claim in ledger() if claim.id in _own.CHECKS)
 
 
 def _find(id: str) -> Claim:
@@ -114,27 +162,45 @@ def _find(id: str) -> Claim:
     return _CLAIMS[id]
 
 
+def anchor(id: str) -> str:
+    """The anchor of a claim's card on a page."""
+    return f"claim-{id.replace('/', '-')}"
+
+
 @dataclass(frozen=True)
 class Card:
     """A claim beside its evidence, as HTML in a notebook and as plain text elsewhere."""
 
     claim: Claim
     evidence: Evidence
+    of: str | None = None  # the class of the network that it was asked of, if none of the book's
 
     def _repr_html_(self) -> str:
-        found = self.evidence
+        found, claim = self.evidence, self.claim
+        verdict = f'<strong class="claim-verdict">{found.verdict.capitalize()}</strong>'
         parts = [
-            f'<p class="claim-verdict">{found.verdict.capitalize()}</p>',
-            f'<p class="claim-statement">{escape(self.claim.statement)}</p>',
-            f'<p class="claim-measured"><strong>Measured:</strong> {escape(found.measured)}</p>',
+            f'<p class="claim-statement">{verdict} <q>{escape(claim.statement)}</q></p>',
+            f'<p class="claim-measured">{escape(found.measured)}</p>',
         ]
         if found.caveat:
-            caveat = f"<strong>Caveat:</strong> {escape(found.caveat)}"
-            parts.append(f'<p class="claim-measured">{caveat}</p>')
+            limit = f"<strong>But:</strong> {escape(found.caveat)}"
+            parts.append(f'<p class="claim-measured claim-limit">{limit}</p>')
+        if found.open:
+            left = f"<strong>Open:</strong> {escape(found.open)}"
+            parts.append(f'<p class="claim-measured claim-limit">{left}</p>')
+        more = [escape(found.method)] if found.method else []
+        more.append(f"Source: {escape(claim.source)}.")
+        more.append(f"Check it: <code>cnnbook claims {escape(claim.id)}</code>")
+        if claim.id in askable():
+            command = f"cnnbook claims {escape(claim.id)} --model my_module:build"
+            more.append(f"Ask it of your own network: <code>{command}</code>")
         parts.append(
-            f'<p class="claim-source">{escape(self.claim.id)} · {escape(self.claim.source)}</p>'
+            '<details class="claim-more"><summary>Source and check</summary>'
+            + "".join(f"<p>{line}</p>" for line in more)
+            + "</details>"
         )
-        return f'<div class="claim {CSS_CLASSES[found.verdict]}">{"".join(parts)}</div>'
+        card = f'class="claim {CSS_CLASSES[found.verdict]}" id="{anchor(claim.id)}"'
+        return f"<div {card}>{''.join(parts)}</div>"
 
     def __repr__(self) -> str:
         found = self.evidence
@@ -142,5 +208,9 @@ class Card:
         lines.append(f"  measured  {found.measured}")
         if found.caveat:
             lines.append(f"  caveat    {found.caveat}")
+        if found.open:
+            lines.append(f"  open      {found.open}")
+        if found.method:
+            lines.append(f"  method    {found.method}")
         lines.append(f"  source    {self.claim.source}")
         return "\n".join(lines)

@@ -57,11 +57,11 @@ def sentences() -> tuple[Sentence, ...]:
     """The notes, point by point, each with the claims that quote it.
 
     Raises:
-        ValueError: if a claim's statement is not in the notes word for word.
+        ValueError: if a statement whose source is the notes is not in them word for word.
     """
     points = _points()
     found: dict[int, list[tuple[Claim, tuple[int, int]]]] = {i: [] for i in range(len(points))}
-    for claim in ledger():
+    for claim in filter(lambda claim: claim.is_of_the_notes, ledger()):
         place = next(
             (
                 (i, span)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOTES = "Lecture notes, AlexNet (2012)"
+MOST, NEARLY_ALL = 0.5, 0.9  # what these words mean as a share
 IMAGES = {"torchvision": (3, 227, 227), "paper": (3, 224, 224)}
 
 
@@ -95,7 +96,7 @@ def early_memory(networks: dict[str, nn.Module] | None = None) -> Evidence:
     total = profiles["torchvision"].total
     batch = total.params * BYTES_PER_ELEMENT / 1024 / total.memory_kb
     return Evidence(
-        holds=bool((shares["share"] > 0.5).all()),
+        holds=bool((shares["share"] > MOST).all()),
         measured="Of the memory of all outputs, those of the first two convolutions take "
         f"{_in_words(shares)}.",
         table=shares,
@@ -113,7 +114,7 @@ def early_memory(networks: dict[str, nn.Module] | None = None) -> Evidence:
 def fc_params(networks: dict[str, nn.Module] | None = None) -> Evidence:
     shares = _shares(_profiles(networks), "params", lambda t: t[t.kind == "linear"])
     return Evidence(
-        holds=bool((shares["share"] > 0.9).all()),
+        holds=bool((shares["share"] > NEARLY_ALL).all()),
         measured=f"Of the parameters, the three linear layers hold {_in_words(shares)}.",
         table=shares,
     )
@@ -128,7 +129,7 @@ def fc_params(networks: dict[str, nn.Module] | None = None) -> Evidence:
 def conv_flops(networks: dict[str, nn.Module] | None = None) -> Evidence:
     shares = _shares(_profiles(networks), "flops", lambda t: t[t.kind == "conv"])
     return Evidence(
-        holds=bool((shares["share"] > 0.5).all()),
+        holds=bool((shares["share"] > MOST).all()),
         measured=f"Of the multiply-adds, the five convolutions do {_in_words(shares)}.",
         table=shares,
     )

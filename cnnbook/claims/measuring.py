@@ -35,8 +35,8 @@ def _networks() -> dict[str, nn.Module]:
     return {variant: models.alexnet(variant=variant) for variant in ("torchvision", "paper")}
 
 
-def _layers_run(networks: dict[str, nn.Module]) -> Iterator[Run]:
-    """Run each network on one real-sized image and yield what each layer got and gave."""
+def _layers_run(networks: dict[str, nn.Module], size: tuple[int, ...]) -> Iterator[Run]:
+    """Run each network on one image of `size` and yield what each layer got and gave."""
     for variant, network in networks.items():
         seen: list[Run] = []
 
@@ -45,41 +45,46 @@ def _layers_run(networks: dict[str, nn.Module]) -> Iterator[Run]:
         def record(module, inputs, output, seen=seen, names=names, variant=variant):
             with FlopCounterMode(display=False) as counter:
                 module.forward(*inputs)
-            name = f"{variant}: {names[module]}"
+            name = f"{variant}: {names[module]}" if variant else names[module]
             seen.append(Run(name, module, inputs[0], output, counter.get_total_flops() // 2))
 
         layers = [m for m in names if isinstance(m, nn.Conv2d | nn.Linear)]
         hooks = [layer.register_forward_hook(record) for layer in layers]
         with torch.no_grad():
-            network.eval()(torch.zeros(1, 3, 224, 224))
+            device = next(network.parameters()).device
+            network.eval()(torch.zeros(1, *size, device=device))
         for hook in hooks:
             hook.remove()
         yield from seen
 
 
-def _compare(formula: Callable[[Run], float], truth: Callable[[Run], float], unit: str, networks):
-    """A row per layer: the formula beside the measurement."""
+def _compare(formula: Callable[[Run], float], truth: Callable[[Run], float], unit: str, *what):
+    """A row per layer of the networks on an image of a size: the formula beside the measurement."""
     import pandas as pd
 
-    rows = [
-        (run.name, formula(run), truth(run))
-        for run in _layers_run(networks if networks is not None else _networks())
-    ]
+    networks, size = what
+    networks = _networks() if networks is None else networks
+    rows = [(run.name, formula(run), truth(run)) for run in _layers_run(networks, size)]
     columns = ["layer", f"formula ({unit})", f"measured ({unit})"]
     return pd.DataFrame(rows, columns=columns).set_index("layer")
 
 
-def _evidence(table, what: str, caveat: str) -> Evidence:
+def _evidence(table, what: str, caveat: str, whose: str) -> Evidence:
     formula, measured = table.iloc[:, 0], table.iloc[:, 1]
     equal = int((formula == measured).sum())
     return Evidence(
         holds=equal == len(table),
         measured=f"{what} in {equal} of {len(table)} convolution and linear layers "
-        f"of the two AlexNets; in all {formula.sum():,.0f} by the formula, "
+        f"{whose}; in all {formula.sum():,.0f} by the formula, "
         f"{measured.sum():,.0f} measured.",
         table=table,
         caveat=caveat,
     )
+
+
+Size = tuple[int, int, int]
+IMAGE = (3, 224, 224)
+BOTH = "of the two AlexNets"
 
 
 def _kernel(module: nn.Module) -> tuple[int, int, int, int]:
@@ -100,21 +105,22 @@ def _groups(module: nn.Module) -> int:
     "= (C · H' · W') · 4 [for 32-bit floating point] / 1024.",
     source=SOURCE,
 )
-def memory(networks: dict[str, nn.Module] | None = None) -> Evidence:
+def memory(
+    networks: dict[str, nn.Module] | None = None, size: Size = IMAGE, whose: str = BOTH
+) -> Evidence:
     def formula(run: Run) -> float:
-        channels, *size = run.output.shape[1:]
-        positions = size[0] * size[1] if size else 1
-        return channels * positions * 4 / 1024
+        return run.output.numel() * 4 / 1024  # of one image: C · H' · W'
 
     def truth(run: Run) -> float:
         return run.output.untyped_storage().nbytes() / 1024
 
-    table = _compare(formula, truth, "KB", networks)
+    table = _compare(formula, truth, "KB", networks, size)
     return _evidence(
         table,
         "The formula gives the bytes that PyTorch allocated for the output",
         "C is the number of output channels here; the next two formulas call it C'. "
         "The formula leaves out the weights, and what training keeps besides.",
+        whose,
     )
 
 
@@ -124,7 +130,9 @@ def memory(networks: dict[str, nn.Module] | None = None) -> Evidence:
     statement="Params: number of weights = (weight shape) + (bias shape) = C' · C · H · W + C'.",
     source=SOURCE,
 )
-def params(networks: dict[str, nn.Module] | None = None) -> Evidence:
+def params(
+    networks: dict[str, nn.Module] | None = None, size: Size = IMAGE, whose: str = BOTH
+) -> Evidence:
     def formula(run: Run) -> int:
         out, into, height, width = _kernel(run.module)
         return out * (into // _groups(run.module)) * height * width + out
@@ -132,12 +140,13 @@ def params(networks: dict[str, nn.Module] | None = None) -> Evidence:
     def truth(run: Run) -> int:
         return sum(parameter.numel() for parameter in run.module.parameters())
 
-    table = _compare(formula, truth, "parameters", networks)
+    table = _compare(formula, truth, "parameters", networks, size)
     return _evidence(
         table,
         "The formula gives the number of learned values",
         "H and W are the kernel's here, not the image's. With groups, C is the channels of one "
         "group; a layer without a bias has no last term.",
+        whose,
     )
 
 
@@ -148,16 +157,19 @@ def params(networks: dict[str, nn.Module] | None = None) -> Evidence:
     "= (number of output elements) · (ops per output element) = (C' · H' · W') · (C · H · W).",
     source=SOURCE,
 )
-def flops(networks: dict[str, nn.Module] | None = None) -> Evidence:
+def flops(
+    networks: dict[str, nn.Module] | None = None, size: Size = IMAGE, whose: str = BOTH
+) -> Evidence:
     def formula(run: Run) -> int:
         _, into, height, width = _kernel(run.module)
-        return run.output[0].numel() * (into // _groups(run.module)) * height * width
+        return run.output.numel() * (into // _groups(run.module)) * height * width
 
-    table = _compare(formula, lambda run: run.torch_flops, "multiply-adds", networks)
+    table = _compare(formula, lambda run: run.torch_flops, "multiply-adds", networks, size)
     return _evidence(
         table,
         "The formula gives half of what torch's FlopCounterMode counts",
         "A multiplication and its addition count as one; torch counts two. The addition of the "
         "bias is left out, and so are pooling, activation and normalisation. With groups, C is "
         "the channels of one group.",
+        whose,
     )

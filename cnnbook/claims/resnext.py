@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -9,14 +10,20 @@ import torch
 from torch import nn
 
 from cnnbook import models, records
+from cnnbook.claims import published
+from cnnbook.claims._deciding import how, undecided
 from cnnbook.claims._mechanism import Evidence, claim
 from cnnbook.profiling import profile
 from cnnbook.records import Record
 
 # Top-1 error in % on ImageNet's validation images, one crop: Xie et al. 2017, table 3.
-PUBLISHED = {"resnet50": 23.9, "resnext50_32x4d": 22.2}
+PUBLISHED = {
+    "resnet50": published.value("xie2016", "ResNet-50, 1×64d"),
+    "resnext50_32x4d": published.value("xie2016", "ResNeXt-50, 32×4d"),
+}
 # The same from the accuracies of torchvision's weights, IMAGENET1K_V1 of each.
 TORCHVISION = {"resnet50": 100 - 76.13, "resnext50_32x4d": 100 - 77.618}
+PUBLISHED_SLOPE = 0.32  # points a doubling: least squares through table 3, ResNet-50
 EQUAL = 0.05  # "at equal cost": parameters and multiply-adds differ by no more than this share
 
 
@@ -46,31 +53,21 @@ def _structure(networks: dict[str, nn.Module], errors: dict[str, float]) -> pd.D
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
 
 
-def _by_cardinality(runs: Sequence[Record]) -> pd.DataFrame:
-    """Test accuracy by number of paths: mean, smallest and largest over the seeds."""
-    accuracy = pd.DataFrame(
-        [(run.options["cardinality"], run.test_accuracy) for run in runs],
-        columns=["paths", "accuracy"],
-    )
-    return accuracy.groupby("paths").accuracy.agg(["mean", "min", "max"])
+def by_doubling(runs: Sequence[Record]) -> records.Difference:
+    """Points of test accuracy that each doubling of the paths adds: a slope a seed."""
+    places = {run.arm: math.log2(run.options["cardinality"]) for run in runs}
+    return records.slope(runs, places)
 
 
 def _our_runs(runs: Sequence[Record]) -> str:
     """What our own runs of nearly equal cost say, in words: are more paths better there too?"""
-    found = _by_cardinality(runs)
-    one, best = found.loc[1], found.drop(index=1).sort_values("mean").iloc[-1]
-    if best["min"] > one["max"]:
-        word = "agree"
-    elif best["max"] < one["min"]:
-        word = "disagree"
-    else:
-        word = "do not decide it"
-    paths = int(best.name)
+    found = by_doubling(runs)
+    rising = found.decides("higher")
+    word = {True: "agree", False: "disagree", None: "do not decide it"}[rising]
+    left = f" {undecided((found, PUBLISHED_SLOPE))}" if rising is None else ""
     return (
-        f"Our own small networks of nearly equal cost ({runs[0].scale} scale, {runs[0].device}) "
-        f"{word}: the best with several paths, {paths}, has a mean test accuracy of "
-        f"{best['mean']:.1%} ({best['min']:.1%} to {best['max']:.1%} over the seeds), one path "
-        f"{one['mean']:.1%} ({one['min']:.1%} to {one['max']:.1%})."
+        f"Our own small networks of nearly equal cost {word}: a doubling of the paths adds "
+        f"{found} of test accuracy ({how(runs)}).{left}"
     )
 
 

@@ -1,7 +1,7 @@
 """Named sets of images, each as a training and a test part.
 
 A part is an :class:`ImageSet` in memory, or an :class:`ImageStream` that is read from files, by
-worker processes, while it trains. `fit` takes both.
+worker processes, while it trains. `fit` takes both. Besides, there are four photographs to look at.
 """
 
 from __future__ import annotations
@@ -10,13 +10,26 @@ import difflib
 import os
 from pathlib import Path
 
+from cnnbook._arguments import short
 from cnnbook.data import cifar10, fashion_mnist, fashion_mnist_mini, imagefolder, webdataset
 from cnnbook.data.errors import DataError
 from cnnbook.data.imageset import ImageSet
 from cnnbook.data.imagestream import ImageStream
+from cnnbook.data.photographs import photograph, photograph_names
 from cnnbook.data.storage import default_root
 
-__all__ = ["DataError", "ImageSet", "ImageStream", "load", "names"]
+__all__ = [
+    "DataError",
+    "ImageSet",
+    "ImageStream",
+    "load",
+    "names",
+    "photograph",
+    "photograph_names",
+]
+
+LARGEST_SIZE = 16_384  # pixels; an image takes 768 MiB then
+MOST_WORKERS = 1_024
 
 _DOWNLOADED = {fashion_mnist.NAME: fashion_mnist, cifar10.NAME: cifar10}
 
@@ -67,12 +80,25 @@ def load(
             a size that this set can have, or `stream` or `workers` do not apply to it.
         DataError: a ValueError; if files are missing or damaged, or a download fails.
     """
-    if workers is not None and (not isinstance(workers, int) or workers < 0):
-        raise ValueError(f"workers must be 0 or a positive integer, got {workers!r}")
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a data set must be a string, got {short(name)}")
+    for option, value in (("download", download), ("progress", progress), ("stream", stream)):
+        if not isinstance(value, bool):
+            raise TypeError(f"{option} must be True or False, got {short(value)}")
+    if root is not None and not isinstance(root, (str, os.PathLike)):
+        raise TypeError(f"root must be a path or None, got {short(root)}")
+    if workers is not None and (type(workers) is not int or not 0 <= workers <= MOST_WORKERS):
+        raise ValueError(
+            f"workers must be 0 or a positive integer of at most {MOST_WORKERS:,}, "
+            f"got {short(workers)}"
+        )
     if not has_own_size(name):
         size = 64 if image_size is None else image_size
-        if not isinstance(size, int) or size < 1:
-            raise ValueError(f"image_size must be a positive number of pixels, got {size!r}")
+        if type(size) is not int or not 1 <= size <= LARGEST_SIZE:
+            raise ValueError(
+                f"image_size must be a positive number of pixels, got {short(size)}; "
+                f"{LARGEST_SIZE:,} are the most"
+            )
         options = {"image_size": size, "workers": workers, "progress": progress}
         if name.startswith(webdataset.PREFIX):
             return webdataset.load(name, **options)

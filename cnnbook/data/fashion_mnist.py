@@ -42,6 +42,7 @@ SHA256 = {
     "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
+LARGEST = 60_000 * 28 * 28  # values in one file
 TORCHVISION_FOLDER = "FashionMNIST/raw"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
@@ -92,23 +93,27 @@ def read_idx(path: Path, dims: int, sha256: str) -> Tensor:
     Raises:
         DataError: if the file is damaged.
     """
+    header = 4 + 4 * dims
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
+        # As much as the header says and a byte more: a damaged archive may hold anything.
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            content = file.read(header)
+            shape = struct.unpack(f">{dims}I", content[4:].ljust(4 * dims, b"\0"))
+            wanted = math.prod(shape)
+            if wanted <= LARGEST:
+                content += file.read(wanted + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise _damaged(path, one_line(error)) from error
-    header = 4 + 4 * dims
     magic = bytes((0, 0, 8, dims))
     if content[:4] != magic:
         raise _damaged(path, f"it begins with {content[:4].hex()}, not {magic.hex()}")
     if len(content) < header:
         raise _damaged(path, f"its header has {len(content)} bytes, not {header}")
-    shape = struct.unpack(f">{dims}I", content[4:header])
-    if len(content) - header != math.prod(shape):
-        raise _damaged(
-            path, f"it holds {len(content) - header} values, its header says {math.prod(shape)}"
-        )
+    if wanted > LARGEST:
+        raise _damaged(path, f"its header says {wanted:,} values, {LARGEST:,} are the most")
+    if (found := len(content) - header) != wanted:
+        found = f"more than {wanted}" if found > wanted else found
+        raise _damaged(path, f"it holds {found} values, its header says {wanted}")
     if hashlib.sha256(content).hexdigest() != sha256:
         raise _damaged(path, "its SHA-256 is wrong")
     return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=header).view(shape)

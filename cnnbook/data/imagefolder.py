@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnnbook.data.decode import fit_to, read_rgb
 from cnnbook.data.errors import DataError, one_line
 from cnnbook.data.imageset import ImageSet
 from cnnbook.data.imagestream import ImageStream
+from cnnbook.data.listing import Listing, list_images
 
 PREFIX = "imagefolder:"
 
@@ -30,8 +31,9 @@ def load(
     """Read ``PATH/train/CLASS/*`` and ``PATH/test/CLASS/*`` into memory, or find the files only.
 
     With ``val/`` beside both, it becomes the training set's `validation`; without ``test/``,
-    ``val/`` is the test set. Every image is made RGB, its shorter side is resized to `image_size`,
-    and the centre is cropped.
+    ``val/`` is the test set. Every image is made RGB (`cnnbook.data.decode` says how), its shorter
+    side is resized to `image_size`, and the centre is cropped. Hidden files and those that systems
+    leave are no images (`cnnbook.data.listing`).
 
     Args:
         name: ``imagefolder:PATH``.
@@ -50,41 +52,30 @@ def load(
         raise DataError(
             f"{path} must have the folders train and test (or val), each with a folder a class"
         )
-    datasets = [_list(folder) for folder in folders]
-    for folder, dataset in zip(folders[1:], datasets[1:], strict=True):
-        if odd := set(dataset.classes) ^ set(datasets[0].classes):
+    listings = [list_images(folder) for folder in folders]
+    for folder, listing in zip(folders[1:], listings[1:], strict=True):
+        if odd := set(listing.classes) ^ set(listings[0].classes):
             raise DataError(
                 f"{folder} and {folders[0]} must have the same class folders; "
                 f"only one of them has {', '.join(sorted(odd)[:5])}"
             )
     if stream:
-        parts = [_find(name, each, image_size, workers) for each in datasets]
+        parts = [_find(name, each, image_size, workers) for each in listings]
     else:
-        _check_memory(name, sum(map(len, datasets)), image_size)
-        parts = [_read(name, each, image_size, progress) for each in datasets]
+        _check_memory(name, sum(len(each.paths) for each in listings), image_size)
+        parts = [_read(name, each, image_size, progress) for each in listings]
     train, test, *validation = parts
     return replace(train, validation=validation[0] if validation else None), test
 
 
-def _list(folder: Path):
-    from torchvision.datasets import ImageFolder
-
-    try:
-        return ImageFolder(folder)
-    except FileNotFoundError as error:
-        raise DataError(f"{folder}: {one_line(error)}") from error
-
-
-def _find(name: str, dataset, image_size: int, workers: int | None) -> ImageStream:
-    root = Path(dataset.root)
-    paths = [path for path, _ in dataset.samples]
-    sizes = [os.path.getsize(path) for path in paths]
+def _find(name: str, listing: Listing, image_size: int, workers: int | None) -> ImageStream:
+    names = [os.fsencode(os.path.relpath(path, listing.root)) for path in listing.paths]
     return ImageStream(
-        root=root,
-        files=np.array([os.fsencode(os.path.relpath(path, root)) for path in paths]),
-        places=torch.tensor([(file, 0, size) for file, size in enumerate(sizes)]),
-        labels=torch.tensor(dataset.targets),
-        classes=tuple(dataset.classes),
+        root=listing.root,
+        files=np.array(names),
+        places=torch.tensor([(file, 0, size) for file, size in enumerate(listing.sizes)]),
+        labels=torch.tensor(listing.labels),
+        classes=listing.classes,
         name=name,
         image_size=image_size,
         workers=workers,
@@ -105,32 +96,30 @@ def _check_memory(name: str, images: int, image_size: int) -> None:
 def available_memory() -> int | None:
     """Bytes that the system can still give; None where it does not say (no Linux)."""
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
     except OSError:
         return None
     sizes = dict(line.split(":") for line in lines)
     return int(sizes["MemAvailable"].split()[0]) * 1024
 
 
-def _read(name: str, dataset, image_size: int, progress: bool) -> ImageSet:
-    from torchvision.transforms import CenterCrop, Compose, PILToTensor, Resize
+def _read(name: str, listing: Listing, image_size: int, progress: bool) -> ImageSet:
     from tqdm import tqdm
 
-    to_tensor = Compose([Resize(image_size), CenterCrop(image_size), PILToTensor()])
-    images = torch.empty(len(dataset), 3, image_size, image_size, dtype=torch.uint8)
-    paths = [path for path, _ in dataset.samples]
+    fit, paths = fit_to(image_size), listing.paths
+    images = torch.empty(len(paths), 3, image_size, image_size, dtype=torch.uint8)
     # Decoding and resizing release Python's lock, so threads are enough.
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        decoded = threads.map(lambda path: _decode(path, dataset.loader, to_tensor), paths)
-        bar = tqdm(decoded, Path(dataset.root).name, len(paths), disable=not progress, unit="image")
+        decoded = threads.map(lambda path: _decode(path, fit), paths)
+        bar = tqdm(decoded, listing.root.name, len(paths), disable=not progress, unit="image")
         for i, image in enumerate(bar):
             images[i] = image
-    return ImageSet(images, torch.tensor(dataset.targets), tuple(dataset.classes), name)
+    return ImageSet(images, torch.tensor(listing.labels), listing.classes, name)
 
 
-def _decode(path: str, open_rgb: Callable, to_tensor: Callable[..., Tensor]) -> Tensor:
+def _decode(path: str, fit) -> Tensor:
     try:
-        return to_tensor(open_rgb(path))
+        return read_rgb(path, fit)
     except Exception as error:  # a decoder of damaged bytes raises whatever it trips over
         raise DataError(
             f"{path} cannot be read as an image ({one_line(error)}); replace or delete it"

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnnbook.data.decode import fit_to, read_rgb
 from cnnbook.data.errors import DataError, one_line
 from cnnbook.data.imageset import ImageSet
 from cnnbook.data.labelled import Labelled
@@ -28,7 +29,8 @@ class ImageStream(Labelled):
     """Labelled images in files, read and decoded by worker processes when they are needed.
 
     It is used as an `ImageSet` is, and trains to the same bits as one of the same images. Each
-    becomes RGB; its shorter side is resized to `image_size` and the centre is cropped.
+    becomes RGB, as `cnnbook.data.decode` says; its shorter side is resized to `image_size` and the
+    centre is cropped.
 
     Attributes:
         root: the folder of all files.
@@ -130,10 +132,9 @@ class ImageStream(Labelled):
                 images = next(found)
             except StopIteration:
                 return
-            except RuntimeError as error:  # out of shared memory, or killed
-                raise DataError(
-                    f"{self.name}: a decode worker failed ({one_line(error)})"
-                ) from error
+            # Out of shared memory, or killed: what breaks then depends on what it was sending.
+            except (RuntimeError, OSError, EOFError) as error:
+                raise DataError(f"{self.name}: {_failed_worker(found, error)}") from error
             if isinstance(images, DataError):
                 raise images
             yield images
@@ -146,8 +147,13 @@ class ImageStream(Labelled):
                 content = opened.read(length)
         except OSError as error:
             raise DataError(f"{path} cannot be read ({error.strerror})") from error
+        if len(content) < length:
+            raise DataError(
+                f"{path} ends {length - len(content):,} bytes too early; it was changed since it "
+                "was indexed: load the set anew"
+            )
         try:
-            return _to_rgb(content, self._fit)
+            return read_rgb(io.BytesIO(content), self._fit)
         except Exception as error:  # a decoder of damaged bytes raises whatever it trips over
             what = path if start == 0 else f"{_member(path, start)} in {path}"
             raise DataError(
@@ -156,9 +162,17 @@ class ImageStream(Labelled):
 
     @cached_property
     def _fit(self) -> Callable:
-        from torchvision.transforms import CenterCrop, Compose, PILToTensor, Resize
+        return fit_to(self.image_size)
 
-        return Compose([Resize(self.image_size), CenterCrop(self.image_size), PILToTensor()])
+
+def _failed_worker(loader, error: Exception) -> str:
+    """Which decode worker died, and of what."""
+    for worker in getattr(loader, "_workers", ()):
+        worker.join(1)  # a process that is gone may not be known to be yet
+        if code := worker.exitcode:
+            how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+            return f"decode worker {worker.pid} {how}; try fewer workers, which take less memory"
+    return f"a decode worker failed ({one_line(error)})"
 
 
 def default_workers() -> int:
@@ -184,13 +198,6 @@ class _Batches:
 
 def _as_it_is(images: Tensor | DataError) -> Tensor | DataError:
     return images
-
-
-def _to_rgb(content: bytes, fit: Callable) -> Tensor:
-    from PIL import Image
-
-    with Image.open(io.BytesIO(content)) as image:
-        return fit(image.convert("RGB"))
 
 
 def _member(path: Path, start: int) -> str:

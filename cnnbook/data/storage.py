@@ -6,8 +6,12 @@ import contextlib
 import http.client
 import io
 import os
+import shutil
 import socket
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +19,11 @@ from cnnbook.data.errors import DataError, one_line
 
 # Seconds without a single byte from the host after which a download is given up.
 TIMEOUT = 20.0
+PREFIX = ".download-"
+# A download of this age that nobody finished was left by a machine that lost its power.
+FORGOTTEN = 7 * 24 * 3600.0
+# What a child does: wait until its parent is gone, by whatever death, and clear up after it.
+GUARD = "import shutil, sys; sys.stdin.read(); shutil.rmtree(sys.argv[1], ignore_errors=True)"
 
 
 def default_root() -> Path:
@@ -37,18 +46,20 @@ def fetch(
         progress: whether torchvision's progress bar is shown.
 
     Raises:
-        DataError: if `root` cannot be written or the download fails; no part of a file is left.
+        DataError: if `root` cannot be written or the download fails. No part of a file is left,
+            nor is one when this process is killed.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
-        staging = tempfile.TemporaryDirectory(prefix=".download-", dir=root)
+        _clear_forgotten(root)
+        staging = tempfile.TemporaryDirectory(prefix=PREFIX, dir=root)
     except OSError as error:
         reason = "a file, not a folder" if root.is_file() else error.strerror
         raise DataError(
             f"{root}: cannot store {name} there ({reason}); "
             "choose another folder with root=… or $CNNBOOK_DATA"
         ) from error
-    with staging:
+    with staging, _removed_if_killed(staging.name):
         try:
             with _timeout(TIMEOUT), _quiet(not progress):
                 downloader(Path(staging.name))
@@ -66,6 +77,33 @@ def fetch(
                 raise DataError(
                     f"{target}: cannot be written ({error.strerror}); delete it and run again"
                 ) from error
+
+
+@contextlib.contextmanager
+def _removed_if_killed(folder: str) -> Iterator[None]:
+    # In a session of its own, or what kills a whole group of processes kills it too.
+    command = [sys.executable, "-I", "-S", "-c", GUARD, folder]
+    try:
+        guard = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+    except OSError:  # no more processes: then without
+        yield
+        return
+    try:
+        yield
+    finally:
+        # Not by the closed pipe, which would have it remove the folder in its own time.
+        guard.kill()
+        guard.stdin.close()
+        guard.wait()
+
+
+def _clear_forgotten(root: Path) -> None:
+    for folder in root.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > FORGOTTEN:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -2,12 +2,20 @@
 
 The format is that of Aizman, Maltby and Breuel, "High Performance I/O For Large Scale Deep
 Learning", 2019, arXiv:2001.01858: ``000017.jpg`` and ``000017.cls`` are an image and its label, a
-number. Any tar files of that form will do, such as webdataset's ShardWriter writes.
+number. Any tar files of that form will do, such as webdataset's ShardWriter writes. Names may have
+dots: the last one begins the ending, and ``a.left.jpg`` has the label ``a.left.cls`` or ``a.cls``.
+
+Images are read in place, so shards are not compressed. An index beside them, ``sizes.json`` or
+wids' ``*.json`` with a ``shardlist``, says how many samples each must have.
 """
 
 from __future__ import annotations
 
+import codecs
+import json
+import math
 import os
+import re
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,9 +26,15 @@ import torch
 
 from cnnbook.data.errors import DataError, one_line
 from cnnbook.data.imagestream import ImageStream
+from cnnbook.data.listing import is_metadata
 
 PREFIX = "webdataset:"
 IMAGES = ("jpg", "jpeg", "png", "webp")  # the extensions of images
+LARGEST_LABEL = 999_999  # a larger one is no class, but the number of something else
+LABEL_BYTES = 100  # more than a number has
+PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+MAGICS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")  # of these formats
+RANGE = re.compile(r"\{(-?\d+)\.\.(-?\d+)(?:\.\.-?(\d+))?\}")
 
 
 def load(
@@ -78,16 +92,36 @@ def _train_shards(pattern: str) -> tuple[list[Path], str]:
     if path.is_dir():
         shards, start = sorted(path.glob("train*.tar")), "train"
         if not shards:
-            raise DataError(f"{path} has no training shards, train*.tar")
+            raise DataError(f"{path} has no training shards, train*.tar{_packed(path)}")
         return shards, start
     start = path.name.partition("{")[0].removesuffix(".tar").rstrip("0123456789")
     if "train" not in start:
         raise DataError(f"the name of the training shards must have train in it, got {path}")
-    shards = [Path(shard) for shard in expand_urls(str(path))]
+    try:
+        present = {entry.name for entry in os.scandir(path.parent)}
+    except OSError as error:
+        raise DataError(f"{path.parent} cannot be read ({error.strerror})") from error
+    # The names of millions of shards that are not there would take minutes to spell out.
+    meant = math.prod(
+        abs(int(last) - int(first)) // max(1, int(step or 1)) + 1
+        for first, last, step in RANGE.findall(path.name)
+    )
+    if meant > max(len(present), 100_000):
+        raise DataError(f"{path} names {meant:,} shards, {path.parent} has {len(present):,} files")
+    try:
+        shards = [path.with_name(name) for name in expand_urls(path.name)]
+    except ValueError as error:
+        raise DataError(f"{path}: {one_line(error)}") from error
     for shard in shards:
-        if not shard.is_file():
-            raise DataError(f"there is no shard {shard}")
+        if shard.name not in present or not shard.is_file():
+            raise DataError(f"there is no shard {shard}{_packed(path.parent)}")
     return shards, start
+
+
+def _packed(folder: Path) -> str:
+    """What to do about compressed shards in `folder`, if there are some."""
+    found = sorted(each.name for each in folder.iterdir() if each.name.endswith(PACKED))
+    return f"; {found[0]} is compressed, unpack it: images are read in place" if found else ""
 
 
 def _index(
@@ -100,6 +134,13 @@ def _index(
         # None: not in a log file or a pipe.
         hidden = None if progress else True
         scanned = list(tqdm(found, "index", len(shards), disable=hidden, unit=" shards"))
+    counts = _promised(shards[0].parent)
+    for shard, found in zip(shards, scanned, strict=True):
+        if (promised := counts.get(shard.name, len(found))) != len(found):
+            raise DataError(
+                f"{shard} has {len(found):,} samples, the index beside it says {promised:,}; "
+                "replace it, or the index"
+            )
     places = [(file, *place) for file, found in enumerate(scanned) for *place, _ in found]
     return ImageStream(
         root=shards[0].parent,
@@ -115,47 +156,113 @@ def _index(
 
 def _scan(shard: Path) -> list[tuple[int, int, int]]:
     """First byte, length and label of each image."""
-    from webdataset.tariterators import base_plus_ext
-
-    places, labels = {}, {}
+    places: dict[str, tuple[int, int]] = {}
+    labels: dict[str, int] = {}
     try:
         with tarfile.open(shard, "r:") as tar:
             for member in tar:
-                key, extension = base_plus_ext(member.name)
-                if not member.isreg() or key is None:
+                key, dot, extension = member.name.rpartition(".")
+                hidden = any(map(is_metadata, member.name.removeprefix("./").split("/")))
+                if not member.isreg() or not key or not dot or hidden:
                     continue
                 if extension.lower() in IMAGES:
                     if key in places:
                         raise DataError(f"{shard} has two images named {key}")
                     places[key] = member.offset_data, member.size
                 elif extension.lower() == "cls":
-                    labels[key] = _label(shard, member.name, tar.extractfile(member).read())
+                    if key in labels:
+                        raise DataError(f"{shard} has two labels named {key}")
+                    labels[key] = _label(shard, tar, member)
                 tar.members.clear()  # which would keep every header
-            # tarfile takes a damaged header for the end; the true end is a block of zeros.
-            tar.fileobj.seek(tar.offset)
-            if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-                raise tarfile.ReadError(f"no header and no end at byte {tar.offset}")
+            _check_end(tar)
     except (tarfile.TarError, OSError, EOFError) as error:
+        with shard.open("rb") as file:
+            packed = file.read(8).startswith(MAGICS)
+        if packed:
+            raise DataError(
+                f"{shard} is compressed; unpack it: images are read in place"
+            ) from error
         raise DataError(f"{shard} is damaged ({one_line(error)}); replace it") from error
     if not places:
         raise DataError(f"{shard} holds no images ({', '.join(IMAGES)})")
-    for key in places.keys() ^ labels.keys():
-        has, lacks = ("an image", "label (.cls)") if key in places else ("a label", "image")
-        raise DataError(f"{shard} has {has} {key} without {lacks}")
-    return [(*place, labels[key]) for key, place in places.items()]
+    return _matched(shard, places, labels)
 
 
-def _label(shard: Path, member: str, text: bytes) -> int:
-    if not text.strip().isdigit():
-        raise DataError(f"{member} in {shard} must be a class's number, got {text[:20]!r}")
-    return int(text)
+def _check_end(tar: tarfile.TarFile) -> None:
+    """tarfile takes a damaged header, and a file that was cut off, for the end."""
+    tar.fileobj.seek(tar.offset)
+    rest = tar.fileobj.read(2 * tarfile.BLOCKSIZE)
+    if rest[: tarfile.BLOCKSIZE] != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError(f"no header and no end at byte {tar.offset}")
+    if rest != bytes(2 * tarfile.BLOCKSIZE):
+        raise tarfile.ReadError(f"it is cut off in its end marker, at byte {tar.offset}")
+    while rest := tar.fileobj.read(1 << 20):
+        if rest.strip(b"\0"):
+            raise tarfile.ReadError(f"it goes on after its end marker at byte {tar.offset}")
+
+
+def _matched(
+    shard: Path, places: dict[str, tuple[int, int]], labels: dict[str, int]
+) -> list[tuple[int, int, int]]:
+    """Each image's place with its label, of the same name or of that up to its first dot."""
+    found, used = [], set()
+    for key, place in places.items():
+        folder, slash, file = key.rpartition("/")
+        short = f"{folder}{slash}{file.partition('.')[0]}"
+        name = key if key in labels else short
+        if name not in labels:
+            raise DataError(f"{shard} has an image {key} without label (.cls)")
+        if name in used:
+            raise DataError(f"{shard} has two images named {name}")
+        used.add(name)
+        found.append((*place, labels[name]))
+    for key in labels:
+        if key not in used:
+            raise DataError(f"{shard} has a label {key} without image")
+    return found
+
+
+def _label(shard: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> int:
+    text = tar.extractfile(member).read(LABEL_BYTES + 1)
+    shown = repr(text[:20]) + (" …" if len(text) > 20 else "")
+    if len(text) > LABEL_BYTES or not text.strip().isdigit():
+        raise DataError(f"{member.name} in {shard} must be a class's number, got {shown}")
+    if (label := int(text)) > LARGEST_LABEL:
+        raise DataError(
+            f"{member.name} in {shard} must be a class's number, 0 … {LARGEST_LABEL:,}, got {label}"
+        )
+    return label
+
+
+def _promised(folder: Path) -> dict[str, int]:
+    """How many samples each shard has, by the indices in `folder`; of most, none says it."""
+    counts = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError):
+            continue  # not ours to judge
+        if path.name == "sizes.json" and isinstance(found, dict):
+            counts |= found
+        elif isinstance(found, dict) and isinstance(found.get("shardlist"), list):
+            for shard in found["shardlist"]:
+                if isinstance(shard, dict) and isinstance(shard.get("url"), str):
+                    counts[shard["url"].rpartition("/")[2]] = shard.get("nsamples")
+    return {name: count for name, count in counts.items() if type(count) is int}
 
 
 def _classes(folder: Path, train: ImageStream) -> tuple[str, ...]:
     file = folder / "classes.txt"
     if not file.is_file():
         return tuple(map(str, range(int(train.labels.max()) + 1)))
-    names = tuple(line.strip() for line in file.read_text("utf-8").splitlines() if line.strip())
-    if not names or len(set(names)) < len(names):
+    content = file.read_bytes()
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} must be text in UTF-8 ({one_line(error)})") from error
+    # Not splitlines, for which more than an end of line ends a line.
+    names = tuple(line.strip() for line in re.split(r"[\r\n]+", text) if line.strip())
+    if not names or len(set(names)) < len(names) or "\0" in text:
         raise DataError(f"{file} must name each class once, a line each")
     return names

@@ -1,13 +1,12 @@
-"""What an experiment is, and how its runs become records."""
+"""What an experiment is, and how one run of it becomes a record."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
 import json
-import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cache
@@ -19,14 +18,16 @@ from cnnbook import data, models, records
 from cnnbook.data import ImageSet
 from cnnbook.experiments._provenance import digits, surroundings
 from cnnbook.experiments._timing import TimingTrial
-from cnnbook.measuring import NotEnoughMemory
+from cnnbook.models import pretrained
 from cnnbook.records import SCALES, Record, Timing
 from cnnbook.records.checks import ARM, NAME
-from cnnbook.records.store import read_all
+from cnnbook.records.record import pack
 from cnnbook.training import Recipe, Run, fit
-from cnnbook.training.device import find_device
+from cnnbook.training.device import autocast
+from cnnbook.training.loop import evaluate
 
 FOLDER = Path(__file__).parent
+CHOOSING_SEED = 1_000  # of the runs that choose a learning rate; no result has it
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,14 @@ class Trial:
         recipe: how it is trained; its seed is replaced by that of the run.
         data: the image set's name, as ``data.load`` takes it.
         train_images: use only so many images, the first ones; None: all.
+        rates: learning rates, of which that with the lowest training loss at the end of a
+            run with the seed `CHOOSING_SEED` takes the place of the recipe's; (): none.
+        choosing_epochs: so many epochs for those runs, when the recipe's would take too long;
+            None: the recipe's.
+        among: conditions of which this one becomes that with the highest accuracy on
+            validation images, chosen alike; (): none.
+        chooses: the arm for which this run helps to choose; None for a result.
+        ships: whether the weights of seed 0 come with the package.
 
     Raises:
         ValueError: if `arm` cannot be a part of a file's name.
@@ -50,10 +59,17 @@ class Trial:
     options: dict = field(default_factory=dict)
     data: str = "fashion-mnist-mini"
     train_images: int | None = None
+    rates: tuple[float, ...] = ()
+    choosing_epochs: int | None = None
+    among: tuple[Trial, ...] = ()
+    chooses: str | None = None
+    ships: bool = False
 
     def __post_init__(self) -> None:
         if not ARM.fullmatch(self.arm):
             raise ValueError(f"arm must be of letters, digits and . + _ -, got {self.arm!r}")
+        if self.rates and self.among:
+            raise ValueError(f"{self.arm} is chosen by its rates or among others, not by both")
 
     @property
     def seed(self) -> int:
@@ -62,6 +78,38 @@ class Trial:
     def with_seed(self, seed: int) -> Trial:
         """The run of this condition with that seed."""
         return replace(self, recipe=replace(self.recipe, seed=seed))
+
+    def candidates(self) -> list[Trial]:
+        """The runs by which this condition is chosen; none if there is nothing to choose."""
+        epochs = self.choosing_epochs or self.recipe.epochs
+        rates = [
+            replace(
+                self,
+                arm=f"{self.arm}-lr{rate:g}",
+                recipe=replace(self.recipe, lr=rate, epochs=epochs),
+            )
+            for rate in self.rates
+        ]
+        return [
+            replace(
+                each.with_seed(CHOOSING_SEED), chooses=self.arm, rates=(), among=(), ships=False
+            )
+            for each in (*rates, *self.among)
+        ]
+
+    def with_best(self, done: Sequence[Record]) -> Trial:
+        """This condition as the best of the candidates, whose records these are.
+
+        No test image takes part.
+        """
+        if self.among:
+            best = max(done, key=lambda run: run.history.validation_accuracy.iloc[-1])
+        else:
+            best = min(done, key=final_loss)
+        return replace(
+            self, architecture=best.architecture, options=best.options,
+            recipe=replace(self.recipe, lr=best.recipe.lr), rates=(), among=(),
+        )  # fmt: skip
 
     def settings(self) -> dict:
         """What a record of this run must have in common with it."""
@@ -77,28 +125,55 @@ class Trial:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A comparison: its name, what is compared and why, and its trials at a scale."""
+    """A comparison: its name, what is compared and why, and its trials at a scale.
+
+    Attributes:
+        name, title: its name, and what is compared and why, in a sentence.
+        trials: from a scale to its trials.
+        seeds: at each scale that it has, how many seeds make it complete.
+        threads: of a run on a CPU.
+        alone: whether its runs need the machine for themselves, their time being a result.
+    """
 
     name: str
     title: str
     trials: Callable[[str], Sequence[Trial | TimingTrial]]
+    seeds: Mapping[str, int]
+    threads: int = 1
+    alone: bool = False
+
+    def seeds_at(self, scale: str) -> range:
+        """The stated seeds. ValueError if the experiment has no such scale."""
+        if scale not in SCALES:
+            raise ValueError(f"unknown scale {scale!r}; there is {', '.join(SCALES)}")
+        if scale not in self.seeds:
+            raise ValueError(f"{self.name} has no {scale} scale; it has {', '.join(self.seeds)}")
+        return range(self.seeds[scale])
 
 
 _EXPERIMENTS: dict[str, Experiment] = {}
 
 
-def experiment(name: str, *, title: str):
+def experiment(
+    name: str,
+    *,
+    title: str,
+    seeds: Mapping[str, int] | None = None,
+    threads: int = 1,
+    alone: bool = False,
+):
     """Register the decorated function, from a scale to the trials, as an experiment.
 
     Args:
         name: that of the module, with - for _.
-        title: what is compared and why, in a sentence.
+        title, seeds, threads, alone: as of :class:`Experiment`.
     """
+    seeds = {"full": 3, "quick": 3} if seeds is None else seeds
 
     def register(trials: Callable[[str], Sequence[Trial]]) -> Callable[[str], Sequence[Trial]]:
         if not NAME.fullmatch(name) or name in _EXPERIMENTS:
             raise ValueError(f"an experiment's name must be new and like kernel-stacks: {name!r}")
-        _EXPERIMENTS[name] = Experiment(name, title, trials)
+        _EXPERIMENTS[name] = Experiment(name, title, trials, seeds, threads, alone)
         return trials
 
     return register
@@ -121,82 +196,6 @@ def find(name: str) -> Experiment:
     return _EXPERIMENTS[name]
 
 
-def run(
-    name: str,
-    scale: str = "quick",
-    device: str = "auto",
-    seeds: Sequence[int] = (0, 1, 2),
-    limit_seconds: float | None = None,
-    progress: bool = True,
-    *,
-    folder: str | os.PathLike | None = None,
-) -> tuple[Record | Timing, ...]:
-    """Run what has no record yet, seed by seed, and return all runs on record at this scale.
-
-    Each run is recorded when it ends: after an interruption the next call goes on with the others.
-
-    Args:
-        name: the experiment.
-        scale: "quick" (sized for two CPU cores) or "full" (for one GPU).
-        device: "auto" (a GPU where there is one) or a torch device.
-        seeds: each trial is run with each of these, as seed of the weights and of the recipe;
-            what is only timed is run once.
-        limit_seconds: start no run that is not expected to end within so many seconds from now,
-            going by the longest run of its trial so far, or else of any; None: no limit.
-        progress: show progress bars and a line for each run.
-        folder: where the records are kept, instead of among those of the book.
-
-    Raises:
-        ValueError: if a name is unknown, a trial cannot be run, or a record on file was made with
-            other settings than the experiment has now.
-        FloatingPointError: if a run's loss is not finite.
-    """
-    place, start = find_device(device), time.perf_counter()
-    total, todo = len(plan(name, scale, seeds)), missing(name, scale, seeds, folder)
-    done = list(read_all(name, scale, folder))
-    for number, trial in enumerate(todo):
-        left = len(todo) - number
-        if limit_seconds is not None:
-            rest = limit_seconds - (time.perf_counter() - start)
-            if _expected_seconds(trial, done) > rest:
-                _say(progress, f"{name}: {left} of {total} runs left; run it again")
-                break
-        try:
-            record = run_one(name, scale, trial, place, progress)
-        except NotEnoughMemory as error:
-            _say(progress, f"{name} {trial.arm}: left out, {error}; {left - 1} left")
-            continue
-        records.save(record, folder)
-        done.append(record)
-        _say(progress, f"{name} {result_of(record)}; {left - 1} left")
-    return read_all(name, scale, folder)
-
-
-def plan(name: str, scale: str, seeds: Sequence[int] = (0, 1, 2)) -> list[Trial | TimingTrial]:
-    """Every run of an experiment at a scale, seed by seed; a timing once."""
-    found = find(name)
-    if scale not in SCALES:
-        raise ValueError(f"unknown scale {scale!r}; there is {', '.join(SCALES)}")
-    runs = [trial.with_seed(seed) for seed in seeds for trial in found.trials(scale)]
-    return list({(run.arm, run.seed): run for run in runs}.values())
-
-
-def missing(
-    name: str,
-    scale: str,
-    seeds: Sequence[int] = (0, 1, 2),
-    folder: str | os.PathLike | None = None,
-) -> list[Trial | TimingTrial]:
-    """Of `plan`, the runs without a record.
-
-    Raises:
-        ValueError: if a record on file was made with other settings than the experiment has now.
-    """
-    runs = plan(name, scale, seeds)
-    done = {(record.arm, record.seed): record for record in read_all(name, scale, folder)}
-    return [trial for trial in runs if not _is_recorded(trial, done, name, scale)]
-
-
 def run_one(
     name: str,
     scale: str,
@@ -204,23 +203,97 @@ def run_one(
     device: torch.device,
     progress: bool = True,
     shared: int = 1,
+    *,
+    checkpoint: Path | None = None,
+    weights: Path | None = None,
 ) -> Record | Timing:
     """Run one trial of the experiment `name`; its record, not yet saved.
 
     Args:
-        name, scale, device, progress: as of :func:`run`.
-        trial: one of `plan`.
+        name, scale: of the experiment.
+        trial: one of its plan.
+        device: where it runs; on a CPU with the experiment's threads.
+        progress: show a progress bar.
         shared: how many runs are on the device at the same time, this one included.
+        checkpoint: a folder from which a run that was stopped goes on.
+        weights: the folder for weights that come with the package; None: they are not kept.
 
     Raises:
         NotEnoughMemory: a ValueError, if a timing needs more than the device has.
+        FloatingPointError: if the loss is not finite.
     """
     started = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     where = {"experiment": name, "scale": scale, "started": started}
     if isinstance(trial, TimingTrial):
         return trial.run(device, **where)
     train, test = _load(trial.data, progress)
-    return _train(trial, train, test, device, progress, shared, where)
+    if trial.train_images is not None:
+        train = train.subset(range(trial.train_images))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(trial.recipe.seed)
+        model = models.create(trial.architecture, **trial.options)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    with _threads(find(name).threads if device.type == "cpu" else None):
+        run = fit(
+            model, train, test, trial.recipe,
+            device=device, progress=progress, checkpoint=checkpoint,
+        )  # fmt: skip
+        here = surroundings(run.device, shared)
+    record = Record(
+        **where,
+        arm=trial.arm,
+        architecture=trial.architecture,
+        options=dict(trial.options),
+        recipe=trial.recipe,
+        seed=trial.recipe.seed,
+        data=trial.data,
+        data_checksum=train.checksum,
+        train_images=len(train),
+        parameters=parameters,
+        chooses=trial.chooses,
+        **_measured(run),
+        **here,
+    )
+    if trial.ships and trial.seed == 0 and weights is not None:
+        _keep_weights(run, record, train, test, weights)
+    return record
+
+
+@contextmanager
+def _threads(number: int | None) -> Iterator[None]:
+    """So many threads for torch's operations on the CPU; None: as many as there are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(before if number is None else number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _keep_weights(run: Run, record: Record, train: ImageSet, test: ImageSet, folder: Path) -> None:
+    """Write the trained network's weights in half precision, measured as they are written."""
+    mean, std = (part.flatten().tolist() for part in (run.prepare.mean, run.prepare.std))
+    about = pretrained.Weights(
+        architecture=record.architecture,
+        options=record.options,
+        source=record.data,
+        image_size=run.recipe.image_size or train.input_size[-1],
+        mean=tuple(map(digits, mean)),
+        std=tuple(map(digits, std)),
+        classes=train.classes,
+        accuracy=0.0,
+        experiment=record.experiment,
+        arm=record.arm,
+        seed=record.seed,
+        path=folder / f"{record.architecture}-{record.data}{pretrained.SUFFIX}",
+    )
+    kept = {name: value.clone() for name, value in run.model.state_dict().items()}
+    halved = {n: v.half().float() if v.is_floating_point() else v for n, v in kept.items()}
+    run.model.load_state_dict(halved)
+    device = next(run.model.parameters()).device
+    found = evaluate(run.model, test, run.prepare, autocast(device, "fp32"))
+    pretrained.write(run.model, replace(about, accuracy=digits(found.accuracy)))
+    run.model.load_state_dict(kept)
 
 
 def result_of(record: Record | Timing) -> str:
@@ -238,38 +311,6 @@ def _load(name: str, progress: bool) -> tuple[ImageSet, ImageSet]:
     return data.load(name, progress=progress)
 
 
-def _train(
-    trial: Trial,
-    train: ImageSet,
-    test: ImageSet,
-    device: torch.device,
-    progress: bool,
-    shared: int,
-    where: dict[str, str],
-) -> Record:
-    if trial.train_images is not None:
-        train = train.subset(range(trial.train_images))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(trial.recipe.seed)
-        model = models.create(trial.architecture, **trial.options)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    run = fit(model, train, test, trial.recipe, device=device, progress=progress)
-    return Record(
-        **where,
-        arm=trial.arm,
-        architecture=trial.architecture,
-        options=dict(trial.options),
-        recipe=trial.recipe,
-        seed=trial.recipe.seed,
-        data=trial.data,
-        data_checksum=train.checksum,
-        train_images=len(train),
-        parameters=parameters,
-        **_measured(run),
-        **surroundings(run.device, shared),
-    )
-
-
 def _measured(run: Run) -> dict:
     history = run.history.copy()
     figures = [name for name in history if name != "epoch"]
@@ -279,35 +320,33 @@ def _measured(run: Run) -> dict:
         "history": history,
         "test_loss": digits(run.test_loss),
         "test_accuracy": digits(run.test_accuracy),
+        "process_seconds": digits(run.process_seconds),
+        "precision": run.precision,
+        "correct": pack(run.test_correct.numpy()),
     }
 
 
-def _is_recorded(trial: Trial | TimingTrial, done: dict, name: str, scale: str) -> bool:
-    """Whether the trial has a record. ValueError if that was made with other settings."""
-    record = done.get((trial.arm, trial.seed))
-    if record is None:
-        return False
+def final_loss(record: Record) -> float:
+    """The training loss after the last epoch: on fixed images where the recipe has them."""
+    fixed = "fixed_loss" if record.recipe.fixed_images else "train_loss"
+    return float(record.history[fixed].iloc[-1])
+
+
+def check_recorded(trial: Trial | TimingTrial, record: Record | Timing) -> None:
+    """ValueError if the trial's record was made with other settings than it has now."""
     was = trial.settings_of(record)
     for setting, value in trial.settings().items():
         if was[setting] != value:
-            place = records.path_of(name, scale, trial.arm, trial.seed, "").as_posix()
+            place = records.path_of(
+                record.experiment, record.scale, record.arm, record.seed, "",
+                chooses=getattr(record, "chooses", None) is not None,
+            ).as_posix()  # fmt: skip
             raise ValueError(
                 f"{place} was recorded with {setting} "
                 f"{was[setting]!r}, the experiment has {value!r} now; delete it to run it again"
             )
-    return True
 
 
 def _settings(one: Trial | Record) -> dict:
     plain = {key: getattr(one, key) for key in ("architecture", "data", "train_images")}
     return plain | {"options": json.loads(json.dumps(one.options))}  # JSON knows lists only
-
-
-def _expected_seconds(trial: Trial, done) -> float:
-    same = [record.seconds for record in done if record.arm == trial.arm]
-    return max(same or [record.seconds for record in done], default=0.0)
-
-
-def _say(really: bool, line: str) -> None:
-    if really:
-        print(line, flush=True)

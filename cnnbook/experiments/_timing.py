@@ -10,10 +10,9 @@ import torch
 
 from cnnbook import models
 from cnnbook.experiments._provenance import digits, surroundings
-from cnnbook.measuring import DTYPES, measure
+from cnnbook.measuring import DTYPES, measure, peak_bandwidth, peak_operations, traffic
 from cnnbook.profiling import profile
 from cnnbook.records import Timing
-from cnnbook.roofline import peak_bandwidth, peak_operations, traffic
 from cnnbook.training.device import find_device
 
 

@@ -2,8 +2,8 @@
 
 Each is timed on random images of 224 pixels, in inference and in training, a batch at a time; what
 is measured is described at `cnnbook.measuring.measure`, the shares of the peak at
-`cnnbook.roofline`. The quick scale is for one thread of a CPU. The full scale is for a GPU: mostly
-in bfloat16, in which `fit` trains there, and one batch size in float32 to compare.
+`cnnbook.measuring.roofline`. The quick scale is for one thread of a CPU. The full scale is for a
+GPU: mostly in bfloat16, in which `fit` trains there, and one batch size in float32 to compare.
 """
 
 from __future__ import annotations

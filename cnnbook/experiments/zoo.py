@@ -1,4 +1,9 @@
-"""Every architecture of the notes on Fashion-MNIST, in the notes' order.
+"""Every architecture of the notes on Fashion-MNIST, in the notes' order; then those after 2017.
+
+It decides no statement: it shows what each reaches when it is trained well, and after how long.
+The goal at the standard scale is 93 % of the test images with batch normalisation and 92 %
+without. There networks are narrower than published and images larger than stored, as two CPU
+cores allow in 90 minutes a run.
 
 At the full scale the resolutions and the ten epochs are d2l's (Zhang et al., *Dive into Deep
 Learning*, release 1.0.3, chapters 8.1 to 8.6): 224 for AlexNet and for VGG-11 with a quarter of the
@@ -6,8 +11,8 @@ channels, 96 for GoogLeNet and ResNet-18. ZFNet takes AlexNet's, the deeper netw
 The batches are larger than d2l's 128 where the learning rate can be raised with them: a GPU waits
 for Python between the small layers of a small batch.
 
-The quick scale is for two CPU cores: a fifth of the embedded images, networks with smaller linear
-layers, small images. Its accuracies rank no architecture: what learns fastest from little wins.
+The quick scale: a fifth of the embedded images, networks with smaller linear layers, small
+images. Its accuracies rank no architecture: what learns fastest from little wins.
 """
 
 from __future__ import annotations
@@ -27,6 +32,24 @@ LARGER = replace(ADAPTIVE, batch_size=256, lr=7e-4)
 # Four times the batch: the rate of SGD × 4 (Goyal et al., Accurate, Large Minibatch SGD, 2017).
 LARGEST = replace(MOMENTUM, batch_size=512, lr=0.2)
 
+SLOW = replace(COMMON, optimizer="adamw", lr=7e-4, weight_decay=0.01, precision="fp32")
+FAST = replace(COMMON, optimizer="adamw", lr=2e-3, weight_decay=0.05, precision="fp32")
+# At the standard scale. architecture: recipe, image size, epochs, options
+STANDARD = {
+    "alexnet": (SLOW, 63, 36, {"width": 48, "hidden_features": 512}),
+    "zfnet": (SLOW, 56, 32, {"width": 48, "hidden_features": 512}),
+    "vgg11": (SLOW, 32, 28, {"width": 24, "hidden_features": 256}),
+    "vgg11_bn": (FAST, 32, 24, {"width": 28, "hidden_features": 256}),
+    "googlenet": (FAST, 64, 22, {"width": 0.5}),
+    "resnet18": (FAST, 64, 22, {"width": 32}),
+    "resnet50": (FAST, 48, 16, {"width": 32}),
+    "resnext50_32x4d": (FAST, 48, 11, {"channels": 32}),
+    "densenet121": (FAST, 48, 18, {"growth": 16}),
+    "se_resnet50": (FAST, 48, 12, {"width": 32}),
+    "mobilenet_v2": (FAST, 64, 20, {}),
+    "efficientnet_b0": (FAST, 64, 16, {}),
+    "convnext_tiny": (FAST, 48, 12, {"channels": (48, 96, 192, 384)}),
+}
 # architecture: recipe of the full scale, then image size and options at the full and the quick one
 ARCHITECTURES = {
     "alexnet": (LARGER, (224, {}), (63, {"hidden_features": 512})),
@@ -43,25 +66,30 @@ ARCHITECTURES = {
 @experiment(
     "zoo",
     title="Every architecture of the notes on Fashion-MNIST: how accurate, after how long?",
+    seeds={"full": 3, "standard": 3, "quick": 3},
 )
 def zoo(scale: str) -> list[Trial]:
-    trials = []
-    for name, (recipe, full, quick) in ARCHITECTURES.items():
-        size, options = full if scale == "full" else quick
-        if scale == "full":
-            data, train_images, settings = "fashion-mnist", None, {"epochs": 10}
-        else:
-            data, train_images = "fashion-mnist-mini", 2000
-            # So few steps leave no time to find a learning rate for momentum.
-            recipe, settings = ADAPTIVE, {"epochs": 3, "batch_size": 50}
-        trials.append(
-            Trial(
-                arm=name,
-                architecture=name,
-                options={"in_channels": 1, "num_classes": 10, **options},
-                data=data,
-                recipe=replace(recipe, image_size=size, **settings),
-                train_images=train_images,
-            )
-        )
-    return trials
+    return [_trial(name, scale) for name in (STANDARD if scale == "standard" else ARCHITECTURES)]
+
+
+def _trial(name: str, scale: str) -> Trial:
+    data, images = "fashion-mnist", None
+    if scale == "standard":
+        recipe, size, epochs, options = STANDARD[name]
+        settings = {"epochs": epochs}
+    elif scale == "full":
+        recipe, (size, options), _ = ARCHITECTURES[name]
+        settings = {"epochs": 10}
+    else:
+        recipe, _, (size, options) = ARCHITECTURES[name]
+        data, images = "fashion-mnist-mini", 2000
+        # So few steps leave no time to find a learning rate for momentum.
+        recipe, settings = ADAPTIVE, {"epochs": 3, "batch_size": 50}
+    return Trial(
+        arm=name,
+        architecture=name,
+        options={"in_channels": 1, "num_classes": 10, **options},
+        data=data,
+        recipe=replace(recipe, image_size=size, **settings),
+        train_images=images,
+    )

@@ -4,45 +4,86 @@ Each function receives a table, a tensor or a network, draws it, and returns a m
 computes nothing. In a notebook the figure appears as SVG.
 """
 
+from cnnbook.figures.after import compound, ladder, newcomers, separable, transfer
+from cnnbook.figures.aligned import aligned
 from cnnbook.figures.block import block
 from cnnbook.figures.comparison import seconds, trade_off, winners
+from cnnbook.figures.convolution import convolution, pooling
 from cnnbook.figures.depth import degradation, through_depth
+from cnnbook.figures.forms import forms
 from cnnbook.figures.groups import by_arm, connections
-from cnnbook.figures.learning import curves, filters, images
+from cnnbook.figures.landing import error_against_cost
+from cnnbook.figures.learning import curves, filters, images, runs
+from cnnbook.figures.lesions import lesions
+from cnnbook.figures.maps import (
+    explanations,
+    feature_maps,
+    fields,
+    kernels_and_maps,
+    stems,
+    top_nine,
+)
 from cnnbook.figures.network import architecture, receptive_field, shares, two_halves
 from cnnbook.figures.occlusion import occlusion
-from cnnbook.figures.pixels import gradient
+from cnnbook.figures.pixels import gradient, variants
+from cnnbook.figures.report import report
 from cnnbook.figures.roofline import roofline
 from cnnbook.figures.scaling import scaling
 from cnnbook.figures.search import ranking
 from cnnbook.figures.side_by_side import interaction, measures, pairs
 from cnnbook.figures.stages import columns, stages, totals
+from cnnbook.figures.two_gpus import two_gpus
+from cnnbook.figures.whole import whole
+from cnnbook.figures.worked import worked
 
 __all__ = [
+    "aligned",
     "architecture",
     "block",
     "by_arm",
     "columns",
+    "compound",
     "connections",
+    "convolution",
     "curves",
     "degradation",
+    "explanations",
+    "feature_maps",
+    "fields",
+    "error_against_cost",
     "filters",
+    "forms",
     "gradient",
     "images",
     "interaction",
+    "kernels_and_maps",
+    "ladder",
+    "lesions",
     "measures",
+    "newcomers",
     "occlusion",
     "pairs",
+    "pooling",
     "ranking",
     "receptive_field",
+    "report",
     "roofline",
+    "runs",
     "scaling",
     "seconds",
+    "separable",
     "shares",
     "stages",
+    "stems",
     "through_depth",
+    "top_nine",
     "totals",
     "trade_off",
+    "two_gpus",
+    "transfer",
     "two_halves",
+    "variants",
+    "whole",
     "winners",
+    "worked",
 ]

@@ -1,31 +1,24 @@
-"""The steps of a block as a graph of labelled nodes, and where each stands in a picture."""
+"""The steps of a block as nodes of a picture, and where each stands in it."""
 
 from __future__ import annotations
 
-import copy
-import operator
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-import torch
-import torch.nn.functional as F
-from torch import fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
+from torch import nn
+
+from cnnbook.interpret.graph import graph as graph_of
 
 LAYERS = ("conv", "pool", "linear")
 MOST_ALIKE = 4  # parallel paths that are alike; of more, three are kept
 SKIP_LANE = 0.55  # width of the lane of a path without layers, in lanes
 
-JOINS = {
-    **dict.fromkeys((operator.add, operator.iadd, torch.add, "add", "add_"), "+"),
-    **dict.fromkeys((torch.cat, torch.concat), "concat"),
-}
-UNSEEN = (torch.flatten, "flatten", operator.getitem, "contiguous", nn.Flatten, nn.Identity)
+UNSEEN = ("identity", "flatten", "reshape", "view", "contiguous", "__getitem__")
 FOLLOWERS = {  # what is written into the box of the layer before it
-    nn.BatchNorm2d: "BN",
-    nn.LocalResponseNorm: "LRN",
-    **dict.fromkeys((nn.ReLU, F.relu, torch.relu, "relu"), "ReLU"),
-    **dict.fromkeys((nn.Dropout, F.dropout), "dropout"),
+    "batch norm": "BN",
+    "response norm": "LRN",
+    "relu": "ReLU",
+    "dropout": "dropout",
 }
 
 
@@ -47,7 +40,7 @@ def graph(module: nn.Module, input_size: tuple[int, int, int]) -> list[Node]:
     The first node is the input's shape, the last the output's. A path without layers between a
     fork and a join is a node of kind "skip". The module is only read.
     """
-    return _place(_with_skips(_shorten(_trace(module, input_size))))
+    return _place(_with_skips(_shorten(_steps(module, input_size))))
 
 
 def readers(nodes: list[Node]) -> dict[Node, list[Node]]:
@@ -59,60 +52,33 @@ def readers(nodes: list[Node]) -> dict[Node, list[Node]]:
     return found
 
 
-def _trace(module: nn.Module, input_size: tuple[int, int, int]) -> list[Node]:
-    traced = fx.symbolic_trace(copy.deepcopy(module).to("meta").eval())
-    ShapeProp(traced).propagate(torch.empty(1, *input_size, device="meta"))
-    nodes: dict[fx.Node, Node] = {}
-    for step in traced.graph.nodes:
-        inputs = [nodes[each] for each in step.all_input_nodes if each in nodes]
-        if step.op in ("placeholder", "output"):
-            tensor = (step.all_input_nodes or [step])[0].meta["tensor_meta"]
-            nodes[step] = Node(" × ".join(map(str, tensor.shape[1:])), "shape", inputs)
-        elif step.op != "get_attr":
-            nodes[step] = _step(step, traced, inputs)
-    return list(dict.fromkeys(nodes.values()))
+def _steps(module: nn.Module, input_size: tuple[int, int, int]) -> list[Node]:
+    """The steps that are drawn; what follows a layer is written into that layer's node."""
+    traced = graph_of(module, input_size)
+    after, nodes = traced.readers(), {}
+    for step in traced:
+        inputs = [nodes[name] for name in step.inputs]
+        if step.kind == "input":
+            nodes[step.name] = Node(_times(step.shape), "shape")
+        elif len(inputs) == 1 and (step.kind == "join" or step.operation in UNSEEN):
+            nodes[step.name] = inputs[0]
+        elif step.operation in FOLLOWERS:
+            (before,), text = inputs, FOLLOWERS[step.operation]
+            unshared = len(after[step.inputs[0]]) == 1
+            if unshared and before.kind in (*LAYERS, "follower"):
+                before.notes.append(text)
+                nodes[step.name] = before
+            else:
+                nodes[step.name] = Node(text, "follower", inputs)
+        else:
+            kind = step.kind if step.kind in (*LAYERS, "join") else "other"
+            nodes[step.name] = Node(step.label, kind, inputs, list(step.notes))
+    last = Node(_times(traced[traced.output].shape), "shape", [nodes[traced.output]])
+    return [*dict.fromkeys(nodes.values()), last]
 
 
-def _step(step: fx.Node, traced: fx.GraphModule, inputs: list[Node]) -> Node:
-    """The node of a step: a new one, or that of the layer before, which takes it in."""
-    layer = traced.get_submodule(step.target) if step.op == "call_module" else None
-    what = step.target if layer is None else type(layer)
-    if len(inputs) == 1 and (what in UNSEEN or what in JOINS):
-        return inputs[0]
-    if what in JOINS:
-        return Node(JOINS[what], "join", inputs)
-    if what in FOLLOWERS:
-        (before,) = inputs
-        unshared = len(step.all_input_nodes[0].users) == 1
-        if unshared and before.kind in (*LAYERS, "follower"):
-            before.notes.append(FOLLOWERS[what])
-            return before
-        return Node(FOLLOWERS[what], "follower", inputs)
-    kind, text, notes = _describe(layer, step)
-    return Node(text, kind, inputs, notes)
-
-
-def _describe(layer: nn.Module | None, step: fx.Node) -> tuple[str, str, list[str]]:
-    """Kind, name and particulars of a layer in the papers' words."""
-    if isinstance(layer, nn.Linear):
-        return "linear", f"linear, {layer.out_features}", []
-    if isinstance(layer, nn.AdaptiveAvgPool2d) or step.target is F.adaptive_avg_pool2d:
-        size = "×".join(map(str, step.meta["tensor_meta"].shape[2:]))
-        return "pool", f"avg pool to {size}", []
-    if isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
-        kernel, stride = (
-            "×".join(map(str, value if isinstance(value, tuple) else (value, value)))
-            for value in (layer.kernel_size, layer.stride)
-        )
-        notes = [] if stride == "1×1" else [f"stride {stride.split('×')[0]}"]
-        if not isinstance(layer, nn.Conv2d):
-            function = "max" if isinstance(layer, nn.MaxPool2d) else "avg"
-            return "pool", f"{kernel} {function} pool", notes
-        if layer.groups > 1:
-            notes.append(f"{layer.groups} groups")
-        return "conv", f"{kernel} conv, {layer.out_channels}", notes
-    what = step.target if layer is None else type(layer)
-    return "other", getattr(what, "__name__", str(what)), []
+def _times(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))
 
 
 def _shorten(nodes: list[Node]) -> list[Node]:

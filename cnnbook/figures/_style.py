@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 from collections.abc import Callable
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-TEXT = "#787d86"  # contrast of at least 4:1 on a white and on a near-black page
-FAINT = "#787d8640"
+from cnnbook._arguments import checked
 
-# After Okabe and Ito's palette, in tones that stand out on both grounds.
-BLUE, ORANGE, GREEN, PURPLE = "#2f87c4", "#d98c1f", "#1f9d78", "#b5659d"
+# No tone has a contrast of 4.5:1 both on white and on near-black. These have it on white,
+# white text has it on them, and as marks they have 3:1 on near-black. On the book's pages
+# text of these tones is lighter in the dark (_ext/figure_svg.py).
+TEXT = "#6b7280"
+FAINT = "#6b728040"
+
+# After Okabe and Ito's palette, equally dark.
+BLUE, ORANGE, GREEN, PURPLE = "#2470b0", "#b45309", "#17795a", "#a0478f"
 KINDS = {"conv": BLUE, "pool": ORANGE, "linear": GREEN}
 
-WIDTH = 5.4  # inches: the text column of a desktop page, and still legible on a phone
+# A grid of positions by how often the image's sides have been halved on the way to it, in
+# every figure of the book: Tol's light scheme, made for dark letters on colour.
+GRIDS = ("#77aadd", "#99ddff", "#44bb99", "#bbcc33", "#eedd88", "#ee8866", "#ffaabb")
+VECTOR = "#c9ccd1"  # what has no grid any more
+INK = "#0d1117"  # letters on these colours: a contrast of 7:1 or more
+
+# Inches and points: on a phone of 360 pixels, text of the smallest size is 9 pixels high.
+WIDTH = 5.2
+SMALL = 10
+LEGIBLE = 10.4  # where the axes leave no room beside the figure
 
 RC = {
     "figure.facecolor": "none",
@@ -25,9 +40,9 @@ RC = {
     "axes.edgecolor": FAINT,
     "axes.labelcolor": TEXT,
     "axes.titlecolor": TEXT,
-    "axes.titlesize": 10,
+    "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
-    "axes.labelsize": 9.5,
+    "axes.labelsize": SMALL,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": False,
@@ -35,9 +50,9 @@ RC = {
     "text.color": TEXT,
     "xtick.color": TEXT,
     "ytick.color": TEXT,
-    "xtick.labelsize": 9,
-    "ytick.labelsize": 9,
-    "font.size": 9.5,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "font.size": SMALL,
     "lines.linewidth": 2,
 }
 
@@ -47,16 +62,61 @@ def kind_color(kind: str) -> str:
     return KINDS.get(kind, PURPLE)
 
 
+def halvings(side: int, image: int) -> int:
+    """How often an image's side has been halved to get to `side`, rounded: 224 → 55 is 2."""
+    return max(0, round(math.log2(image / max(side, 1))))
+
+
+def grid_color(shape: tuple[int, ...], image: int) -> str:
+    """The colour of a step by the grid of its output.
+
+    Args:
+        shape: of the output, (C, H, W) or (N,).
+        image: the image's side.
+    """
+    if len(shape) < 3 or max(shape[1:]) == 1:
+        return VECTOR
+    return GRIDS[min(halvings(max(shape[1:]), image), len(GRIDS) - 1)]
+
+
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     """Draw in the book's style; in a notebook, show figures as SVG."""
+
+    draw = checked(draw, filled=True)
 
     @functools.wraps(draw)
     def wrapper(*args, **kwargs) -> Figure:
         _svg_in_notebooks()
-        with mpl.rc_context(RC):
-            return draw(*args, **kwargs)
+        try:
+            with mpl.rc_context(RC):
+                return draw(*args, **kwargs)
+        except Exception as error:  # pandas, torch and matplotlib have many for what is no figure's
+            if _is_ours(error):
+                raise
+            wrong = _what_is_wrong(draw.__name__, (*args, *kwargs.values()), error)
+            raise ValueError(wrong) from error
 
     return wrapper
+
+
+def _what_is_wrong(name: str, arguments: tuple, error: Exception) -> str:
+    """In one line, for an error that came up while the figure was drawn."""
+    tables = [table for table in arguments if hasattr(table, "columns")]
+    if isinstance(error, KeyError) and tables and error.args[0] not in tables[0].columns:
+        columns = ", ".join(map(str, tables[0].columns)) or "none"
+        return f"{name} needs a table with the column {error.args[0]!r}, got one with {columns}"
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"{name} cannot draw this ({reason}); help(figures.{name}) says what it takes"
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether a check of this package raised it, rather than what tripped over a value."""
+    last = error.__traceback__
+    while last.tb_next is not None:
+        last = last.tb_next
+    place = last.tb_frame.f_globals.get("__name__", "")
+    kinds = (ValueError, TypeError) if place == "cnnbook._arguments" else ValueError
+    return place.startswith("cnnbook.") and isinstance(error, kinds)
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:

@@ -10,7 +10,7 @@ from torch import nn
 from cnnbook.figures._graph import LAYERS, Node, graph, readers
 from cnnbook.figures._style import TEXT, WIDTH, kind_color, styled
 
-INK = "#0d1117"  # on the palette's colours its contrast is at least 4.9:1
+INK = "#ffffff"  # on the palette's colours its contrast is at least 5:1
 LANE, ROW = 1.32, 0.62  # inches: the widest lane, the distance of two rows
 HALF_HEIGHTS = {"shape": 0.17, "join": 0.19, "follower": 0.2, "skip": 0.0, "dots": 0.0}
 
@@ -53,7 +53,7 @@ def _half_height(node: Node) -> float:
 def _connect(ax: Axes, start: Node, end: Node) -> None:
     """A line of right angles, with an arrow's head unless it goes on."""
     if start.kind == "skip":  # into the join from its side
-        side = 0.46 if end.text == "concat" else 0.09
+        side = 0.09 if end.text == "+" else 0.46
         corners = [(start.x, start.row), (start.x, end.row), (end.x + side, end.row)]
     else:
         turn = end.row - 0.48 if len(end.inputs) > 1 else start.row + 0.48

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
@@ -25,6 +26,11 @@ FAMILIES = {
     "googlenet": GREEN,
     "resnet": BLUE,
     "resnext": TEXT,
+    "densenet": PURPLE,
+    "se_resnet": BLUE,
+    "mobilenet": ORANGE,
+    "efficientnet": GREEN,
+    "convnext": TEXT,
 }
 
 
@@ -41,24 +47,37 @@ def trade_off(table: pd.DataFrame) -> Figure:
     """
     figure = new_figure(3.9)
     ax = figure.subplots()
-    sizes = 5 * table["params"] / 1e6  # square points
-    ax.scatter(
-        table["flops"] / 1e9,
-        table["accuracy"],
-        s=sizes,
-        c=[_family_color(name) for name in table.index],
-        alpha=0.75,
-        lw=0,
-    )
     ax.set(
         xscale="log",
         xlabel="billion multiply-adds an image",
         ylabel="ImageNet top-1 accuracy (%)",
     )
     ax.margins(x=0.2, y=0.14)
+    x, y = table["flops"] / 1e9, table["accuracy"]
+    colors = [_family_color(name) for name in table.index]
+    radii = _discs(figure, ax, x, y, table["params"], colors)
     _ticks(ax.xaxis)
-    _label(figure, ax, table.index, table["flops"] / 1e9, table["accuracy"], sizes**0.5 / 2)
+    _label(figure, ax, table.index, x, y, radii)
     return figure
+
+
+def _discs(figure: Figure, ax: Axes, x, y, params, colors) -> list[float]:
+    """Discs whose area is the number of parameters, as large as they can be without overlap.
+
+    The axes must have their scales and margins. Returns the radii in points.
+    """
+    marks = ax.scatter(x, y, c=colors, alpha=0.75, lw=0)
+    figure.draw_without_rendering()  # lays it out, so that points have a place
+    places = ax.transData.transform(list(zip(x, y, strict=True))) * 72 / figure.dpi
+    radii = [1.12 * math.sqrt(n / 1e6) for n in params]
+    pairs = list(zip(places, radii, strict=True))
+    room = min(
+        (math.dist(a, b) / (r + s) for (a, r), (b, s) in combinations(pairs, 2)),
+        default=1.0,
+    )
+    radii = [r * max(0.3, min(1.0, room)) for r in radii]
+    marks.set_sizes([4 * r * r for r in radii])
+    return radii
 
 
 @styled
@@ -171,4 +190,4 @@ def _gap(box: Bbox, point: tuple[float, float]) -> float:
 
 
 def _name(ax: Axes, name: str, point: tuple[float, float], place: dict) -> Annotation:
-    return ax.annotate(name, point, textcoords="offset points", fontsize=8.5, **place)
+    return ax.annotate(name, point, textcoords="offset points", **place)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cnnbook.figures._style import BLUE, ORANGE, WIDTH, new_figure, styled
+from cnnbook.figures._style import BLUE, GREEN, ORANGE, WIDTH, new_figure, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +57,25 @@ def curves(history: pd.DataFrame) -> Figure:
         ax.margins(y=0.25)
         ax.set(title=measure, xlabel="epoch")
         ax.set_xticks(history["epoch"][:: max(1, len(history) // 5)])
+    return figure
+
+
+@styled
+def runs(table: pd.DataFrame) -> Figure:
+    """Every run by what it cost and what it reached, in the colour of its scale.
+
+    Args:
+        table: a row a run, with columns ``scale``, ``minutes`` and ``accuracy`` (0 … 1).
+    """
+    figure = new_figure(3.2)
+    ax = figure.subplots()
+    groups = table.groupby("scale", sort=False)
+    for (scale, rows), color in zip(groups, (BLUE, ORANGE, GREEN), strict=False):
+        label = f"{scale} ({len(rows)})"
+        ax.scatter(rows["minutes"], 100 * rows["accuracy"], s=12, color=color, label=label, lw=0)
+    ax.set(xlabel="minutes a run", ylabel="test accuracy (%)", xscale="log")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.legend(labelcolor="linecolor", frameon=False, handletextpad=0.2)
     return figure
 
 

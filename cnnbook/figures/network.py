@@ -9,7 +9,18 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import nn
 
-from cnnbook.figures._style import BLUE, FAINT, GREEN, ORANGE, TEXT, kind_color, new_figure, styled
+from cnnbook.figures._style import (
+    BLUE,
+    FAINT,
+    GREEN,
+    LEGIBLE,
+    ORANGE,
+    TEXT,
+    grid_color,
+    kind_color,
+    new_figure,
+    styled,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +51,8 @@ def _describe(name: str, kind: str, modules: dict[str, nn.Module]) -> str:
 def architecture(model: nn.Module, profile: Profile) -> Figure:
     """The layers from image to logits: a bar's width is the output's side, its height the channels.
 
+    Its colour is that of the output's resolution; a pool's bar is empty.
+
     Args:
         model: the network, for kernels and strides.
         profile: of the same network.
@@ -58,10 +71,12 @@ def architecture(model: nn.Module, profile: Profile) -> Figure:
         side = shape[-1] if len(shape) == 3 else 1
         width = 0.04 + 0.96 * math.sqrt(side / largest)
         height = 0.12 + 0.7 * math.log(shape[0]) / math.log(widest)
-        color = TEXT if kind == "image" else kind_color(kind)
-        ax.add_patch(Rectangle((-width / 2, y - height / 2), width, height, color=color, lw=0))
-        ax.text(-0.56, y, text, ha="right", va="center")
-        ax.text(0.56, y, " × ".join(map(str, shape)), ha="left", va="center")
+        color = TEXT if kind == "image" else grid_color(shape, largest)
+        box = Rectangle((-width / 2, y - height / 2), width, height, color=color, lw=1.3)
+        box.set_fill(kind != "pool")
+        ax.add_patch(box)
+        ax.text(-0.54, y, text, ha="right", va="center", fontsize=LEGIBLE)
+        ax.text(0.54, y, " × ".join(map(str, shape)), va="center", fontsize=LEGIBLE)
     ax.set(xlim=(-1.35, 1.15), ylim=(len(rows) - 0.4, -0.6))
     ax.axis("off")
     return figure
@@ -79,7 +94,7 @@ def shares(table: pd.DataFrame) -> Figure:
         ax.barh(range(len(table)), share, color=colors, height=0.75)
         for y, value in enumerate(share):
             if value >= 0.005:
-                ax.text(value + 0.02 * share.max(), y, f"{value:.0%}", va="center", fontsize=8.5)
+                ax.text(value + 0.02 * share.max(), y, f"{value:.0%}", va="center")
         ax.set(title=title, xlim=(0, share.max() * 1.38), xticks=[])
         ax.spines[["bottom"]].set_visible(False)
         ax.tick_params(length=0)

@@ -24,7 +24,7 @@ def occlusion(images: Tensor, maps: Tensor, names: Sequence[str]) -> Figure:
     grid = figure.subplots(2, columns, squeeze=False)
     for column, (image, seen, name) in enumerate(zip(images, maps, names, strict=True)):
         grid[0, column].imshow(image[0].numpy(), cmap="gray")
-        grid[0, column].set_title(name, fontsize=8.5)
+        grid[0, column].set_title(name)
         drawn = grid[1, column].imshow(seen.numpy(), cmap="viridis", vmin=0, vmax=1)
     for ax in grid.flat:
         ax.axis("off")

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from cnnbook.figures._style import ORANGE, new_figure, styled
+from cnnbook.figures._style import ORANGE, WIDTH, new_figure, styled
+
+
+@styled
+def variants(rows: Mapping[str, Sequence[Tensor]]) -> Figure:
+    """Pictures in rows, by the rows' titles: uint8, 3 × H × W, all of one size."""
+    count = max(map(len, rows.values()))
+    height, width = next(iter(rows.values()))[0].shape[1:]
+    figure = new_figure(len(rows) * (WIDTH / count * height / width + 0.32))
+    for part, (title, pictures) in zip(
+        figure.subfigures(len(rows), squeeze=False)[:, 0], rows.items(), strict=True
+    ):
+        part.suptitle(title, x=0.01, ha="left", fontsize=9)
+        axes = part.subplots(1, count, squeeze=False)[0]
+        for ax, picture in zip(axes, pictures, strict=False):
+            ax.imshow(picture.permute(1, 2, 0).numpy())
+        for ax in axes:
+            ax.axis("off")
+    return figure
 
 
 @styled

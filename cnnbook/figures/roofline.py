@@ -44,15 +44,15 @@ def roofline(table: pd.DataFrame, peak_operations: float, peak_bandwidth: float)
     left = 0.4 * min(table["intensity"].min(), ridge)
     right = 2.6 * max(table["intensity"].max(), ridge)
     low = 0.6 * table["operations_per_second"].min() / 1e9
-    high = 1.5 * max(peak_operations, table["operations_per_second"].max()) / 1e9
+    high = 1.7 * max(peak_operations, table["operations_per_second"].max()) / 1e9
     ax.set(xlim=(left, right), ylim=(low, high))
     peak = peak_operations / 1e9
     start = max(left, low / peak_bandwidth * 1e9)
     roof = [start * peak_bandwidth / 1e9, peak, peak]
     ax.plot([start, ridge, right], roof, color=TEXT, lw=1.6, zorder=1, gid="roof")
     ax.axvline(ridge, color=FAINT, lw=1, zorder=0)
-    ax.text(right, 1.04 * peak, "most operations a second", ha="right", va="bottom", fontsize=8.5)
-    ax.text(1.06 * ridge, 1.06 * low, "ridge", va="bottom", fontsize=8.5)
+    ax.text(0.97 * right, 1.04 * peak, "most operations a second", ha="right", va="bottom")
+    ax.text(1.06 * ridge, 1.06 * low, "ridge", va="bottom")
     for axis in (ax.xaxis, ax.yaxis):
         _ticks(axis)
     last = [rows.iloc[-1] for rows in lines.values()]

@@ -27,7 +27,7 @@ def measures(table: pd.DataFrame) -> Figure:
         values = table[measure] / (1024 if measure == "memory_kb" else 1)
         ax.barh(range(len(table)), values, color=BLUE, height=0.62)
         for y, value in enumerate(values):
-            ax.text(value + 0.03 * values.max(), y, _compact(value), va="center", fontsize=8.5)
+            ax.text(value + 0.03 * values.max(), y, _compact(value), va="center")
         ax.set(title=title, xlim=(0, 1.62 * values.max()), xticks=[])
         ax.spines[["bottom"]].set_visible(False)
         ax.tick_params(length=0)

@@ -57,11 +57,11 @@ def _panels(labels: Sequence[str], sums: pd.DataFrame, colors: Sequence[str]) ->
         ax.barh(range(len(values)), values, color=colors, height=0.62)
         for y, value in enumerate(values):
             if value:
-                ax.text(value + 0.03 * largest, y, _compact(value), va="center", fontsize=8.5)
+                ax.text(value + 0.03 * largest, y, _compact(value), va="center")
         ax.set(title=title, xlim=(0, 1.62 * largest), xticks=[])
         ax.spines[["bottom"]].set_visible(False)
         ax.tick_params(length=0)
-    panels[0].set_yticks(range(len(labels)), labels, fontsize=8.5)
+    panels[0].set_yticks(range(len(labels)), labels)
     panels[0].invert_yaxis()
     return figure
 
@@ -112,10 +112,11 @@ def columns(tables: Mapping[str, pd.DataFrame]) -> Figure:
         ax.text(x, -0.75, name, ha="center", va="bottom", fontweight="bold")
         for side, rows in stack:
             for y, row in enumerate(rows.itertuples(), start=tops[side]):
-                color, ink = kind_color(row.kind), "black" if row.kind == "pool" else "white"
-                ax.add_patch(Rectangle((x - 0.42, y - 0.42), 0.84, 0.84, color=color, lw=0))
+                ax.add_patch(
+                    Rectangle((x - 0.42, y - 0.42), 0.84, 0.84, color=kind_color(row.kind), lw=0)
+                )
                 text = f"{row.kind} {row.output[0]}"
-                ax.text(x, y, text, ha="center", va="center", color=ink, fontsize=8.5)
+                ax.text(x, y, text, ha="center", va="center", color="white")
     for side, y in tops.items():
         ax.text(-0.6, y, f"{side[0]} × {side[1]}", ha="right", va="center")
     ax.set(xlim=(-1.25, len(stacks) - 0.5), ylim=(top - 1.5, -1.6))

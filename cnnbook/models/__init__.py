@@ -6,10 +6,14 @@
 >>> net = models.create("alexnet", num_classes=10, in_channels=1)
 """
 
+from cnnbook._arguments import guard
 from cnnbook.models._common import create, names
 from cnnbook.models.alexnet import AlexNet, AlexNet2012, alexnet
 from cnnbook.models.alexnet_split import AlexNetHalf, SplitRun, run_split
+from cnnbook.models.convnext import ConvNeXt, ConvNeXtBlock, convnext_tiny
 from cnnbook.models.deepen import deepen, set_identity
+from cnnbook.models.densenet import DenseLayer, DenseNet, densenet121
+from cnnbook.models.efficientnet import EfficientNet, MBConv, efficientnet_b0
 from cnnbook.models.googlenet import GoogLeNet, GoogLeNet2014, GoogLeNetOutputs, googlenet
 from cnnbook.models.inception import (
     Inception,
@@ -18,6 +22,7 @@ from cnnbook.models.inception import (
     InceptionAux2014,
     NaiveInception,
 )
+from cnnbook.models.mobilenet import InvertedResidual, MobileNetV2, mobilenet_v2
 from cnnbook.models.preactivation import (
     FirstBlock,
     PreActivationBlock,
@@ -32,6 +37,7 @@ from cnnbook.models.preactivation import (
     preact_resnet152,
     preact_resnet164,
 )
+from cnnbook.models.pretrained import Weights, weights
 from cnnbook.models.residual import (
     BasicBlock,
     Bottleneck,
@@ -71,7 +77,14 @@ from cnnbook.models.resnext import (
     resnext101_64x4d,
 )
 from cnnbook.models.resnext_forms import ConcatenatedPaths, SummedPaths
-from cnnbook.models.stacks import KernelStack, StemNetwork, kernel_stack, stem_network
+from cnnbook.models.se_resnet import SEBottleneck, SqueezeExcitation, se_resnet50
+from cnnbook.models.stacks import (
+    KernelStack,
+    StemNetwork,
+    kernel_stack,
+    stem_network,
+    vgg13_5x5,
+)
 from cnnbook.models.vgg import (
     VGG,
     vgg11,
@@ -87,6 +100,7 @@ from cnnbook.models.zfnet import ZFNet, zfnet
 
 __all__ = [
     "VGG",
+    "Weights",
     "AlexNet",
     "AlexNet2012",
     "AlexNetHalf",
@@ -94,15 +108,25 @@ __all__ = [
     "Bottleneck",
     "CifarResNet",
     "ConcatenatedPaths",
+    "ConvNeXt",
+    "ConvNeXtBlock",
+    "DenseLayer",
+    "DenseNet",
+    "EfficientNet",
     "FirstBlock",
+    "InvertedResidual",
     "KernelStack",
+    "MBConv",
+    "MobileNetV2",
     "PaperBottleneck",
     "PlainBlock",
     "PreActivationBlock",
     "PreActivationResNet",
     "ResNeXtBlock",
     "ResNet",
+    "SEBottleneck",
     "SplitRun",
+    "SqueezeExcitation",
     "StemNetwork",
     "SummedPaths",
     "ZFNet",
@@ -115,10 +139,14 @@ __all__ = [
     "InceptionAux2014",
     "NaiveInception",
     "alexnet",
+    "convnext_tiny",
     "create",
     "deepen",
+    "densenet121",
+    "efficientnet_b0",
     "googlenet",
     "kernel_stack",
+    "mobilenet_v2",
     "names",
     "plain110",
     "plain18",
@@ -153,11 +181,14 @@ __all__ = [
     "resnext29",
     "resnext50_32x4d",
     "run_split",
+    "se_resnet50",
     "set_identity",
     "stem_network",
+    "weights",
     "vgg11",
     "vgg11_bn",
     "vgg13",
+    "vgg13_5x5",
     "vgg13_bn",
     "vgg16",
     "vgg16_bn",
@@ -165,3 +196,5 @@ __all__ = [
     "vgg19_bn",
     "zfnet",
 ]
+
+guard(__name__, skip=["create", "run_split"])

@@ -7,11 +7,13 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from cnnbook.models import pretrained
+
 BUILDERS: dict[str, Callable[..., nn.Module]] = {}
-# The order of the notes, then the book's own small networks.
+# The order of the notes, what came after them by year, then the book's own small networks.
 FILES = (
     "alexnet", "zfnet", "vgg", "googlenet", "resnet", "resnet_cifar", "preactivation", "resnext",
-    "stacks",
+    "densenet", "se_resnet", "mobilenet", "efficientnet", "convnext", "stacks",
 )  # fmt: skip
 
 
@@ -22,7 +24,7 @@ def register(builder: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
 
 
 def names() -> tuple[str, ...]:
-    """The name of every architecture in the notes' order, as torchvision spells it if it has it."""
+    """Every architecture in the order of `FILES`, under torchvision's name where it has one."""
     return tuple(sorted(BUILDERS, key=lambda name: FILES.index(_file(BUILDERS[name]))))
 
 
@@ -30,19 +32,29 @@ def _file(builder: Callable) -> str:
     return builder.__module__.rpartition(".")[2]
 
 
-def create(name: str, **options) -> nn.Module:
-    """Build the architecture `name`, randomly initialised, in training mode, on the CPU.
+def create(name: str, *, weights: str | None = None, **options) -> nn.Module:
+    """Build the architecture `name` on the CPU: in training mode, randomly initialised.
 
     Args:
         name: one of :func:`names`.
+        weights: trained ones: "fashion-mnist", which come with the package (they set all
+            options themselves; `cnnbook.models.weights` lists them), or "imagenet",
+            torchvision's, which are downloaded. The network is in evaluation mode then.
         options: passed to the builder; every builder takes ``num_classes`` and ``in_channels``.
 
     Raises:
-        ValueError: if no architecture has this name (near names are offered).
+        ValueError: if no architecture has this name (near names are offered), there are no
+            such weights, or an option contradicts them.
     """
     if name not in BUILDERS:
         raise ValueError(f"unknown architecture {name!r}; {near(name, BUILDERS)}")
-    return BUILDERS[name](**options)
+    if weights is None:
+        return BUILDERS[name](**options)
+    if weights == "imagenet":
+        from cnnbook.models.published import load_published
+
+        return load_published(name, options)
+    return pretrained.build(BUILDERS[name], name, weights, options)
 
 
 def near(word: str, known) -> str:

@@ -4,11 +4,16 @@ Two networks carry the name:
 
 - ``variant="paper"``: Krizhevsky, Sutskever, Hinton, *ImageNet Classification with Deep
   Convolutional Neural Networks*, NeurIPS 2012, section 3 and figure 2. Its layers are split into
-  two halves, one a GPU; the halves exchange activations at three places only.
+  two halves, one a GPU; the halves exchange activations before four layers only: the third
+  convolution and the three linear layers.
 - ``variant="torchvision"``: the one-GPU network of Krizhevsky, *One weird trick for parallelizing
   convolutional neural networks*, arXiv:1404.5997, as torchvision builds it: one undivided stack,
   64-192-384-256-256 filters, no response normalisation. It is the one most people run, and the one
   whose table the lecture draws.
+
+The papers say 224 pixels. With the padding of 2 used here, an 11×11 kernel of stride 4 then gives
+55 × 55 outputs, as in the paper's figure 2. The lecture's 227 pixels give 56 × 56 with that
+padding, and 55 × 55 without any. The later layers come out alike: the first pool makes 27 of both.
 """
 
 from __future__ import annotations
@@ -26,7 +31,8 @@ class AlexNet(nn.Module):
     """The one-GPU AlexNet, equal to ``torchvision.models.alexnet`` key by key.
 
     Input: images N × `in_channels` × H × W, H and W at least 63. Output: logits N × `num_classes`.
-    `hidden_features` is the width of the two hidden linear layers (4096 as published).
+    `hidden_features` is the width of the two hidden linear layers (4096 as published), `width` the
+    channels of the first convolution (64 as published), to which all others are in proportion.
     """
 
     def __init__(
@@ -35,27 +41,29 @@ class AlexNet(nn.Module):
         in_channels: int = 3,
         dropout: float = 0.5,
         hidden_features: int = 4096,
+        width: int = 64,
     ):
         super().__init__()
-        self.features = nn.Sequential(  #                                       N × 3 × 224 × 224
-            nn.Conv2d(in_channels, 64, kernel_size=11, stride=4, padding=2),  # N × 64 × 55 × 55
+        w = width  #                                          with w = 64: N × 3 × 224 × 224
+        self.features = nn.Sequential(
+            nn.Conv2d(in_channels, w, kernel_size=11, stride=4, padding=2),
+            nn.ReLU(inplace=True),  #                                      N × 64 × 55 × 55
+            nn.MaxPool2d(kernel_size=3, stride=2),  #                      N × 64 × 27 × 27
+            nn.Conv2d(w, 3 * w, kernel_size=5, padding=2),  #              N × 192 × 27 × 27
             nn.ReLU(inplace=True),
-            nn.MaxPool2d(kernel_size=3, stride=2),  #                           N × 64 × 27 × 27
-            nn.Conv2d(64, 192, kernel_size=5, padding=2),  #                    N × 192 × 27 × 27
+            nn.MaxPool2d(kernel_size=3, stride=2),  #                      N × 192 × 13 × 13
+            nn.Conv2d(3 * w, 6 * w, kernel_size=3, padding=1),  #          N × 384 × 13 × 13
             nn.ReLU(inplace=True),
-            nn.MaxPool2d(kernel_size=3, stride=2),  #                           N × 192 × 13 × 13
-            nn.Conv2d(192, 384, kernel_size=3, padding=1),  #                   N × 384 × 13 × 13
+            nn.Conv2d(6 * w, 4 * w, kernel_size=3, padding=1),  #          N × 256 × 13 × 13
             nn.ReLU(inplace=True),
-            nn.Conv2d(384, 256, kernel_size=3, padding=1),  #                   N × 256 × 13 × 13
+            nn.Conv2d(4 * w, 4 * w, kernel_size=3, padding=1),  #          N × 256 × 13 × 13
             nn.ReLU(inplace=True),
-            nn.Conv2d(256, 256, kernel_size=3, padding=1),  #                   N × 256 × 13 × 13
-            nn.ReLU(inplace=True),
-            nn.MaxPool2d(kernel_size=3, stride=2),  #                           N × 256 × 6 × 6
+            nn.MaxPool2d(kernel_size=3, stride=2),  #                      N × 256 × 6 × 6
         )
         self.avgpool = nn.AdaptiveAvgPool2d((6, 6))  # the identity at 224; admits other sizes
         self.classifier = nn.Sequential(
             nn.Dropout(dropout),
-            nn.Linear(256 * 6 * 6, hidden_features),
+            nn.Linear(4 * w * 6 * 6, hidden_features),
             nn.ReLU(inplace=True),
             nn.Dropout(dropout),
             nn.Linear(hidden_features, hidden_features),
@@ -149,7 +157,8 @@ def alexnet(variant: str = "torchvision", **options) -> AlexNet | AlexNet2012:
     Args:
         variant: which of the two networks that carry the name.
         options: ``num_classes`` (1000), ``in_channels`` (3), ``dropout`` (0.5); for
-            ``"torchvision"`` also ``hidden_features`` (4096), the linear layers' width.
+            ``"torchvision"`` also ``hidden_features`` (4096), the linear layers' width, and
+            ``width`` (64), the channels of the first convolution.
 
     Raises:
         ValueError: for an unknown variant.

@@ -4,13 +4,15 @@ Szegedy et al., *Going Deeper with Convolutions*, CVPR 2015 (arXiv:1409.4842). T
 the name:
 
 - ``variant="torchvision"``: torchvision's, key by key. It has batch normalisation (Ioffe, Szegedy,
-  ICML 2015), which the paper's network had not, and no local response normalisation. **Its "5×5"
-  branch is a 3×3 convolution**, a slip that its published weights have made permanent
-  (torchvision issue #906). Its last max pooling is 2×2 instead of 3×3, and its auxiliary heads
-  average over a 4×4 grid.
+  ICML 2015), which came five months after the paper, and no local response normalisation. **Its
+  "5×5" branch is a 3×3 convolution**: its code and weights were ported from TF-slim's inception_v1,
+  which has this slip (tensorflow issue #7130, torchvision issue #906). Its last max pooling is 2×2
+  instead of 3×3, and its auxiliary heads average over a 4×4 grid.
 - ``variant="paper"``: Table 1, figure 3 and section 5: real 5×5 branches, convolutions with biases
   and no batch normalisation, local response normalisation in the stem, auxiliary heads that average
-  over 5×5 windows with stride 3.
+  over 5×5 windows with stride 3. Its first convolution is a plain 7×7, as figure 3 draws it. The
+  2.7 K weights and 34 M multiply-adds that table 1 prints for it are those of a separable one with
+  depth multiplier 8: 7·7·3·8 + 24·64 weights. Ioffe and Szegedy (2015, appendix) have one there.
 """
 
 from __future__ import annotations

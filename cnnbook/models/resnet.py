@@ -53,24 +53,30 @@ class ResNet(nn.Module):
         block: called as ``block(in_channels, channels, stride)``; the module's `expansion` is the
             ratio of its output channels to `channels`.
         layers: the number of blocks of each stage.
+        width: channels of the stem and of the first stage (64 as published).
     """
 
     def __init__(
-        self, block: Callable, layers: Sequence[int], num_classes: int = 1000, in_channels: int = 3
+        self,
+        block: Callable,
+        layers: Sequence[int],
+        num_classes: int = 1000,
+        in_channels: int = 3,
+        width: int = 64,
     ):
         super().__init__()
-        #                                             with e = block.expansion: N × 3 × 224 × 224
-        self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)  #                                        N × 64 × 112 × 112
+        w = width  #                        with w = 64, e = block.expansion: N × 3 × 224 × 224
+        self.conv1 = nn.Conv2d(in_channels, w, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(w)  #                                       N × 64 × 112 × 112
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)  #                  N × 64 × 56 × 56
-        self.layer1 = stage(block, 64, 64, layers[0], stride=1)  #              N × 64e × 56 × 56
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)  #                N × 64 × 56 × 56
+        self.layer1 = stage(block, w, w, layers[0], stride=1)  #              N × 64e × 56 × 56
         e = self.layer1[0].expansion
-        self.layer2 = stage(block, 64 * e, 128, layers[1], stride=2)  #         N × 128e × 28 × 28
-        self.layer3 = stage(block, 128 * e, 256, layers[2], stride=2)  #        N × 256e × 14 × 14
-        self.layer4 = stage(block, 256 * e, 512, layers[3], stride=2)  #        N × 512e × 7 × 7
-        self.avgpool = nn.AdaptiveAvgPool2d(1)  #                               N × 512e × 1 × 1
-        self.fc = nn.Linear(512 * e, num_classes)
+        self.layer2 = stage(block, w * e, 2 * w, layers[1], stride=2)  #      N × 128e × 28 × 28
+        self.layer3 = stage(block, 2 * w * e, 4 * w, layers[2], stride=2)  #  N × 256e × 14 × 14
+        self.layer4 = stage(block, 4 * w * e, 8 * w, layers[3], stride=2)  #  N × 512e × 7 × 7
+        self.avgpool = nn.AdaptiveAvgPool2d(1)  #                             N × 512e × 1 × 1
+        self.fc = nn.Linear(8 * w * e, num_classes)
         initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -93,41 +99,41 @@ def _bottleneck(layers: Sequence[int], variant: str, options: dict) -> ResNet:
 
 @register
 def resnet18(variant: str = "torchvision", **options) -> ResNet:
-    """ResNet-18, of basic blocks. `options`: ``num_classes`` (1000), ``in_channels`` (3)."""
+    """ResNet-18, of basic blocks. `options`: as of :class:`ResNet`, from ``num_classes`` on."""
     return _basic((2, 2, 2, 2), variant, options)
 
 
 @register
 def resnet34(variant: str = "torchvision", **options) -> ResNet:
-    """ResNet-34, of basic blocks. `options`: ``num_classes`` (1000), ``in_channels`` (3)."""
+    """ResNet-34, of basic blocks. `options`: as of :class:`ResNet`, from ``num_classes`` on."""
     return _basic((3, 4, 6, 3), variant, options)
 
 
 @register
 def resnet50(variant: str = "torchvision", **options) -> ResNet:
-    """ResNet-50, of bottlenecks. `options`: ``num_classes`` (1000), ``in_channels`` (3)."""
+    """ResNet-50, of bottlenecks. `options`: as of :class:`ResNet`, from ``num_classes`` on."""
     return _bottleneck((3, 4, 6, 3), variant, options)
 
 
 @register
 def resnet101(variant: str = "torchvision", **options) -> ResNet:
-    """ResNet-101, of bottlenecks. `options`: ``num_classes`` (1000), ``in_channels`` (3)."""
+    """ResNet-101, of bottlenecks. `options`: as of :class:`ResNet`, from ``num_classes`` on."""
     return _bottleneck((3, 4, 23, 3), variant, options)
 
 
 @register
 def resnet152(variant: str = "torchvision", **options) -> ResNet:
-    """ResNet-152, of bottlenecks. `options`: ``num_classes`` (1000), ``in_channels`` (3)."""
+    """ResNet-152, of bottlenecks. `options`: as of :class:`ResNet`, from ``num_classes`` on."""
     return _bottleneck((3, 8, 36, 3), variant, options)
 
 
 @register
 def plain18(**options) -> ResNet:
-    """ResNet-18 without its shortcuts. `options`: ``num_classes`` (1000), ``in_channels`` (3)."""
+    """ResNet-18 without its shortcuts; `options` as of :func:`resnet18`."""
     return ResNet(PlainBlock, (2, 2, 2, 2), **options)
 
 
 @register
 def plain34(**options) -> ResNet:
-    """ResNet-34 without its shortcuts. `options`: ``num_classes`` (1000), ``in_channels`` (3)."""
+    """ResNet-34 without its shortcuts; `options` as of :func:`resnet18`."""
     return ResNet(PlainBlock, (3, 4, 6, 3), **options)

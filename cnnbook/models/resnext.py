@@ -54,18 +54,27 @@ class ResNeXtBlock(Bottleneck):
         )
 
 
-def resnext(layers: Sequence[int], cardinality: int = 32, width: int = 4, **options) -> ResNet:
+def resnext(
+    layers: Sequence[int],
+    cardinality: int = 32,
+    width: int = 4,
+    channels: int = 64,
+    **options,
+) -> ResNet:
     """A ResNeXt for ImageNet of any depth, cardinality and width (table 1).
 
     Args:
         layers: the number of blocks of each of the four stages; (3, 4, 6, 3) gives 50 layers.
         cardinality, width: of the first stage's blocks; later stages double the width.
+        channels: of the stem (64 as published), to which all others are in proportion.
         options: ``num_classes`` (1000), ``in_channels`` (3).
 
     Raises:
-        ValueError: if cardinality or width is no positive integer.
+        ValueError: if cardinality or width is no positive integer, or `channels` leaves a path
+            without a whole number of them.
     """
-    return ResNet(partial(ResNeXtBlock, cardinality=cardinality, width=width), layers, **options)
+    block = partial(ResNeXtBlock, cardinality=cardinality, width=width)
+    return ResNet(block, layers, width=channels, **options)
 
 
 @register

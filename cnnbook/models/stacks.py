@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnbook.models._common import check_images, register
+from cnnbook.models.vgg import VGG
 
 
 def stack(
@@ -110,6 +111,21 @@ class StemNetwork(nn.Module):
 def kernel_stack(**options) -> KernelStack:
     """One large kernel or several small ones at one receptive field; see :class:`KernelStack`."""
     return KernelStack(**options)
+
+
+def conv5x5(in_channels: int, channels: int) -> list[nn.Module]:
+    """A 5×5 convolution, which leaves height and width as they are, and its ReLU."""
+    return [nn.Conv2d(in_channels, channels, 5, padding=2), nn.ReLU(inplace=True)]
+
+
+@register
+def vgg13_5x5(**options) -> VGG:
+    """VGG-13 with each pair of 3×3 convolutions replaced by one 5×5 of the same field.
+
+    Section 4.1 of Simonyan and Zisserman 2015 compares the two. Options as for
+    :func:`cnnbook.models.vgg11`.
+    """
+    return VGG((1,) * 5, conv5x5, **options)
 
 
 @register

@@ -81,8 +81,9 @@ class VGG(nn.Module):
     def _initialise(self) -> None:
         """As torchvision: scaled by fan-out (He et al., *Delving Deep into Rectifiers*, ICCV 2015).
 
-        The paper draws all weights from N(0, 0.01²) and starts its deeper networks from a trained
-        VGG-11 (section 3.1), which this scaling makes unnecessary.
+        The paper draws the weights from a normal distribution of variance 0.01, a deviation of 0.1,
+        and starts its deeper networks from the layers of a trained VGG-11. It adds that it found
+        afterwards that Glorot and Bengio's initialisation makes this unnecessary (section 3.1).
         """
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):

@@ -84,16 +84,20 @@ class ZFNet(nn.Module):
 
 
 @register
-def zfnet(variant: str = "paper", **options) -> ZFNet:
+def zfnet(variant: str = "paper", width: int = 96, **options) -> ZFNet:
     """ZFNet: ``variant="paper"`` (figure 3) or ``"wide"`` (512-1024-512, the lecture's).
 
     Args:
         variant: which filters layers 3, 4 and 5 have.
+        width: filters of the first layer (96 as published), to which all others are in
+            proportion.
         options: ``num_classes`` (1000), ``in_channels`` (3), ``dropout`` (0.5),
             ``hidden_features`` (4096, the linear layers' width).
 
     Raises:
-        ValueError: for an unknown variant.
+        ValueError: for an unknown variant, or a width that is no multiple of 3.
     """
     check_variant(variant, tuple(CHANNELS))
-    return ZFNet(CHANNELS[variant], **options)
+    if type(width) is not int or width < 3 or width % 3:
+        raise ValueError(f"width must be a positive multiple of 3, got {width!r}")
+    return ZFNet(tuple(c * width // 96 for c in CHANNELS[variant]), **options)

@@ -1,19 +1,37 @@
-"""Receptive fields: which pixels of the image a tensor's positions see."""
+"""Receptive fields: which pixels of the image a tensor's positions see.
+
+`tensor.reach` says it of a tensor, for the image's rows and for its columns: a pair whose members
+are each an `Axis`, where the positions are evenly spaced along one dimension, as in most of a
+convolutional network; or `Spots`, a table of what each position sees, for any other arrangement
+(tokens, windows of attention, pooling windows of unequal size). The reach is `Unknown` where
+nothing tells it from shapes, and the attribute is missing where a tensor does not depend on the
+image.
+
+Dimensions are counted from the right: -1 is the last.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
-from fractions import Fraction
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
+
+import numpy as np
+
+FAR = 1 << 40  # beyond any pixel: what sees nothing sees from FAR to -FAR
+
+
+class Unknown(str):
+    """No receptive field; the text names the operation that lost it."""
 
 
 class Axis(NamedTuple):
-    """What a tensor's positions see of one axis (height or width) of the image.
+    """What a tensor's positions see of one axis (rows or columns) of the image, evenly spaced.
 
     The first position sees pixels `first` to `last`; each next one, `jump` pixels further on; all
-    of them together up to pixel `end`. `dim` is the tensor's dimension, counted from the right,
-    along which the positions lie; None where the tensor has a single position.
+    of them together up to pixel `end`. They lie along the tensor's dimension `dim`; None where
+    there is a single position. `all` tells that each sees the whole image because some operation
+    mixed all positions, not because windows grew so wide.
     """
 
     dim: int | None
@@ -21,85 +39,402 @@ class Axis(NamedTuple):
     first: int
     last: int
     end: int
-    jump: int | Fraction
+    jump: int
+    all: bool = False
 
     def window(self, kernel: int, stride: int, padding: int, dilation: int, size: int) -> Axis:
         """After a convolution or a pooling with `size` outputs along this axis."""
+        reaches = (kernel - 1) * dilation
         first = self.first - padding * self.jump
-        last = self.last + ((kernel - 1) * dilation - padding) * self.jump
+        last = self.last + (reaches - padding) * self.jump
         jump = self.jump * stride
-        return Axis(self.dim, size, first, last, last + (size - 1) * jump, jump)
+        all = self.all or (size == 1 and 1 < self.size <= reaches + 1)
+        return Axis(self.dim, size, first, last, last + (size - 1) * jump, jump, all)
 
-    def adaptive(self, size: int) -> Axis:
+    def adaptive(self, size: int) -> Axis | Spots:
         """After an adaptive pooling: output i sees inputs ⌊i·n/size⌋ to ⌈(i+1)·n/size⌉ - 1."""
         n = self.size
-        widest = max(-(-(i + 1) * n // size) - i * n // size for i in range(size))
-        last = self.last + (widest - 1) * self.jump
-        # A whole number stays an int, whose arithmetic is ten times as fast.
-        jump = self.jump * (n // size if n % size == 0 else Fraction(n, size))
-        return Axis(self.dim, size, self.first, last, self.end, jump)
+        if n % size == 0:
+            return self.window(n // size, n // size, 0, 1, size)
+        return self.spots().adaptive(self.dim, n, size)
 
-    def whole(self, keep: bool) -> Axis:
-        """After each output mixed all positions; `keep` where there still is one output each."""
-        if keep:
-            return self._replace(last=self.end, jump=0)
-        return self._replace(dim=None, size=1, last=self.end, jump=0)
+    def mixed(self) -> Axis:
+        """After each output mixed all positions: whatever outputs there are see the same."""
+        return Axis(None, 1, self.first, self.end, self.end, 0, True)
+
+    def spots(self) -> Spots:
+        low = np.array(self.first)
+        if self.dim is not None:
+            low = self.first + self.jump * np.arange(self.size)
+            low = low.reshape((-1,) + (1,) * (-self.dim - 1))
+        return Spots(low, low + (self.last - self.first), self.all)
 
     @property
     def extent(self) -> int:
-        return math.ceil(self.last - self.first + 1)
+        return self.last - self.first + 1
 
 
-# `tensor.reach` is (height Axis, width Axis); UNKNOWN where it cannot be told from shapes; and not
-# there at all for a tensor that does not depend on the image.
-UNKNOWN = "unknown"
+class Spots(NamedTuple):
+    """The first and the last pixel that each position sees of one axis of the image.
+
+    Both tables are aligned with the tensor's dimensions from the right, and 1 long in those along
+    which nothing changes.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    all: bool = False
+
+    def spots(self) -> Spots:
+        return self
+
+    def along(self, dim: int) -> int:
+        return self.low.shape[dim] if -dim <= self.low.ndim else 1
+
+    def each(self, change: Callable[[np.ndarray], np.ndarray]) -> Spots:
+        return Spots(change(self.low), change(self.high), self.all)
+
+    def slide(self, dim: int, starts: np.ndarray, ends: np.ndarray) -> Spots:
+        """Output i sees what positions ``starts[i]`` to ``ends[i]`` along `dim` see."""
+        if self.along(dim) == 1:
+            return self
+        return Spots(_at(self.low, dim, starts), _at(self.high, dim, ends), self.all)
+
+    def window(self, dim, kernel, stride, padding, dilation, size) -> Spots:
+        starts = np.arange(size) * stride - padding
+        return self.slide(dim, starts, starts + (kernel - 1) * dilation)
+
+    def adaptive(self, dim: int, n: int, size: int) -> Spots:
+        i = np.arange(size)
+        return self.slide(dim, i * n // size, -(-(i + 1) * n // size) - 1)
+
+    def mix(self, dims: Iterable[int]) -> Axis | Spots:
+        dims = tuple(d for d in dims if self.along(d) > 1)
+        if not dims:
+            return self
+        low, high = self.low.min(dims, keepdims=True), self.high.max(dims, keepdims=True)
+        if low.size > 1:
+            return Spots(low, high, self.all)
+        first, last = int(low.flat[0]), int(high.flat[0])
+        return Axis(None, 1, first, last, last, 0, True)
+
+    def indexed(self, index: Sequence[int | slice | None]) -> Axis | Spots:
+        """After ``tensor[index]``, which has a part for each dimension."""
+        parts, d = [], -sum(part is not None for part in index)
+        for part in index:
+            if part is not None and -d <= self.low.ndim:
+                whole = self.low.shape[d] == 1 and isinstance(part, slice)
+                parts.append(slice(None) if whole else 0 if self.low.shape[d] == 1 else part)
+            elif part is None and (parts or -d == self.low.ndim):
+                parts.append(None)
+            d += part is not None
+        return tidy(self.each(lambda table: table[tuple(parts)]))
+
+    @property
+    def extent(self) -> int:
+        middle = tuple(n // 2 for n in self.low.shape)
+        extent = int(self.high[middle] - self.low[middle]) + 1
+        return extent if extent > 0 else int((self.high - self.low).max()) + 1
+
+
+def _at(table: np.ndarray, dim: int, index: np.ndarray) -> np.ndarray:
+    """`table` at `index` along `dim`; beyond its ends it goes on at its mean step."""
+    n = table.shape[dim]
+    inside = np.clip(index, 0, n - 1)
+    ends = np.take(table, [0, n - 1], dim)
+    step = (np.take(ends, [1], dim) - np.take(ends, [0], dim)) // max(n - 1, 1)
+    shape = [1] * table.ndim
+    shape[dim] = len(index)
+    return np.take(table, inside, dim) + step * (index - inside).reshape(shape)
+
+
+# What becomes of a tensor's reach
+
+
+def each_axis(reach: Any, change: Callable[[Axis | Spots], Axis | Spots]) -> Any:
+    if type(reach) is not tuple:
+        return reach
+    return change(reach[0]), change(reach[1])
 
 
 def merge(reaches: Iterable) -> Any:
-    """What a sum, product or concatenation of tensors sees: all that any of them sees."""
+    """What a sum or product of tensors sees at each position: all that any of them sees."""
     merged = None
     for reach in reaches:
         if reach is None or reach is merged:
             continue
-        if reach is UNKNOWN:
-            return UNKNOWN
-        merged = reach if merged is None else tuple(map(union, merged, reach))
-        if None in merged:
-            return UNKNOWN
+        if type(reach) is Unknown:
+            return reach
+        merged = reach if merged is None else tuple(map(_union, merged, reach))
     return merged
 
 
-def union(a: Axis, b: Axis) -> Axis | None:
-    if None not in (a.dim, b.dim) and a.dim != b.dim:
-        return None  # the positions lie along different dimensions: this is no pointwise operation
-    if a.jump == b.jump and a.dim == b.dim and a.size == b.size:  # often one sees it all
-        if a.first <= b.first and a.last >= b.last and a.end >= b.end:
-            return a
-        if b.first <= a.first and b.last >= a.last and b.end >= a.end:
-            return b
-    wide = a if a.size >= b.size and a.dim is not None else b
-    first, last, end = min(a.first, b.first), max(a.last, b.last), max(a.end, b.end)
-    union = Axis(wide.dim, wide.size, first, last, end, wide.jump)
-    # One value spread over all positions (squeeze and excitation): each position sees all of it.
-    return union if a.jump == b.jump else union.whole(keep=True)
+def _union(a: Axis | Spots, b: Axis | Spots) -> Axis | Spots:
+    if type(a) is Axis and type(b) is Axis:
+        if a.jump == b.jump and a.dim == b.dim and a.size == b.size:  # often one sees it all
+            if a.first <= b.first and a.last >= b.last and a.end >= b.end and a.all >= b.all:
+                return a
+            if b.first <= a.first and b.last >= a.last and b.end >= a.end and b.all >= a.all:
+                return b
+        wide = a if a.size >= b.size and a.dim is not None else b
+        alone = b if wide is a else a
+        if a.dim == b.dim and a.jump == b.jump or alone.all and alone.size == 1:
+            first, last, end = min(a.first, b.first), max(a.last, b.last), max(a.end, b.end)
+            union = Axis(wide.dim, wide.size, first, last, end, wide.jump, a.all or b.all)
+            # One value spread over all positions (squeeze and excitation): all see all of it.
+            return union if a.jump == b.jump and a.dim == b.dim else union.mixed()
+    a, b = a.spots(), b.spots()
+    low, high = np.minimum(a.low, b.low), np.maximum(a.high, b.high)
+    return Spots(low, high, a.all or b.all)
 
 
-def extent(reach) -> int | tuple[int, int] | None:
-    if reach is None or reach is UNKNOWN:
+def mix(reach: Any, dims: Iterable[int] | None) -> Any:
+    """`reach` after an operation mixed the positions along `dims` (None: along all)."""
+
+    def mixed(axis):
+        if type(axis) is Axis:
+            return axis.mixed() if dims is None or axis.dim in dims else axis
+        return axis.mix(range(-axis.low.ndim, 0) if dims is None else dims)
+
+    return each_axis(reach, mixed)
+
+
+def windowed(
+    reach: Any, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int],
+    dilation: Sequence[int], sizes: Sequence[int], channels: bool = False,
+) -> Any:  # fmt: skip
+    """After a window slid over the last dimensions; `channels`: and mixed the one before them."""
+    if type(reach) is not tuple:
+        return reach
+    n = len(sizes)
+    above, beside = reach
+    plain = n == 2 and type(above) is Axis and type(beside) is Axis
+    if plain and above.dim == -2 and beside.dim == -1:  # a feature map: nearly always
+        return (
+            above.window(kernel[0], stride[0], padding[0], dilation[0], sizes[0]),
+            beside.window(kernel[1], stride[1], padding[1], dilation[1], sizes[1]),
+        )
+
+    def slid(axis):
+        if type(axis) is Axis:
+            dim = axis.dim
+            if dim is None or dim < -n - channels:
+                return axis
+            if dim < -n:
+                return axis.mixed()
+            i = dim + n
+            return axis.window(kernel[i], stride[i], padding[i], dilation[i], sizes[i])
+        for i in range(n):
+            axis = axis.window(i - n, kernel[i], stride[i], padding[i], dilation[i], sizes[i])
+        return axis.mix((-n - 1,)) if channels else axis
+
+    return each_axis(reach, slid)
+
+
+def adaptive(reach: Any, old: Sequence[int], sizes: Sequence[int]) -> Any:
+    """After an adaptive pooling of the last dimensions, `old` long before and `sizes` after."""
+    n = len(sizes)
+
+    def pooled(axis):
+        if type(axis) is Axis:
+            inside = axis.dim is not None and axis.dim >= -n
+            return axis.adaptive(sizes[axis.dim]) if inside else axis
+        for dim in range(-n, 0):
+            axis = axis.adaptive(dim, old[dim], sizes[dim])
+        return axis._replace(all=axis.all or axis.low.size == 1)
+
+    return each_axis(reach, pooled)
+
+
+def reduced(reach: Any, dims: set[int], keepdim: bool) -> Any:
+    """After a mean, a sum or a maximum over `dims`."""
+
+    def over(axis):
+        if type(axis) is Axis:
+            if axis.dim in dims:
+                return axis.mixed()
+            gone = 0 if keepdim or axis.dim is None else sum(d > axis.dim for d in dims)
+            return axis if not gone else axis._replace(dim=axis.dim + gone)
+        axis = axis.mix(dims)
+        if type(axis) is Axis:  # of one position
+            return axis
+        gone = () if keepdim else tuple(d for d in dims if -d <= axis.low.ndim)
+        return axis.each(lambda table: table.squeeze(gone)) if gone else axis
+
+    return each_axis(reach, over)
+
+
+def permuted(reach: Any, order: Sequence[int | None], old: int) -> Any:
+    """After the dimensions were put in `order`: of the `old` ones, or None for one of length 1."""
+    new = len(order)
+
+    def moved(axis):
+        if type(axis) is Axis:
+            if axis.dim is None:
+                return axis
+            dim = axis.dim + old
+            dim = order.index(dim) - new if dim in order else None
+            return axis if dim == axis.dim else axis._replace(dim=dim)
+
+        def transposed(table):
+            table = table.reshape((1,) * (old - table.ndim) + table.shape)
+            kept = [d for d in order if d is not None]
+            left = [d for d in range(old) if d not in kept]  # 1 long: they were squeezed
+            table = table.transpose(left + kept)[(0,) * len(left)]
+            return table.reshape([1 if d is None else table.shape[kept.index(d)] for d in order])
+
+        return axis.each(transposed)
+
+    return each_axis(reach, moved)
+
+
+def reshaped(reach: Any, old: Sequence[int], new: Sequence[int]) -> Any:
+    """After a reshape, which splits and joins dimensions that lie side by side."""
+    if 0 in old:
+        return mix(reach, None)  # of nothing
+
+    def laid_out(axis):
+        if type(axis) is not Axis:
+            return axis.each(lambda table: _regrouped(table, old, new))
+        dim = axis.dim
+        if dim is None or old[dim:] == new[dim:]:  # often only what is left of it changes
+            return axis
+        before, after = _group_of(dim, old, new)
+        if [new[d] for d in after if new[d] > 1] == [old[d] for d in before if old[d] > 1]:
+            if axis.size == 1:
+                return axis._replace(dim=None)
+            if all(old[d] == 1 for d in before if d != dim):
+                return axis._replace(dim=next(d for d in after if new[d] > 1))
+        return Folded(axis, old, new, after)
+
+    return each_axis(reach, laid_out)
+
+
+class Folded:
+    """An axis whose dimension was split, or joined with others: `Spots` when it comes to them.
+
+    Most are mixed as a whole in the next linear layer, and never do.
+    """
+
+    def __init__(self, axis: Axis, old: Sequence[int], new: Sequence[int], dims: Sequence[int]):
+        self.axis, self.old, self.new, self.dims = axis, old, new, dims
+
+    def spots(self) -> Spots:
+        return self._spots
+
+    @cached_property
+    def _spots(self) -> Spots:
+        return self.axis.spots().each(lambda table: _regrouped(table, self.old, self.new))
+
+    def mix(self, dims: Iterable[int]) -> Axis | Spots:
+        if all(self.new[d] == 1 or d in dims for d in self.dims):
+            return self.axis.mixed()
+        return self._spots.mix(dims)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._spots, name)
+
+
+def _regrouped(table: np.ndarray, old: Sequence[int], new: Sequence[int]) -> np.ndarray:
+    table = table.reshape((1,) * (len(old) - table.ndim) + table.shape)
+    before, after = [], []
+    for from_old, to_new in _groups(old, new):
+        varies = any(table.shape[d] > 1 for d in from_old)
+        before += [old[d] if varies else 1 for d in from_old]
+        after += [new[d] if varies else 1 for d in to_new]
+    return np.broadcast_to(table, before).reshape(after)
+
+
+def _group_of(dim: int, old: Sequence[int], new: Sequence[int]) -> tuple[list[int], list[int]]:
+    for from_old, to_new in _groups(old, new):
+        if dim in from_old:
+            return from_old, to_new
+    raise AssertionError(f"{dim} is no dimension of {old}")
+
+
+def _groups(old: Sequence[int], new: Sequence[int]) -> Iterator[tuple[list[int], list[int]]]:
+    """The smallest runs of dimensions of equal product: of [2, 6, 5] and [12, 5], 2·6 and 5."""
+    i, j = -len(old), -len(new)
+    while i < 0 or j < 0:
+        from_old, to_new = [i] if i < 0 else [], [j] if j < 0 else []
+        m, n = old[i] if i < 0 else 1, new[j] if j < 0 else 1
+        i, j = i + 1, j + 1
+        while m != n:
+            if m < n:
+                from_old.append(i)
+                m, i = m * old[i], i + 1
+            else:
+                to_new.append(j)
+                n, j = n * new[j], j + 1
+        yield from_old, to_new
+
+
+def joined(reaches: Sequence[Any], sizes: Sequence[int], dim: int) -> Any:
+    """After tensors, `sizes` long along `dim`, were put one after another along it."""
+    merged = merge(reaches)
+    if type(merged) is not tuple:
+        return merged
+
+    def along(axis):
+        return axis.dim == dim if type(axis) is Axis else axis.along(dim) > 1
+
+    known = [reach for reach in reaches if reach is not None]
+    if not any(along(axis) for reach in known for axis in reach):
+        return merged
+    nothing = Spots(np.array(FAR), np.array(-FAR))
+    parts = []
+    for k in (0, 1):
+        spots = [nothing if reach is None else reach[k].spots() for reach in reaches]
+        tables = []
+        for which in ("low", "high"):
+            each = [getattr(spot, which) for spot in spots]
+            dims = max(-dim, *(table.ndim for table in each))
+            each = [table.reshape((1,) * (dims - table.ndim) + table.shape) for table in each]
+            shape = list(np.broadcast_shapes(*(t.shape[:dim] for t in each)))
+            rest = list(np.broadcast_shapes(*(t.shape[dim + 1 or dims :] for t in each)))
+            tables.append(np.concatenate([
+                np.broadcast_to(table, [*shape, size, *rest])
+                for table, size in zip(each, sizes, strict=True)
+            ], dim))  # fmt: skip
+        parts.append(Spots(*tables, any(spot.all for spot in spots)))
+    return tuple(parts)
+
+
+def tidy(spots: Spots) -> Axis | Spots:
+    """`spots` without the dimensions along which nothing changes; an `Axis` where it is one."""
+    low, high = spots.low, spots.high
+    if not low.size:
+        return Axis(None, 1, 0, 0, 0, 0, spots.all)  # a tensor without elements
+    for dim in range(low.ndim):
+        a, b = low.take([0], dim), high.take([0], dim)
+        if (low == a).all() and (high == b).all():
+            low, high = a, b
+    varies = [dim - low.ndim for dim, n in enumerate(low.shape) if n > 1]
+    first, last = int(low.flat[0]), int(high.flat[0])
+    if not varies:  # one position, or all see the same
+        return Axis(None, 1, first, last, last, 0, spots.all or spots.low.size > 1)
+    if len(varies) == 1:
+        steps, size = np.diff(low.ravel()), low.size
+        jump = int(steps[0])
+        if jump > 0 and (steps == jump).all() and (high - low == last - first).all():
+            return Axis(varies[0], size, first, last, last + (size - 1) * jump, jump, spots.all)
+    return Spots(low, high, spots.all)
+
+
+# What a row says
+
+
+def extent(reach: Any) -> int | tuple[int, int] | None:
+    if type(reach) is not tuple:
         return None
     height, width = reach[0].extent, reach[1].extent
     return height if height == width else (height, width)
 
 
-def each_axis(reach, change: Callable[[Axis], Axis | None]):
-    if reach is None or reach is UNKNOWN:
-        return reach
-    changed = tuple(map(change, reach))
-    return UNKNOWN if None in changed else changed
-
-
-def mix(reach, dims: Iterable[int] | None, keep: bool):
-    """`reach` after an operation mixed the positions along `dims` (from the right; None: all)."""
-    return each_axis(
-        reach, lambda axis: axis.whole(keep) if dims is None or axis.dim in dims else axis
-    )
+def sees(reach: Any) -> str:
+    """ "exact", "whole image", "nothing", or "unknown: " and the operation that lost it."""
+    if reach is None:
+        return "nothing"
+    if type(reach) is Unknown:
+        return f"unknown: {reach}"
+    return "whole image" if reach[0].all and reach[1].all else "exact"

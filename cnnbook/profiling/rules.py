@@ -1,30 +1,88 @@
-"""What each torch function does to shapes and receptive fields, and what it costs.
+"""What each torch function does to shapes and receptive fields, and what it costs: one table.
 
-A rule takes the running `Shapes` mode and the function's own arguments, and returns a tensor of the
-result's shape on the meta device.
+A rule answers a function at once. It is entered where it is written, under the function's name,
+for torch.X, torch.Tensor.X and torch.nn.functional.X alike; for example
+
+    @rule("square", "sign")
+    def _elementwise(mode, input):
+        return like(input)
+
+makes both as quick as an activation. That is all that a new operation needs, and it needs it for
+speed only: what has no rule is run on the meta device, as slowly and as rightly as torch does it.
+So a rule may be narrow. Its arguments have torch's names, and a call that names others passes it
+by; a call that it had rather not answer (another type, shapes that do not fit, a tensor that does
+not depend on the image) gets NotImplemented. It must not guess: where it answers, it says what
+torch says. `tests/profiling/test_operations.py` holds the rules against torch.
+
+A rule takes the running `Shapes` mode and the function's own arguments. It returns tensors of the
+result's shape on the meta device, with their reach; new tensors, unless torch returns the same.
+``mode.row(...)`` writes a row of the profile. Layers of torch's own that only hand their attributes
+to one function are answered without torch's Python on the way to it: `LAYERS`, at the end.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnbook.profiling.reach import UNKNOWN, Axis, each_axis, merge, mix
+from cnnbook.profiling import reach as fields
+from cnnbook.profiling.primitives import overwrite, transposed
+from cnnbook.profiling.reach import Axis, merge, mix, windowed
 from cnnbook.profiling.table import ProfileError, TooSmall, times
 
 META = torch.device("meta")
 
+RULES: dict[Callable, Callable] = {}  # torch's function: (mode, *its arguments) -> its result
+NAMES: dict[Callable, frozenset[str]] = {}  # the arguments that its rule knows by name
 
-def _empty(shape: Iterable[int], like: Tensor, reach: Any) -> Tensor:
+
+def functions(*names: str) -> list[Callable]:
+    """The functions torch has under these names, as torch.X, Tensor.X and F.X."""
+    places = (torch, Tensor, F)
+    found = [getattr(place, name) for name in names for place in places if hasattr(place, name)]
+    return list(dict.fromkeys(filter(callable, found)))
+
+
+def rule(*names: str, told: bool = False) -> Callable[[Callable], Callable]:
+    """Enter a rule for the functions of these names; `told`: it takes the function first."""
+
+    def enter(answer: Callable) -> Callable:
+        for func in functions(*names):
+            RULES[func] = run = partial(answer, func) if told else answer
+            _mode, *parameters = inspect.signature(run).parameters.values()
+            NAMES[func] = frozenset(p.name for p in parameters if p.kind != p.VAR_POSITIONAL)
+        return answer
+
+    return enter
+
+
+def seen(input: Any) -> Any:
+    """The reach of `input`; None for what does not depend on the image."""
+    return getattr(input, "reach", None)
+
+
+def empty(shape: Iterable[int], like: Tensor, reach: Any) -> Tensor:
     out = torch.empty(shape, dtype=like.dtype, device=META)
     if reach is not None:
         out.reach = reach
+    return out
+
+
+def like(input: Any) -> Any:
+    """Another tensor as `input`, which sees the same."""
+    reach = getattr(input, "reach", None)
+    if reach is None:
+        return NotImplemented
+    out = input.detach()
+    out.reach = reach
     return out
 
 
@@ -33,92 +91,134 @@ def _ntuple(value: Any, n: int) -> tuple[int, ...]:
         return value
     if isinstance(value, int):
         return (value,) * n
-    value = tuple(value)
+    value = tuple(map(int, value))
     return value * n if len(value) == 1 else value
 
 
-def _through_window(reach, kernel, stride, padding, dilation, sizes) -> Any:
-    """`reach` after a sliding window over the last two dimensions."""
-    if reach is None or reach is UNKNOWN:
-        return reach
-    height, width = reach
-    if (height.dim, width.dim) != (-2, -1) or len(sizes) != 2:
-        return UNKNOWN
-    return (
-        height.window(kernel[0], stride[0], padding[0], dilation[0], sizes[0]),
-        width.window(kernel[1], stride[1], padding[1], dilation[1], sizes[1]),
-    )
+# Convolutions, linear layers and pooling
 
 
 def _conv(n, mode, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     shape, (filters, depth, *kernel) = tuple(input.shape), weight.shape
-    if shape[-n - 1] != depth * groups:
-        raise ProfileError(f"{mode.place()} takes {depth * groups} channels, got {shape[-n - 1]}")
+    if len(shape) != n + 2 or len(kernel) != n:
+        return NotImplemented
+    if weight.dtype != input.dtype:
+        raise _other_type(mode, input, weight)
+    if shape[1] != depth * groups:
+        raise ProfileError(f"{mode.place()} takes {depth * groups} channels, got {shape[1]}")
+    if filters % groups:
+        raise ProfileError(f"{mode.place()} has {filters} filters in {groups} groups")
+    if bias is not None and tuple(bias.shape) != (filters,):
+        raise ProfileError(f"{mode.place()} has {filters} filters and {tuple(bias.shape)} biases")
     stride, dilation = _ntuple(stride, n), _ntuple(dilation, n)
+    if min(stride) < 1 or min(dilation) < 1:
+        return NotImplemented
     if padding == "same":
+        if max(stride) > 1:
+            return NotImplemented
         total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
-        sizes, padding = shape[-n:], [t // 2 for t in total]
+        sizes, padding = shape[2:], [t // 2 for t in total]
     else:
         padding = _ntuple(0 if padding == "valid" else padding, n)
+        if min(padding) < 0:
+            return NotImplemented
         sizes = [
             (size + 2 * p - d * (k - 1) - 1) // s + 1
-            for size, p, d, k, s in zip(shape[-n:], padding, dilation, kernel, stride, strict=True)
+            for size, p, d, k, s in zip(shape[2:], padding, dilation, kernel, stride, strict=True)
         ]
     if min(sizes) < 1:
-        raise _too_small(mode, shape[-n:], kernel)
-    reach = _through_window(getattr(input, "reach", None), kernel, stride, padding, dilation, sizes)
-    outputs = (*shape[: -n - 1], filters, *sizes)
+        raise _too_small(mode, shape[2:], kernel)
+    reach = windowed(
+        getattr(input, "reach", None), kernel, stride, padding, dilation, sizes, channels=True
+    )
+    outputs = (shape[0], filters, *sizes)
     flops = math.prod(outputs) * depth * math.prod(kernel)
-    out = _empty(outputs, input, reach)
-    return mode.row("conv", f"conv{n}d", out, outputs, reach, flops, weight, bias)
+    return mode.row(
+        "conv", f"conv{n}d", empty(outputs, input, reach), outputs, reach, flops, weight, bias
+    )
 
 
-def _conv_transpose(func, mode, /, input, weight, bias=None, *args, **kwargs):
-    out = mode.on_meta(func, (input, weight, bias, *args), kwargs)
-    reach = None if getattr(input, "reach", None) is None else UNKNOWN
-    mode.stamp(out, reach)
+for _n in (1, 2, 3):
+    rule(f"conv{_n}d")(partial(_conv, _n))
+
+
+@rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", told=True)
+def _conv_transpose(
+    func, mode, input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1,
+    dilation=1,
+):  # fmt: skip
+    n = weight.dim() - 2
+    if input.dim() != n + 2:
+        return NotImplemented
+    out = mode.run(func, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    window = (_ntuple(value, n) for value in (stride, padding, dilation))
+    reach = transposed(seen(input), tuple(weight.shape[2:]), *window, tuple(out.shape[2:]))
+    if reach is not None:
+        out.reach = reach
     flops = input.numel() * weight[0].numel()
-    return mode.row("conv", func.__name__, out, out.shape, reach, flops, weight, bias)
+    name = func.__name__
+    return mode.row("conv", name, out, tuple(out.shape), reach, flops, weight, bias)
 
 
+@rule("linear")
 def _linear(mode, input, weight, bias=None):
+    if weight.dim() != 2 or input.dim() < 1:
+        return NotImplemented
+    if weight.dtype != input.dtype:
+        raise _other_type(mode, input, weight)
     *others, inputs = input.shape
     outputs, expected = weight.shape
     if inputs != expected:
         raise ProfileError(f"{mode.place()} takes {expected} inputs, got {inputs}")
-    reach = mix(getattr(input, "reach", None), (-1,), keep=False)
+    if bias is not None and tuple(bias.shape) != (outputs,):
+        return NotImplemented
+    reach = mix(getattr(input, "reach", None), (-1,))
     shape = (*others, outputs)
-    out = _empty(shape, input, reach)
     flops = math.prod(shape) * inputs
+    out = empty(shape, input, reach)
     return mode.row("linear", "linear", out, shape, reach, flops, weight, bias)
 
 
 def _pooled(mode, input, name, kernel, stride, padding, dilation, ceil_mode):
     n, shape = len(kernel), tuple(input.shape)
+    # Without a batch, or by windows that torch may not take, torch answers itself.
+    if len(shape) != n + 2 or min(*kernel, *stride, *dilation) < 1 or min(padding) < 0:
+        return NotImplemented
+    if any([2 * p > k for p, k in zip(padding, kernel, strict=True)]):
+        return NotImplemented
     sizes = []
-    for size, k, s, p, d in zip(shape[-n:], kernel, stride, padding, dilation, strict=True):
+    for size, k, s, p, d in zip(shape[2:], kernel, stride, padding, dilation, strict=True):
         room = size + 2 * p - d * (k - 1) - 1
         outputs = (-(-room // s) if ceil_mode else room // s) + 1
         if ceil_mode and (outputs - 1) * s >= size + p:
             outputs -= 1  # a last window that would start in the padding is dropped
         sizes.append(outputs)
     if min(sizes) < 1:
-        raise _too_small(mode, shape[-n:], kernel)
-    reach = _through_window(getattr(input, "reach", None), kernel, stride, padding, dilation, sizes)
-    shape = (*shape[:-n], *sizes)
-    return mode.row("pool", name, _empty(shape, input, reach), shape, reach, 0)
+        raise _too_small(mode, shape[2:], kernel)
+    reach = windowed(getattr(input, "reach", None), kernel, stride, padding, dilation, sizes)
+    shape = (*shape[:2], *sizes)
+    return mode.row("pool", name, empty(shape, input, reach), shape, reach, 0)
 
 
 def _max_pool(
-    n, mode, input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, **kwargs
-):
+    n, indices, mode, input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
+    return_indices=False,
+):  # fmt: skip
     kernel = _ntuple(kernel_size, n)
     stride = _ntuple(stride, n) if stride else kernel
     out = _pooled(
         mode, input, f"max_pool{n}d", kernel, stride, _ntuple(padding, n), _ntuple(dilation, n),
         ceil_mode,
     )  # fmt: skip
-    return (out, out.long()) if kwargs.get("return_indices") else out
+    return _with_indices(out) if indices or return_indices else out
+
+
+def _with_indices(out: Any) -> Any:
+    if out is NotImplemented:
+        return out
+    indices = torch.empty(out.shape, dtype=torch.long, device=META)
+    indices.reach = seen(out)
+    return out, indices
 
 
 def _avg_pool(
@@ -132,396 +232,706 @@ def _avg_pool(
 
 
 def _adaptive_pool(n, name, mode, input, output_size, return_indices=False):
-    sizes = _ntuple(output_size, n)
     shape = tuple(input.shape)
-    sizes = [was if s is None else s for s, was in zip(sizes, shape[-n:], strict=True)]
-    reach = getattr(input, "reach", None)
-    if reach is not None and reach is not UNKNOWN:
-        known = n == 2 and tuple(axis.dim for axis in reach) == (-2, -1)
-        reach = (reach[0].adaptive(sizes[0]), reach[1].adaptive(sizes[1])) if known else UNKNOWN
-    shape = (*shape[:-n], *sizes)
-    out = mode.row("pool", name, _empty(shape, input, reach), shape, reach, 0)
-    return (out, out.long()) if return_indices else out
+    if len(shape) != n + 2:
+        return NotImplemented
+    sizes = output_size if output_size is None else _ntuple(output_size, n)
+    if sizes is None or len(sizes) != n:
+        return NotImplemented
+    sizes = tuple(was if s is None else s for s, was in zip(sizes, shape[2:], strict=True))
+    if min(*sizes, *shape) < 1:
+        return NotImplemented
+    reach = fields.adaptive(getattr(input, "reach", None), shape, sizes)
+    shape = (*shape[:2], *sizes)
+    out = mode.row("pool", name, empty(shape, input, reach), shape, reach, 0)
+    return _with_indices(out) if return_indices else out
+
+
+for _n in (1, 2, 3):
+    rule(f"avg_pool{_n}d")(partial(_avg_pool, _n))
+    rule(f"max_pool{_n}d")(partial(_max_pool, _n, False))
+    rule(f"max_pool{_n}d_with_indices")(partial(_max_pool, _n, True))
+    for _kind in ("avg", "max"):
+        _name = f"adaptive_{_kind}_pool{_n}d"
+        rule(_name)(partial(_adaptive_pool, _n, _name))
+
+
+def _other_type(mode, input: Tensor, weight: Tensor) -> ProfileError:
+    return ProfileError(f"{mode.place()} has weights of {weight.dtype} and gets {input.dtype}")
 
 
 def _too_small(mode, sizes, kernel) -> TooSmall:
     return TooSmall(f"{mode.place()} gets {times(sizes, '×')} for a window of {times(kernel, '×')}")
 
 
-def _same(mode, input, *args, **kwargs):
-    """Activations and the like: same shape, same receptive field."""
-    return input
+# Attention, products of matrices, recurrent layers
 
 
-def _kept(func, mode, /, input, *args, **kwargs):
-    """Copies: same shape, perhaps laid out in memory in another way."""
-    out = mode.on_meta(func, (input, *args), kwargs)
-    mode.stamp(out, getattr(input, "reach", None))
+@rule("scaled_dot_product_attention")
+def _attention(mode, query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None):
+    *lead, queries, width = query.shape
+    keys, depth = value.shape[-2:]
+    if key.shape != (*lead, keys, width) or value.shape != (*lead, keys, depth):
+        return NotImplemented
+    if len(lead) < 1 or not query.dtype == key.dtype == value.dtype:
+        return NotImplemented
+    reaches = [mix(seen(query), (-1,)), mix(seen(key), (-2, -1)), mix(seen(value), (-2,))]
+    if attn_mask is not None:
+        mode.reads((attn_mask,))
+        fits = zip(reversed(attn_mask.shape), (keys, queries, *reversed(lead)), strict=False)
+        if not all(n in (1, m) for n, m in fits) or attn_mask.dim() > query.dim():
+            return NotImplemented
+        if is_causal or attn_mask.dtype not in (torch.bool, query.dtype):
+            return NotImplemented
+        reaches.append(mix(seen(attn_mask), (-1,)))
+    reach, shape = merge(reaches), (*lead, queries, depth)
+    flops = math.prod(lead) * queries * keys * (width + depth)
+    out = empty(shape, query, reach)
+    return mode.row("attention", "attention", out, shape, reach, flops)
+
+
+@rule("multi_head_attention_forward")
+def _multi_head_attention(
+    mode, query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k,
+    bias_v, add_zero_attn, dropout_p, out_proj_weight, out_proj_bias, training=True,
+    key_padding_mask=None, need_weights=True, attn_mask=None, use_separate_proj_weight=False,
+    q_proj_weight=None, k_proj_weight=None, v_proj_weight=None, static_k=None, static_v=None,
+    average_attn_weights=True, is_causal=False,
+):  # fmt: skip
+    """Sequence first, and no masks or biases of keys: what a Vision Transformer asks for."""
+    unusual = (bias_k, bias_v, key_padding_mask, attn_mask, static_k, static_v)
+    if any(x is not None for x in unusual) or add_zero_attn or use_separate_proj_weight:
+        return NotImplemented
+    if query.dim() != 3 or key.shape != value.shape or key.dim() != 3 or is_causal:
+        return NotImplemented
+    (queries, batch, width), keys = query.shape, key.shape[0]
+    if key.shape[1:] != query.shape[1:] or width != embed_dim_to_check or width % num_heads:
+        return NotImplemented
+    if tuple(in_proj_weight.shape) != (3 * width, width) or in_proj_weight.dtype != query.dtype:
+        return NotImplemented
+    if tuple(out_proj_weight.shape) != (width, width):
+        return NotImplemented
+    all_keys = merge((seen(key), seen(value)))
+    reach = merge((mix(seen(query), (-1,)), mix(all_keys, (-3, -1))))
+    out = empty((queries, batch, width), query, reach)
+    projections = 2 * (queries + keys) * width * width
+    flops = batch * (projections + 2 * queries * keys * width)
+    weights = (in_proj_weight, in_proj_bias, out_proj_weight, out_proj_bias)
+    mode.reads(weights)
+    mode.row("attention", "attention", out, tuple(out.shape), reach, flops, None, *weights)
+    if not need_weights:
+        return out, None
+    heads = () if average_attn_weights else (num_heads,)
+    return out, empty((batch, *heads, queries, keys), query, mix(reach, None))
+
+
+@rule("matmul", "bmm", "__matmul__")
+def _matmul(mode, input, other):
+    if not (isinstance(other, Tensor) and input.dim() == other.dim() >= 2):
+        return NotImplemented
+    (*lead, rows, inner), (*beside, expected, columns) = input.shape, other.shape
+    if lead != beside or inner != expected or input.dtype != other.dtype:
+        return NotImplemented
+    reach = merge((mix(seen(input), (-1,)), mix(seen(other), (-2,))))
+    if reach is None:
+        return NotImplemented
+    mode.reads((input, other))
+    shape = (*lead, rows, columns)
+    out = empty(shape, input, reach)
+    flops = math.prod(shape) * inner
+    return mode.row("matmul", "matmul", out, shape, reach, flops, None, input, other)
+
+
+def _recurrent(gates, mode, input, hidden, weights, has_biases, layers, dropout, train,
+               bidirectional, batch_first):  # fmt: skip
+    """All time steps at once, which torch would run one by one."""
+    if input.dim() != 3 or not isinstance(weights, list | tuple):
+        return NotImplemented  # a packed sequence
+    state = hidden[0] if gates == "lstm" else hidden
+    time, batch, _ = input.shape
+    if batch_first:
+        time, batch = batch, time
+    directions = 2 if bidirectional else 1
+    matrices = [w for w in weights if w.dim() == 2]
+    if state.dim() != 3 or state.shape[:2] != (layers * directions, batch):
+        return NotImplemented
+    if matrices[0].shape[1] != input.shape[2] or matrices[0].dtype != input.dtype:
+        return NotImplemented
+    mode.reads(weights)
+    width = state.shape[2] * directions
+    reach = mix(seen(input), (-2 if batch_first else -3, -1))
+    shape = (batch, time, width) if batch_first else (time, batch, width)
+    out = empty(shape, input, reach)
+    last = mix(reach, None)
+    states = [empty(h.shape, h, last) for h in (hidden if gates == "lstm" else (hidden,))]
+    flops = time * batch * sum(w.numel() for w in matrices)
+    mode.row("matmul", "matmul", out, shape, reach, flops, None, *weights)
+    return (out, *states)
+
+
+for _name in ("lstm", "gru", "rnn_tanh", "rnn_relu"):
+    rule(_name)(partial(_recurrent, _name))
+
+
+# Element by element
+
+
+def _writes_in_place(func: Callable) -> Callable[[Sequence[Any], dict[str, Any]], bool]:
+    """Whether a call of `func` overwrites its input, as its name or its `inplace` says."""
+    name = getattr(func, "__name__", "")
+    if name.endswith("_") and not name.endswith("__"):
+        return lambda args, kwargs: True
+    try:
+        at = list(inspect.signature(func).parameters).index("inplace") - 1
+    except ValueError:  # no such argument, or a function of C++
+        return lambda args, kwargs: False
+    return lambda args, kwargs: kwargs.get("inplace", len(args) > at and args[at])
+
+
+def _element_by_element(overwrites, mode, input, /, *args, **kwargs):
+    """Activations and the like, of one floating tensor and of numbers: same shape, same type."""
+    if kwargs.keys() - SETTINGS or not input.is_floating_point():
+        return NotImplemented
+    if any([type(v) not in NUMBERS and v not in ("none", "tanh") for v in args]):
+        return NotImplemented
+    if any([type(v) not in NUMBERS and v not in ("none", "tanh") for v in kwargs.values()]):
+        return NotImplemented
+    return input if overwrites(args, kwargs) and seen(input) else like(input)
+
+
+NUMBERS = {int, float, bool}
+SETTINGS = {"inplace", "min_val", "max_val", "negative_slope", "alpha", "approximate", "beta",
+            "threshold"}  # fmt: skip
+for _func in functions(
+    "relu", "relu_", "relu6", "hardtanh", "hardswish", "hardsigmoid", "leaky_relu", "elu", "selu",
+    "celu", "silu", "gelu", "mish", "softplus", "sigmoid", "sigmoid_", "tanh", "tanh_", "neg",
+    "exp", "sqrt", "rsqrt", "abs", "softsign", "logsigmoid", "sin", "cos", "log", "erf", "square",
+    "sign", "reciprocal",
+):  # fmt: skip
+    RULES[_func] = partial(_element_by_element, _writes_in_place(_func))
+    NAMES[_func] = frozenset(SETTINGS)
+
+
+@rule("clamp", "clamp_", told=True)
+def _clamp(func, mode, input, min=None, max=None):
+    if min is max is None or not {type(min), type(max)} <= NUMBERS | {type(None)}:
+        return NotImplemented
+    if not input.is_floating_point():
+        return NotImplemented
+    return input if func.__name__ == "clamp_" and seen(input) else like(input)
+
+
+@rule("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout",
+      told=True)  # fmt: skip
+def _dropout(func, mode, input, p=0.5, training=False, inplace=False):
+    dims = func.__name__[7:-1]
+    if not 0 <= p <= 1 or dims.isdigit() and input.dim() != int(dims) + 2:
+        return NotImplemented
+    return input if inplace and seen(input) else like(input)
+
+
+@rule("clone", "detach")
+def _copied(mode, input):
+    return like(input)
+
+
+@rule("requires_grad_")
+def _marked(mode, input, requires_grad=True):
+    return input if seen(input) else NotImplemented
+
+
+@rule("contiguous")
+def _contiguous(mode, input):
+    reach = seen(input)
+    if reach is None:
+        return NotImplemented
+    return input if input.is_contiguous() else empty(input.shape, input, reach)
+
+
+@rule("to", "cpu", "cuda", "float", "type_as", told=True)
+def _moved(func, mode, input, *args, dtype=None, device=None, non_blocking=False, copy=False,
+           memory_format=None):  # fmt: skip
+    """To another type; where the values lie does not matter to what has none."""
+    if func is Tensor.float:
+        dtype = torch.float32
+    for value in args:
+        dtype = value if isinstance(value, torch.dtype) else getattr(value, "dtype", dtype)
+    if dtype is None or dtype == input.dtype:
+        return like(input) if copy and seen(input) else input
+    if seen(input) is None:
+        return mode.other(Tensor.type, (input, dtype), {})
+    out = torch.empty(input.shape, dtype=dtype, device=META)
+    out.reach = seen(input)
     return out
 
 
-def _contiguous(mode, input, *args, **kwargs):
-    """As `_kept`; the plain call on an activation needs no help from torch."""
-    if args or kwargs or not input.is_meta or id(input) in mode.params:
-        return _kept(Tensor.contiguous, mode, input, *args, **kwargs)
-    if input.is_contiguous():
-        return input
-    return _empty(input.shape, input, getattr(input, "reach", None))
-
-
-def _norm(mode, input, *args, **kwargs):
-    """Normalisation by stored statistics, or over channels: reads parameters, keeps positions."""
-    mode.reads(args)
-    mode.reads(kwargs.values())
-    return input
-
-
-def _norm_over_image(mode, input, *args, **kwargs):
-    """Group and instance norm: their statistics mix all positions."""
-    _norm(mode, input, *args, **kwargs)
-    return _empty(input.shape, input, mix(getattr(input, "reach", None), None, keep=True))
-
-
-def _layer_norm(mode, input, normalized_shape, weight=None, bias=None, eps=1e-5):
-    mode.reads((weight, bias))
-    dims = range(-len(normalized_shape), 0)
-    return _empty(input.shape, input, mix(getattr(input, "reach", None), dims, keep=True))
-
-
-def _pointwise(func, mode, /, a, b=1, *args, **kwargs):
+def _combined(in_place, mode, input, other):
     """Sums, products and the like of two tensors, or of a tensor and a number."""
-    reach_a, reach_b = getattr(a, "reach", None), getattr(b, "reach", None)
-    mode.reads((a, b))
-    if isinstance(a, Tensor) and not isinstance(b, Tensor) and a.is_floating_point():
-        return a
-    if _same_kind(a, b):
-        if a.shape == b.shape and reach_a is reach_b:
-            return a
-        shape = _spread(a.shape, b.shape)
-        if shape == list(a.shape) or (shape is not None and func not in IN_PLACE):
-            return _empty(shape, a, merge((reach_a, reach_b)))
-    out = mode.on_meta(func, (a, b, *args), kwargs)
-    mode.stamp(out, merge((reach_a, reach_b)))
-    return out
+    if not isinstance(input, Tensor):
+        return NotImplemented
+    mine = getattr(input, "reach", None)
+    if not isinstance(other, Tensor):
+        if mine is None or type(other) not in NUMBERS or not input.is_floating_point():
+            return NotImplemented
+        return input if in_place else like(input)
+    theirs = getattr(other, "reach", None)
+    if mine is None and (in_place or theirs is None) or input.dtype != other.dtype:
+        return NotImplemented
+    if not input.is_floating_point():
+        return NotImplemented
+    mode.used.add(id(input))
+    mode.used.add(id(other))
+    shape = input.shape
+    if shape != other.shape:
+        shape = _spread(shape, other.shape)
+        if shape is None or in_place and shape != input.shape:
+            return NotImplemented
+    reach = mine if mine is theirs else merge((mine, theirs))
+    if not in_place:
+        return empty(shape, input, reach)
+    if reach is not mine:
+        input.reach = reach
+        overwrite(input)
+    return input
 
 
-def _same_kind(*tensors: Any) -> bool:
-    """Whether all are tensors without data, of one type and as many dimensions."""
-    if not all([isinstance(t, Tensor) and t.is_meta for t in tensors]):
-        return False
-    dtype, dims = tensors[0].dtype, tensors[0].dim()
-    return all([t.dtype == dtype and t.dim() == dims for t in tensors])
+for _name in ("add", "sub", "mul", "div"):
+    rule(_name, f"__{_name}__", f"__r{_name}__")(partial(_combined, False))
+    rule(f"{_name}_", f"__i{_name}__")(partial(_combined, True))
+rule("__truediv__")(partial(_combined, False))
+rule("__itruediv__")(partial(_combined, True))
 
 
-def _spread(a: torch.Size, b: torch.Size) -> list[int] | None:
+def _spread(a: torch.Size, b: torch.Size) -> tuple[int, ...] | None:
     """The shape of a sum in which a length of 1 is repeated; None where the lengths do not fit."""
-    if all(m == n or 1 in (m, n) for m, n in zip(a, b, strict=True)):
-        return [n if m == 1 else m for m, n in zip(a, b, strict=True)]
+    if len(a) < len(b):
+        a, b = b, a
+    lead = len(a) - len(b)
+    if all([m == n or m == 1 or n == 1 for m, n in zip(a[lead:], b, strict=True)]):
+        return (*a[:lead], *[n if m == 1 else m for m, n in zip(a[lead:], b, strict=True)])
     return None
 
 
-def _cat(func, mode, /, tensors, *args, **kwargs):
-    mode.reads(tensors)
-    reach = merge(getattr(tensor, "reach", None) for tensor in tensors)
-    shape = _joined(tensors, *args, **kwargs)
-    if shape is not None:  # torch's own Python for it would take ten times as long
-        return _empty(shape, tensors[0], reach)
-    out = mode.on_meta(func, (tensors, *args), kwargs)
-    mode.stamp(out, reach)
-    return out
+# Normalisation
 
 
-def _joined(tensors, dim=0, **kwargs) -> list[int] | None:
-    """The shape of tensors one after another along `dim`; None for anything but the plain case."""
-    if kwargs or not isinstance(dim, int) or not tensors or not _same_kind(*tensors):
-        return None
-    shape = list(tensors[0].shape)
-    if not -len(shape) <= dim < len(shape):
-        return None
-    together = 0
+@rule("batch_norm")
+def _batch_norm(mode, input, running_mean, running_var, weight=None, bias=None, training=False,
+                momentum=0.1, eps=1e-5):  # fmt: skip
+    """By stored statistics, or by those of the batch: either way a position stays one."""
+    if not _normalises(input, input.shape[1:2], running_mean, running_var, weight, bias):
+        return NotImplemented
+    if training and not mode.of_many and input.numel() == input.shape[1]:
+        return NotImplemented  # a variance of one value, which torch refuses
+    if not training and running_mean is None:
+        return NotImplemented
+    mode.reads((running_mean, running_var, weight, bias))
+    return like(input)
+
+
+def _normalises(input: Tensor, shape: Sequence[int], *parameters: Tensor | None) -> bool:
+    shape = tuple(shape)
+    return input.dim() > 1 and all([p is None or tuple(p.shape) == shape for p in parameters])
+
+
+@rule("group_norm")
+def _group_norm(mode, input, num_groups, weight=None, bias=None, eps=1e-5):
+    """Its statistics mix all positions."""
+    shape = input.shape
+    if not _normalises(input, shape[1:2], weight, bias) or shape[1] % num_groups:
+        return NotImplemented
+    if not mode.of_many and shape.numel() == num_groups:
+        return NotImplemented  # groups of one value, which torch refuses
+    mode.reads((weight, bias))
+    return empty(shape, input, mix(seen(input), None))
+
+
+@rule("instance_norm")
+def _instance_norm(mode, input, running_mean=None, running_var=None, weight=None, bias=None,
+                   use_input_stats=True, momentum=0.1, eps=1e-5):  # fmt: skip
+    shape = input.shape
+    if not _normalises(input, shape[1:2], running_mean, running_var, weight, bias):
+        return NotImplemented
+    if len(shape) < 3 or shape[2:].numel() == 1:
+        return NotImplemented
+    mode.reads((running_mean, running_var, weight, bias))
+    return empty(shape, input, mix(seen(input), None))
+
+
+@rule("layer_norm")
+def _layer_norm(mode, input, normalized_shape, weight=None, bias=None, eps=1e-5):
+    normalized = tuple(normalized_shape)
+    if not normalized or input.shape[-len(normalized) :] != normalized:
+        return NotImplemented
+    if not _normalises(input, normalized, weight, bias):
+        return NotImplemented
+    mode.reads((weight, bias))
+    return empty(input.shape, input, mix(seen(input), range(-len(normalized), 0)))
+
+
+@rule("local_response_norm")
+def _local_response_norm(mode, input, size, alpha=1e-4, beta=0.75, k=1.0):
+    return like(input) if input.dim() > 2 and input.numel() else NotImplemented
+
+
+@rule("prelu")
+def _prelu(mode, input, weight):
+    if input.dim() < 2 or weight.numel() not in (1, input.shape[1]) or weight.dim() != 1:
+        return NotImplemented
+    mode.reads((weight,))
+    return like(input)
+
+
+@rule("softmax", "log_softmax")
+def _softmax(mode, input, dim=None, _stacklevel=3, dtype=None):
+    n = input.dim()
+    if type(dim) is not int or dtype is not None:
+        return NotImplemented
+    if not -n <= dim < n:
+        raise ProfileError(f"{mode.place()} has {n} dimensions and no {dim} to softmax over")
+    if not input.is_floating_point() or seen(input) is None:
+        return NotImplemented
+    return empty(input.shape, input, mix(seen(input), (dim % n - n,)))
+
+
+@rule("mean", "sum", "amax", "amin")
+def _reduced(mode, input, dim=None, keepdim=False):
+    """Means, sums and maxima over dimensions."""
+    n, reach = input.dim(), seen(input)
+    if reach is None or not input.is_floating_point() or not input.numel():
+        return NotImplemented
+    given = range(n) if dim is None or dim == () else [dim] if type(dim) is int else dim
+    if not all([type(d) is int and -n <= d < n for d in given]):
+        return NotImplemented
+    dims = {d % n - n for d in given}
+    if len(dims) != len(given):
+        return NotImplemented
+    kept = ((size, d - n in dims) for d, size in enumerate(input.shape))
+    shape = [1 if gone else size for size, gone in kept if keepdim or not gone]
+    return empty(shape, input, fields.reduced(reach, dims, keepdim))
+
+
+# What moves elements about
+
+
+@rule("cat", "concat")
+def _cat(mode, tensors, dim=0):
+    if not tensors or type(dim) is not int or not all([isinstance(t, Tensor) for t in tensors]):
+        return NotImplemented
+    first = tensors[0]
+    n, dtype = first.dim(), first.dtype
+    if not -n <= dim < n or not any([seen(t) for t in tensors]):
+        return NotImplemented
+    dim = dim % n
+    shape = list(first.shape)
+    sizes = []
     for tensor in tensors:
         other = list(tensor.shape)
-        together += other[dim]
+        if len(other) != n or tensor.dtype != dtype:
+            return NotImplemented
+        sizes.append(other[dim])
         shape[dim] = other[dim]
         if other != shape:
-            return None
-    shape[dim] = together
-    return shape
+            return NotImplemented
+    shape[dim] = sum(sizes)
+    mode.reads(tensors)
+    return empty(shape, first, fields.joined([seen(t) for t in tensors], sizes, dim - n))
 
 
-def _moves(func, new_dim, mode, /, input, *args, **kwargs):
-    """Views: ``new_dim(dim, size, old_shape, new_shape, args, kwargs)`` says where a dim went."""
-    out = mode.on_meta(func, (input, *args), kwargs)
-    old, new = tuple(input.shape), tuple(out.shape)
-
-    def moved(axis: Axis) -> Axis | None:
-        if axis.dim is None:
-            return axis
-        dim = new_dim(axis.dim + len(old), old, new, args, kwargs)
-        if dim is None:  # no longer a dimension: fine where it had one position
-            return axis._replace(dim=None) if old[axis.dim] == 1 else None
-        dim -= len(new)
-        return axis if dim == axis.dim else axis._replace(dim=dim)
-
-    mode.stamp(out, each_axis(getattr(input, "reach", None), moved))
+def view_of(input: Tensor, out: Tensor, reach: Any) -> Tensor:
+    out.reach, out.base = reach, input
     return out
 
 
-def _reshaped(dim, old, new, args, kwargs) -> int | None:
-    """Where `dim` is after a reshape: a dimension of its own, or part of one."""
-    size, right = old[dim], dim - len(old)
-    if size > 1 and old[dim:] == new[right:]:
-        return len(new) + right  # often only what is left of it changes
-    before, start = math.prod(old[:dim]), 1
-    for j, length in enumerate(new):
-        if start * length > before and before % start == 0:
-            inside = (start * length) % (before * size) == 0
-            return j if inside and length > 1 else None
-        start *= length
-    return None
+@rule("flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten", told=True)
+def _reshaped(func, mode, input, *args, **kwargs):
+    reach = seen(input)
+    if reach is None or args and isinstance(args[0], torch.dtype) or "dtype" in kwargs:
+        return NotImplemented
+    out = mode.run(func, input, *args, **kwargs)
+    reach = fields.reshaped(reach, tuple(input.shape), tuple(out.shape))
+    if out._is_view():
+        return view_of(input, out, reach)
+    out.reach = reach
+    return out
 
 
-def _permuted(dim, old, new, args, kwargs) -> int:
-    dims = kwargs.get("dims", args[0] if len(args) == 1 and not isinstance(args[0], int) else args)
-    return [d % len(old) for d in dims].index(dim)
+for _func in functions("flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten"):
+    NAMES[_func] = frozenset(("dim", "start_dim", "end_dim", "shape", "size", "sizes"))
 
 
-def _transposed(dim, old, new, args, kwargs) -> int:
-    a, b = ((args + (kwargs.get("dim0"), kwargs.get("dim1")))[i] % len(old) for i in (0, 1))
-    return {a: b, b: a}.get(dim, dim)
-
-
-def _unsqueezed(dim, old, new, args, kwargs) -> int:
-    at = (args[0] if args else kwargs["dim"]) % len(new)
-    return dim + (at <= dim)
-
-
-def _reduced(func, mode, /, input, *args, **kwargs):
-    """Means, sums and maxima over dimensions."""
-    dims = kwargs.get("dim", args[0] if args else None)
-    if isinstance(dims, bool) or dims is None:
-        dims = range(-input.dim(), 0)
+@rule("permute", told=True)
+def _permuted(func, mode, input, *args, dims=None):
+    reach = seen(input)
+    if dims is None:
+        dims = args[0] if len(args) == 1 and not isinstance(args[0], int) else args
+    if reach is None:
+        return NotImplemented
+    out = mode.run(func, input, *([dims] if func is torch.permute else dims))
     n = input.dim()
-    given = [dims] if isinstance(dims, int) else dims
-    dims = {(d % n) - n for d in given}
-    keepdim = kwargs.get("keepdim", args[1] if len(args) > 1 else False)
-    plain = input.is_meta and input.is_floating_point() and not kwargs.keys() - {"dim", "keepdim"}
-    if plain and len(dims) == len(given) > 0 and all(-n <= d < n for d in given):
-        # torch's own Python for it would take twenty times as long
-        kept = ((size, d - n in dims) for d, size in enumerate(input.shape))
-        out = _empty(
-            [1 if gone else size for size, gone in kept if keepdim or not gone], input, None
-        )
-    else:
-        out = mode.on_meta(func, (input, *args), kwargs)
-
-    def reduced(axis: Axis) -> Axis:
-        if axis.dim in dims:
-            return axis.whole(keep=False)
-        gone = 0 if keepdim or axis.dim is None else sum(d > axis.dim for d in dims)
-        return axis if not gone else axis._replace(dim=axis.dim + gone)
-
-    mode.stamp(out, each_axis(getattr(input, "reach", None), reduced))
-    return out
+    return view_of(input, out, fields.permuted(reach, [d % n for d in dims], n))
 
 
-def _softmax(func, mode, /, input, dim=None, *args, **kwargs):
-    out = mode.on_meta(func, (input, dim, *args), kwargs)
-    dims = None if dim is None else ((dim % input.dim()) - input.dim(),)
-    mode.stamp(out, mix(getattr(input, "reach", None), dims, keep=True))
-    return out
+@rule("transpose", "swapaxes", "swapdims", told=True)
+def _transposed(func, mode, input, dim0, dim1):
+    reach = seen(input)
+    if reach is None:
+        return NotImplemented
+    out = mode.run(func, input, dim0, dim1)
+    order = list(range(input.dim()))
+    order[dim0], order[dim1] = order[dim1], order[dim0]
+    return view_of(input, out, fields.permuted(reach, order, input.dim()))
 
 
-def _getitem(func, mode, input, index):
-    out = mode.on_meta(func, (input, index), {})
-    mode.stamp(out, _indexed(input, index))
-    return out
+@rule("expand", "expand_as", told=True)
+def _expanded(func, mode, input, *args):
+    reach = seen(input)
+    if type(reach) is not tuple:
+        return NotImplemented
+    out = mode.run(func, input, *args)
+    for axis in reach:  # one position becomes several: torch says where
+        if type(axis) is not Axis or axis.dim is not None and axis.size != out.shape[axis.dim]:
+            return NotImplemented
+    return view_of(input, out, reach)
 
 
-def _indexed(input: Tensor, index: Any) -> Any:
-    """The reach of ``input[index]`` for integers and slices; anything else is not followed."""
-    reach = getattr(input, "reach", None)
-    if reach is None or reach is UNKNOWN:
-        return reach
+@rule("__getitem__")
+def _indexed(mode, input, index):
+    """Integers, slices and new dimensions."""
+    reach = seen(input)
     index = index if isinstance(index, tuple) else (index,)
-    if not all(isinstance(i, int | slice) for i in index):
-        return UNKNOWN
+    if type(reach) is not tuple or any([type(i) not in INDICES for i in index]):
+        return NotImplemented
     n = input.dim()
-    index = index + (slice(None),) * (n - len(index))
-    kept = [d for d in range(n) if isinstance(index[d], slice)]
+    missing = n - sum([type(i) in (int, slice) for i in index])
+    if missing < 0:
+        return NotImplemented
+    out = mode.run(Tensor.__getitem__, input, index)
+    full = [slice(None)] * missing
+    at = index.index(Ellipsis) if Ellipsis in index else len(index)
+    parts = [*index[:at], *full, *index[at + 1 :]]
+    old = [part for part in parts if part is not None]
+    new = [part for part in parts if not isinstance(part, int)]
 
-    def chosen(axis: Axis) -> Axis | None:
+    def chosen(axis: Axis | fields.Spots) -> Axis | fields.Spots:
+        if type(axis) is not Axis:
+            return axis.indexed(parts)
         if axis.dim is None:
             return axis
-        part = index[axis.dim + n]
-        if isinstance(part, int):  # one position: it sees what the widest one sees
-            return axis._replace(dim=None, size=1, end=axis.last, jump=0)
-        axis = axis._replace(dim=kept.index(axis.dim + n) - len(kept))
-        return axis if part == slice(None) or axis.jump == 0 else None
+        part = old[axis.dim]
+        if isinstance(part, int):
+            shift = part % axis.size * axis.jump
+            first, last = axis.first + shift, axis.last + shift
+            return Axis(None, 1, first, last, last, 0, axis.all)
+        dim = next(d for d, other in enumerate(new) if other is part) - len(new)
+        if part == slice(None):
+            return axis._replace(dim=dim)
+        start, stop, step = part.indices(axis.size)
+        shift, jump, size = start * axis.jump, step * axis.jump, len(range(start, stop, step))
+        first, last = axis.first + shift, axis.last + shift
+        return Axis(dim, size, first, last, last + (size - 1) * jump, jump, axis.all)
 
-    return each_axis(reach, chosen)
+    # Each slice is an object of its own, by which it is found again.
+    old = [slice(p.start, p.stop, p.step) if isinstance(p, slice) else p for p in old]
+    each = iter(old)
+    parts = [None if part is None else next(each) for part in parts]
+    new = [part for part in parts if not isinstance(part, int)]
+    return view_of(input, out, fields.each_axis(reach, chosen))
 
 
-def _split(func, mode, /, input, *args, **kwargs):
+INDICES = {int, slice, type(None), type(Ellipsis)}
+
+
+@rule("chunk", "split", told=True)
+def _split(func, mode, input, size, dim=0):
     """Chunks: each sees what the whole saw, unless it is the image that is cut."""
-    outs = mode.on_meta(func, (input, *args), kwargs)
-    dim = kwargs.get("dim", args[1] if len(args) > 1 else 0)
-    dim = dim % input.dim() - input.dim()
-    mode.stamp(
-        outs,
-        each_axis(getattr(input, "reach", None), lambda axis: None if axis.dim == dim else axis),
-    )
-    return outs
+    reach, n = seen(input), input.dim()
+    if reach is None or type(dim) is not int or not -n <= dim < n:
+        return NotImplemented
+    dim = dim % n - n
+    for axis in reach if type(reach) is tuple else ():
+        if axis.dim == dim if type(axis) is Axis else axis.along(dim) > 1:
+            return NotImplemented
+    return tuple([view_of(input, out, reach) for out in mode.run(func, input, size, dim)])
 
 
-def _pad(func, mode, /, input, pad, *args, **kwargs):
-    out = mode.on_meta(func, (input, pad, *args), kwargs)
+for _func in functions("chunk", "split"):
+    NAMES[_func] = frozenset(("dim",))
 
-    def padded(axis: Axis) -> Axis:
-        if axis.dim is None or 2 * -axis.dim > len(pad):
+
+@rule("roll")
+def _rolled(mode, input, shifts, dims=None):
+    """Positions go round: a shift that moves none of them is quick, too."""
+    reach = seen(input)
+    shifts = (shifts,) if type(shifts) is int else tuple(shifts)
+    dims = (dims,) if type(dims) is int else () if dims is None else tuple(dims)
+    n = input.dim()
+    if type(reach) is not tuple or not dims or len(shifts) != len(dims):
+        return NotImplemented
+    if not all([type(k) is int for k in (*shifts, *dims)]) or not input.numel():
+        return NotImplemented
+    if not all([-n <= d < n for d in dims]):
+        return NotImplemented
+    moves = {d % n - n: k for d, k in zip(dims, shifts, strict=True)}
+    if len(moves) != len(dims):
+        return NotImplemented
+
+    def rolled(axis):
+        spots = axis.spots()
+        along = {d: k for d, k in moves.items() if spots.along(d) > 1 and k}
+        if not along:
+            return axis
+        by, over = tuple(along.values()), tuple(along)
+        return fields.tidy(spots.each(lambda table: np.roll(table, by, over)))
+
+    return empty(input.shape, input, fields.each_axis(reach, rolled))
+
+
+@rule("pad")
+def _padded(shapes, /, input, pad, mode="constant", value=None):
+    reach = seen(input)
+    if mode == "constant" and reach is not None and not any(pad) and len(pad) <= 2 * input.dim():
+        return empty(input.shape, input, reach)
+    if type(reach) is not tuple or mode == "circular":
+        return NotImplemented
+    wider = [-1 - i // 2 for i, n in enumerate(pad) if n]
+    for axis in reach:  # of spots, only what lies along another dimension stays as it is
+        if type(axis) is not Axis and any([axis.along(dim) > 1 for dim in wider]):
+            return NotImplemented
+    out = shapes.run(F.pad, input, pad, mode, value)
+
+    def padded(axis: Axis | fields.Spots) -> Axis | fields.Spots:
+        if type(axis) is not Axis or axis.dim is None or 2 * -axis.dim > len(pad):
             return axis
         before = pad[2 * (-axis.dim - 1)] * axis.jump
-        size = out.shape[axis.dim]
-        last = axis.last - before
-        return Axis(
-            axis.dim, size, axis.first - before, last, last + (size - 1) * axis.jump, axis.jump
-        )
+        first, last, size = axis.first - before, axis.last - before, out.shape[axis.dim]
+        return Axis(axis.dim, size, first, last, last + (size - 1) * axis.jump, axis.jump, axis.all)
 
-    mode.stamp(out, each_axis(getattr(input, "reach", None), padded))
+    out.reach = fields.each_axis(reach, padded)
     return out
 
 
-def _methods(*names: str) -> list[Callable]:
-    """The functions torch has under these names, as torch.X, Tensor.X and F.X."""
-    places = (torch, Tensor, F)
-    found = [getattr(place, name) for name in names for place in places if hasattr(place, name)]
-    return list(dict.fromkeys(found))
-
-
-def _rules() -> dict[Callable, Callable]:
-    rules: dict[Callable, Callable] = {F.linear: _linear}
-    for n in (1, 2, 3):
-        rules[getattr(F, f"conv{n}d")] = partial(_conv, n)
-        transpose = getattr(F, f"conv_transpose{n}d")
-        rules[transpose] = partial(_conv_transpose, transpose)
-        for name in (f"max_pool{n}d", f"max_pool{n}d_with_indices"):
-            indices = {"return_indices": True} if name.endswith("indices") else {}
-            for func in _methods(name):
-                rules[func] = partial(_max_pool, n, **indices)
-        rules[getattr(F, f"avg_pool{n}d")] = partial(_avg_pool, n)
-        for kind in ("avg", "max"):
-            name = f"adaptive_{kind}_pool{n}d"
-            for func in _methods(name):
-                rules[func] = partial(_adaptive_pool, n, name)
-    same = _methods(
-        "relu", "relu_", "relu6", "hardtanh", "hardswish", "hardsigmoid", "leaky_relu", "elu",
-        "selu", "celu", "silu", "gelu", "mish", "softplus", "sigmoid", "sigmoid_", "tanh", "tanh_",
-        "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout",
-        "detach", "clamp", "clamp_", "abs", "neg", "exp", "sqrt", "rsqrt",
-    )  # fmt: skip
-    rules.update(dict.fromkeys(same, _same))
-    rules.update(dict.fromkeys((F.batch_norm, F.local_response_norm, torch.prelu), _norm))
-    rules.update(dict.fromkeys((F.group_norm, F.instance_norm), _norm_over_image))
-    rules[F.layer_norm] = _layer_norm
-    rules[Tensor.contiguous] = _contiguous
-    # fmt: off
-    families: list[tuple[Callable, tuple[str, ...]]] = [
-        (_pointwise, ("add", "add_", "sub", "sub_", "mul", "mul_", "div", "div_",
-                      "__add__", "__iadd__", "__radd__", "__sub__", "__isub__", "__mul__",
-                      "__imul__", "__rmul__", "__truediv__", "__itruediv__")),
-        (_kept, ("clone", "to", "float", "type_as", "requires_grad_")),
-        (_cat, ("cat", "concat")),
-        (_reduced, ("mean", "sum", "amax", "amin")),
-        (_softmax, ("softmax", "log_softmax")),
-        (_getitem, ("__getitem__",)),
-        (_split, ("chunk", "split")),
-        (_pad, ("pad",)),
-    ]
-    moves = [
-        (_reshaped, ("flatten", "view", "reshape", "squeeze")),
-        (_permuted, ("permute",)),
-        (_transposed, ("transpose",)),
-        (_unsqueezed, ("unsqueeze",)),
-    ]
-    # fmt: on
-    for rule, names in families:
-        for func in _methods(*names):
-            rules[func] = partial(rule, func)
-    for new_dim, names in moves:
-        for func in _methods(*names):
-            rules[func] = partial(_moves, func, new_dim)
-    return rules
-
-
-RULES = _rules()
+# Layers of torch's own
 
 
 class LayerRule(NamedTuple):
     """A layer of torch's own whose `forward` only hands its attributes to one function."""
 
     run: Callable[[Any, Tensor, dict[str, Any]], Tensor]  # (mode, input, the layer's attributes)
-    fits: Callable[[dict[str, Any]], bool]
+    fits: Callable[[dict[str, Any]], bool] = lambda layer: True
 
 
-def _weighted(attributes: dict[str, Any]) -> bool:
+LAYERS: dict[type, LayerRule] = {}
+
+
+def _weighted(layer: dict[str, Any]) -> bool:
     """Whether weight and bias are parameters (pruning and the like make them attributes)."""
-    parameters = attributes["_parameters"]
+    parameters = layer["_parameters"]
     return "weight" in parameters and "bias" in parameters
 
 
-def _layers() -> dict[type, LayerRule]:
-    def conv(n):
-        def run(mode, input, layer):
-            parameters = layer["_parameters"]
-            return _conv(
-                n, mode, input, parameters["weight"], parameters["bias"], layer["stride"],
-                layer["padding"], layer["dilation"], layer["groups"],
-            )  # fmt: skip
-
-        return LayerRule(run, lambda layer: _weighted(layer) and layer["padding_mode"] == "zeros")
-
-    def linear(mode, input, layer):
+def _conv_layer(n: int) -> LayerRule:
+    def run(mode, input, layer):
         parameters = layer["_parameters"]
-        return _linear(mode, input, parameters["weight"], parameters["bias"])
-
-    def max_pool(mode, input, layer):
-        return _max_pool(
-            2, mode, input, layer["kernel_size"], layer["stride"], layer["padding"],
-            layer["dilation"], layer["ceil_mode"],
+        return _conv(
+            n, mode, input, parameters["weight"], parameters["bias"], layer["stride"],
+            layer["padding"], layer["dilation"], layer["groups"],
         )  # fmt: skip
 
-    def avg_pool(mode, input, layer):
-        return _avg_pool(
-            2, mode, input, layer["kernel_size"], layer["stride"], layer["padding"],
-            layer["ceil_mode"],
-        )  # fmt: skip
-
-    def adaptive(mode, input, layer):
-        return _adaptive_pool(2, "adaptive_avg_pool2d", mode, input, layer["output_size"])
-
-    return {
-        nn.Conv1d: conv(1),
-        nn.Conv2d: conv(2),
-        nn.Conv3d: conv(3),
-        nn.Linear: LayerRule(linear, _weighted),
-        nn.MaxPool2d: LayerRule(max_pool, lambda layer: not layer["return_indices"]),
-        nn.AvgPool2d: LayerRule(avg_pool, lambda layer: True),
-        nn.AdaptiveAvgPool2d: LayerRule(adaptive, lambda layer: True),
-    }
+    return LayerRule(run, lambda layer: _weighted(layer) and layer["padding_mode"] == "zeros")
 
 
-# Torch's own way from a layer to its function would take most of the time of a profile.
-LAYERS = _layers()
-IN_PLACE = set(_methods("add_", "sub_", "mul_", "div_", "__iadd__", "__isub__", "__imul__",
-                        "__itruediv__"))  # fmt: skip
-ATTENTION = {F.multi_head_attention_forward, F.scaled_dot_product_attention}
-MIXES_ALL = ATTENTION | set(_methods("matmul", "bmm", "einsum", "__matmul__"))
-FACTORIES = set(_methods("arange", "empty", "eye", "full", "linspace", "ones", "rand", "randint",
-                         "randn", "randperm", "zeros"))  # fmt: skip
-VALUES = set(_methods("item", "tolist", "numpy", "__bool__", "__float__", "__int__", "__index__",
-                      "nonzero", "masked_select", "unique"))  # fmt: skip
+def _linear_layer(mode, input, layer):
+    parameters = layer["_parameters"]
+    return _linear(mode, input, parameters["weight"], parameters["bias"])
+
+
+def _max_pool_layer(mode, input, layer):
+    return _max_pool(
+        2, False, mode, input, layer["kernel_size"], layer["stride"], layer["padding"],
+        layer["dilation"], layer["ceil_mode"],
+    )  # fmt: skip
+
+
+def _avg_pool_layer(mode, input, layer):
+    return _avg_pool(
+        2, mode, input, layer["kernel_size"], layer["stride"], layer["padding"], layer["ceil_mode"]
+    )
+
+
+def _adaptive_pool_layer(mode, input, layer):
+    return _adaptive_pool(2, "adaptive_avg_pool2d", mode, input, layer["output_size"])
+
+
+def _batch_norm_layer(*dims: int) -> LayerRule:
+    def run(mode, input, layer):
+        shape = input.shape
+        if len(shape) not in dims or shape[1] != layer["num_features"]:
+            return NotImplemented
+        if layer["training"] and shape.numel() == shape[1]:
+            return NotImplemented
+        mode.used.update(map(id, layer["_parameters"].values()))
+        return like(input)
+
+    return LayerRule(run)
+
+
+def _activation_layer(mode, input, layer):
+    if not input.is_floating_point():
+        return NotImplemented
+    return input if layer.get("inplace") and seen(input) else like(input)
+
+
+def _dropout_layer(mode, input, layer):
+    return input if layer["inplace"] and seen(input) else like(input)
+
+
+LAYERS.update({
+    nn.Conv1d: _conv_layer(1),
+    nn.Conv2d: _conv_layer(2),
+    nn.Conv3d: _conv_layer(3),
+    nn.Linear: LayerRule(_linear_layer, _weighted),
+    nn.MaxPool2d: LayerRule(_max_pool_layer, lambda layer: not layer["return_indices"]),
+    nn.AvgPool2d: LayerRule(_avg_pool_layer),
+    nn.AdaptiveAvgPool2d: LayerRule(_adaptive_pool_layer),
+    nn.BatchNorm1d: _batch_norm_layer(2, 3),
+    nn.BatchNorm2d: _batch_norm_layer(4),
+    nn.BatchNorm3d: _batch_norm_layer(5),
+    nn.Dropout: LayerRule(_dropout_layer),
+    nn.Identity: LayerRule(lambda mode, input, layer: input),
+} | {
+    kind: LayerRule(_activation_layer)
+    for kind in (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid)
+})  # fmt: skip
+
+
+# Functions that no rule answers: how they are treated, and what row they write
+
+KINDS: dict[Callable, str] = {
+    func: kind
+    for kind, names in {
+        "conv": [f"conv{t}{n}d" for t in ("", "_transpose") for n in (1, 2, 3)],
+        "linear": ["linear"],
+        "pool": [f"{how}_pool{n}d" for n in (1, 2, 3)
+                 for how in ("max", "avg", "adaptive_avg", "adaptive_max")],
+        "attention": ["multi_head_attention_forward", "scaled_dot_product_attention"],
+    }.items()
+    for func in functions(*names)
+}  # fmt: skip
+PRODUCTS = KINDS.keys() | set(functions("matmul", "bmm", "__matmul__", "lstm", "gru", "rnn_tanh",
+                                        "rnn_relu"))  # fmt: skip
+VALUES = set(functions("item", "tolist", "numpy", "__bool__", "__float__", "__int__", "__index__",
+                       "nonzero", "masked_select", "unique", "unique_consecutive", "__array__",
+                       "__complex__", "equal", "allclose", "is_nonzero"))  # fmt: skip
+RANDOM = set(functions("rand", "randn", "randint", "randperm", "rand_like", "randn_like",
+                       "randint_like", "normal", "bernoulli", "multinomial", "poisson", "dropout",
+                       "alpha_dropout", "feature_dropout", "bernoulli_", "normal_", "uniform_",
+                       "random_", "exponential_", "geometric_", "log_normal_", "cauchy_",
+                       "dropout1d", "dropout2d", "dropout3d", "rrelu", "gumbel_softmax",
+                       "empty", "empty_like", "new_empty", "empty_strided"))  # fmt: skip
 GETTERS = {
     getattr(Tensor, name).__get__
     for name in ("shape", "device", "dtype", "ndim", "requires_grad", "is_meta", "layout", "grad",
                  "is_cuda", "is_quantized", "is_nested", "is_sparse")
-} | set(_methods("size", "dim", "numel", "is_floating_point", "stride", "__len__"))  # fmt: skip
+} | set(functions("size", "dim", "numel", "is_floating_point", "stride", "__len__",
+                  "is_complex", "is_contiguous", "element_size"))  # fmt: skip

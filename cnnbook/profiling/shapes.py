@@ -1,191 +1,84 @@
-"""The pass over the network: its own code, run on shapes."""
+"""The pass over the network: its own code, run on shapes.
+
+A function of torch is answered by its rule (`rules.py`) if the table has one that fits the call;
+by torch itself, if it reads a property; and else it is run on the meta device, where its primitive
+operations are seen (`primitives.py`). So a function that nobody thought of costs time, not truth.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from types import MappingProxyType, MethodType
+from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C import DisableTorchFunction
-from torch.nn.parameter import UninitializedTensorMixin
 from torch.overrides import TorchFunctionMode, resolve_name
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._device import _device_constructors
 from torch.utils._pytree import tree_iter, tree_map
-from torch.utils.flop_counter import flop_registry
 
-from cnnbook.profiling.reach import UNKNOWN, extent, merge, mix
-from cnnbook.profiling.rules import (
-    ATTENTION,
-    FACTORIES,
-    GETTERS,
-    LAYERS,
-    MIXES_ALL,
-    RULES,
-    VALUES,
-)
+from cnnbook.profiling.primitives import Primitives, reach_of, tensors_in
+from cnnbook.profiling.reach import extent, sees
+from cnnbook.profiling.rules import GETTERS, KINDS, NAMES, PRODUCTS, RANDOM, RULES, VALUES
 from cnnbook.profiling.table import Layer, ProfileError
 
-NO_HOOKS = dict.fromkeys(
-    (
-        "_forward_hooks",
-        "_forward_pre_hooks",
-        "_backward_hooks",
-        "_backward_pre_hooks",
-        "_forward_hooks_with_kwargs",
-        "_forward_hooks_always_called",
-        "_forward_pre_hooks_with_kwargs",
-    ),
-    MappingProxyType({}),
-)
-
-# Layers that change no shape and move nothing; torch's own Python for them would take most of the
-# time of a profile.
-UNCHANGED = {
-    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU,
-    nn.Hardswish, nn.Dropout, nn.Dropout2d, nn.Identity,
-}  # fmt: skip
-
-
-def shallow_copy(model: nn.Module, mode: Shapes, training: bool) -> nn.Module:
-    """The same modules over the same parameters, without hooks, each telling `mode` that it runs.
-
-    Running a copy is what leaves the caller's modules alone: an attribute that `forward` sets, the
-    training mode, the hooks are all the copy's.
-    """
-    copies: dict[int, nn.Module] = {}
-    overrides = {**NO_HOOKS, "training": training}
-
-    def copy(module: nn.Module, name: str) -> nn.Module:
-        twin = copies.get(id(module))
-        if twin is not None:
-            return twin
-        kind = type(module)
-        if issubclass(kind, torch.jit.ScriptModule):
-            raise ProfileError("TorchScript hides its layers; profile the module it came from")
-        twin = copies[id(module)] = object.__new__(kind)
-        attributes = module.__dict__ | overrides
-        # Past nn.Module's own __setattr__, which would look for parameters among the attributes.
-        object.__setattr__(twin, "__dict__", attributes)
-        attributes["_buffers"] = attributes["_buffers"].copy()
-        parameters = attributes["_parameters"] = attributes["_parameters"].copy()
-        if parameters:
-            register(parameters, name)
-        children = attributes["_modules"] = attributes["_modules"].copy()
-        if children:
-            prefix = f"{name}." if name else ""
-            for key, child in children.items():
-                if child is not None:
-                    children[key] = copy(child, prefix + key)
-        # An instance may have a forward of its own; it is bound to the caller's module.
-        own_forward = attributes.get("forward")
-        if own_forward is None and not children:
-            if kind in UNCHANGED:
-                attributes["forward"] = reads(parameters) if parameters else unchanged
-                return twin
-            rule = LAYERS.get(kind)
-            if rule is not None and rule.fits(attributes):
-                attributes["forward"] = straight(rule.run, attributes, name)
-                mode.copies.append(twin)
-                return twin
-        if own_forward is None and kind is nn.Sequential and all(map(is_plain, children.values())):
-            attributes["forward"] = in_turn(children)
-            return twin
-        forward = own_forward or MethodType(kind.forward, twin)
-        where = (name, not children)
-
-        def announced(*args, **kwargs):
-            outer, mode.where = mode.where, where
-            try:
-                return forward(*args, **kwargs)
-            finally:
-                mode.where = outer
-
-        attributes["forward"] = announced
-        mode.copies.append(twin)
-        return twin
-
-    def register(parameters: dict[str, Tensor | None], name: str) -> None:
-        for key, parameter in parameters.items():
-            if isinstance(parameter, UninitializedTensorMixin):
-                raise ProfileError(
-                    f"layer {name!r} is lazy and has no shape yet; run the model once first"
-                )
-            if parameter is not None:
-                mode.params.setdefault(id(parameter), (name, key, parameter))
-
-    def reads(parameters: dict[str, Tensor]) -> Callable[[Tensor], Tensor]:
-        def unchanged(input):
-            mode.reads(parameters.values())
-            return input
-
-        return unchanged
-
-    def unchanged(input):
-        return input
-
-    def in_turn(children: dict[str, nn.Module]) -> Callable[[Any], Any]:
-        """What ``nn.Sequential`` does, past ``nn.Module.__call__``: a copy has no hooks to call."""
-
-        def forward(input):
-            for child in children.values():
-                input = child.forward(input)
-            return input
-
-        return forward
-
-    def straight(run: Callable, attributes: dict[str, Any], name: str) -> Callable:
-        """The layer's rule at once, past torch's Python on the way to it."""
-        where = (name, True)
-
-        def forward(input):
-            outer, mode.where = mode.where, where
-            try:
-                with DisableTorchFunction():
-                    return run(mode, input, attributes)
-            finally:
-                mode.where = outer
-
-        return forward
-
-    twin = copy(model, "")
-    copies.clear()  # `copy` knows itself, so that only the collector would end what it holds
-    return twin
-
-
-def is_plain(module: nn.Module | None) -> bool:
-    """Whether calling `module` is calling its `forward`."""
-    return module is not None and type(module).__call__ is nn.Module.__call__
+FACTORIES = _device_constructors()  # torch's own list of the functions that take a device
+LARGEST_CONSTANT = 1 << 16  # elements of a tensor whose values are kept beside its shape
+META, CPU = torch.device("meta"), torch.device("cpu")
 
 
 class Shapes(TorchFunctionMode):
-    """Answers every torch function with a tensor of the right shape and no data."""
+    """Answers every torch function with a tensor of the right shape and no data.
 
-    def __init__(self):
+    `of_many` says that the one image stands for a batch of many, so that what torch refuses for
+    one image alone, such as a variance of a single value, is no fault of the network.
+    """
+
+    def __init__(self, of_many: bool = False):
         super().__init__()
+        self.of_many = of_many
         self.layers: list[Layer] = []
+        self.log: list[tuple] | deque = []  # of what has been called: see `calls.py`
+        self.kinds: dict[str, str] = {}  # the modules' classes, by their names
         self.where = ("", False)  # the running module's name, and whether it has no submodules
+        self.error: BaseException | None = None  # the last one that a module let through,
+        self.at = ""  # and the innermost module that did
         self.params: dict[int, tuple[str, str, Tensor]] = {}  # by id: module, name, parameter
         self.used: set[int] = set()  # ids of what some function has read
         self.counted: set[int] = set()  # ids of parameters that a row has counted
         self.copies: list[nn.Module] = []
         self.uses: dict[str, int] = {}
+        self.stand_ins: dict[int, tuple[Tensor, Tensor]] = {}  # by id: a real tensor, its shape
+        self.spoiled: set[int] = set()  # storages of values that no longer are what is in them
 
     def release(self) -> None:
         """Let go of the network, so that it is freed as soon as its owner drops it."""
         for twin in self.copies:
             twin.__dict__.clear()
         self.copies.clear()
+        self.log.clear()
         self.params.clear()
+        self.stand_ins.clear()
+        self.error = None
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         rule = RULES.get(func)
         if rule is not None:
-            return rule(self, *args, **kwargs) if kwargs else rule(self, *args)
-        if func in GETTERS:
+            if not kwargs:
+                out = rule(self, *args)
+            elif kwargs.keys() <= NAMES[func]:
+                out = rule(self, *args, **kwargs)
+            else:
+                out = NotImplemented
+            if out is not NotImplemented:
+                self.log.append((func, args, kwargs, out, self.where[0], len(self.layers)))
+                return out
+        elif func in GETTERS:
             return func(*args, **kwargs or {})
-        return self.other(func, args, kwargs or {})
+        kwargs = kwargs or {}
+        out = self.other(func, args, kwargs)
+        self.log.append((func, args, kwargs, out, self.where[0], len(self.layers)))
+        return out
 
     # Rows
 
@@ -194,7 +87,7 @@ class Shapes(TorchFunctionMode):
         self.used.update(map(id, tensors))
 
     def row(
-        self, kind: str, function: str, out: Tensor, shape: Sequence[int], reach: Any, flops: int,
+        self, kind: str, function: str, out: Tensor, shape: tuple[int, ...], reach: Any, flops: int,
         weight: Tensor | None = None, *others: Tensor | None,
     ) -> Tensor:  # fmt: skip
         """Write the row of `function`, which gave `out` of `shape`; return `out`.
@@ -216,7 +109,9 @@ class Shapes(TorchFunctionMode):
         uses = self.uses[name] = self.uses.get(name, 0) + 1
         if uses > 1:
             name = f"{name}#{uses}"
-        self.layers.append(Layer(name, kind, tuple(shape[1:]), params, flops, extent(reach)))
+        if shape[:1] == (1,):  # the batch; elsewhere it may be last, or folded into windows
+            shape = shape[1:]
+        self.layers.append(Layer(name, kind, shape, params, flops, extent(reach), sees(reach)))
         return out
 
     def remaining_params(self) -> tuple[dict[str, int], dict[str, int]]:
@@ -231,79 +126,138 @@ class Shapes(TorchFunctionMode):
 
     # Any function without a rule
 
-    def other(self, func, args, kwargs, reach: Any = UNKNOWN) -> Any:
+    def other(self, func, args, kwargs) -> Any:
         """Run `func` on the meta device; matrix products inside it become a row."""
-        inputs = [t for t in tree_iter((args, kwargs)) if isinstance(t, Tensor)]
-        if not inputs and func in FACTORIES:
-            kwargs = kwargs | {"device": "meta"}
-        with _MatrixProducts() as products:
+        given = tensors_in(args, kwargs)
+        if func in VALUES and not any(t.is_meta for t in given):
+            return func(*args, **kwargs)
+        args, kwargs = self.to_meta(list(args)), self.to_meta(dict(kwargs))
+        inputs = tensors_in(args, kwargs)
+        if func in FACTORIES:
+            kwargs["device"] = META
+        value = self.value(func, args, kwargs, inputs)
+        if func in VALUES and value is not NotImplemented:
+            return value
+        flops = 0
+        if func in RULES and func not in PRODUCTS and not any(map(reach_of, inputs)):
             out = self.on_meta(func, args, kwargs)
-        if reach is UNKNOWN:
-            reaches = [getattr(t, "reach", None) for t in inputs]
-            if func in MIXES_ALL or products.flops:
-                reach = mix(merge(reaches), None, keep=True)
-            elif all(r is None for r in reaches):
-                reach = None
-        self.stamp(out, reach)
-        if products.flops:
-            kind = "attention" if func in ATTENTION else "matmul"
+        else:
+            with Primitives() as primitives:
+                out = self.on_meta(func, args, kwargs)
+            flops = primitives.flops
+        if not inputs and isinstance(out, Tensor):
+            out = self.to_meta(out)
+        if value is not NotImplemented:
+            remember(out, value)
+        elif inputs and writes(func) and hasattr(inputs[0], "value"):
+            self.spoiled.add(inputs[0].value.untyped_storage()._cdata)
+        kind = KINDS.get(func) or ("matmul" if flops else None)
+        if kind is not None:
             first = next(t for t in tree_iter(out) if isinstance(t, Tensor))
-            seen = getattr(first, "reach", None)
-            self.row(kind, kind, first, first.shape, seen, products.flops, None, *inputs)
+            name, weight = kind, None
+            if kind not in ("attention", "matmul"):
+                name = _name(func).rpartition(".")[2]
+                weight = next((t for t in given if id(t) in self.params), None)
+            shape = tuple(first.shape)
+            self.row(kind, name, first, shape, reach_of(first), flops, weight, *given)
         return out
 
-    def on_meta(self, func, args, kwargs) -> Any:
-        """``func(*args, **kwargs)`` with every real tensor replaced by its shape."""
+    def value(self, func, args, kwargs, inputs: list[Tensor]) -> Any:
+        """What `func` gives for small tensors that do not depend on the image.
+
+        NotImplemented where an input's values are not known, or the result is drawn at random.
+        """
+        if func in RANDOM or not all(map(self.is_known, inputs)):
+            return NotImplemented
+        if sum(t.numel() for t in inputs) > LARGEST_CONSTANT:
+            return NotImplemented
         try:
-            args = map(self.to_meta, args)
-            return func(*args, **{key: self.to_meta(value) for key, value in kwargs.items()})
+            if func in FACTORIES:  # how much it makes is not known before
+                if func(*args, **kwargs).numel() > LARGEST_CONSTANT:
+                    return NotImplemented
+                kwargs = kwargs | {"device": CPU}
+            return func(*tree_map(value_of, args), **tree_map(value_of, kwargs))
+        except Exception:  # torch's own complaint is had from the run on shapes
+            return NotImplemented
+
+    def is_known(self, tensor: Tensor) -> bool:
+        value = getattr(tensor, "value", None)
+        return value is not None and value.untyped_storage()._cdata not in self.spoiled
+
+    def run(self, func, *args, **kwargs) -> Any:
+        """``func`` on the meta device, for a rule that knows the reach but not the shape."""
+        return self.on_meta(func, self.to_meta(args), self.to_meta(kwargs) if kwargs else kwargs)
+
+    def on_meta(self, func, args, kwargs) -> Any:
+        try:
+            return func(*args, **kwargs)
         except (RuntimeError, NotImplementedError, ValueError, IndexError, TypeError) as error:
-            name = _function_name(func)
-            if func in VALUES or "meta tensors" in str(error) or "FakeTensor" in str(error):
+            if isinstance(error, ProfileError):
+                raise
+            name, text = _name(func), str(error)
+            if func in VALUES or "meta tensor" in text.lower():
                 raise ProfileError(
                     f"{self.place()} asks for the values of an activation ({name}), "
                     "which shapes cannot tell"
                 ) from None
-            reason = str(error).strip().splitlines()[0]
+            reason = text.strip().splitlines()[0] if text.strip() else type(error).__name__
             raise ProfileError(f"{self.place()} fails in {name}: {reason}") from None
 
-    def place(self) -> str:
-        return f"layer {self.where[0]!r}" if self.where[0] else "the network"
-
     def to_meta(self, value: Any) -> Any:
-        if type(value) is int or value is None:
+        """`value` with every real tensor in it replaced by its shape."""
+        kind = type(value)
+        if kind is int or value is None:
             return value
         if not isinstance(value, Tensor):
+            if kind is torch.device:
+                return META
+            if kind is tuple or kind is list:
+                return kind([self.to_meta(item) for item in value])
             nested = isinstance(value, list | tuple | dict)
             return tree_map(self.to_meta, value) if nested else value
         self.used.add(id(value))
         if value.is_meta and id(value) not in self.params:
             return value
-        return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
+        known = self.stand_ins.get(id(value))
+        if known is None:
+            shape = torch.empty_strided(
+                value.shape, value.stride(), dtype=value.dtype, device=META
+            )  # fmt: skip
+            small = not value.is_meta and value.numel() <= LARGEST_CONSTANT
+            if small and id(value) not in self.params:
+                shape.value = value.detach().clone()
+            known = self.stand_ins[id(value)] = value, shape
+        return known[1]
 
-    @staticmethod
-    def stamp(out: Any, reach: Any) -> None:
-        if reach is None:
-            return
-        if isinstance(out, Tensor):
-            out.reach = reach
-        elif isinstance(out, tuple | list):
-            for part in out:
-                Shapes.stamp(part, reach)
+    # Errors
 
+    def place(self) -> str:
+        return f"layer {self.where[0]!r}" if self.where[0] else "the network"
 
-class _MatrixProducts(TorchDispatchMode):
-    """Counts the multiply-adds of the matrix products in a function, by torch's formulas."""
-
-    flops = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        out = func(*args, **kwargs)
-        if formula := flop_registry.get(func._overloadpacket):
-            self.flops += formula(*args, **kwargs, out_val=out) // 2
-        return out
+    def blame(self, error: BaseException) -> None:
+        """Note the innermost module that let `error` through."""
+        if self.error is not error:
+            self.error, self.at = error, self.where[0]
 
 
-def _function_name(func) -> str:
+def remember(out: Any, value: Any) -> None:
+    """Keep the values beside the shapes of what does not depend on the image."""
+    for shape, each in zip(tree_iter(out), tree_iter(value), strict=True):
+        if isinstance(shape, Tensor) and isinstance(each, Tensor):
+            shape.value = each
+
+
+def value_of(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.value
+    return CPU if isinstance(value, torch.device) else value
+
+
+def writes(func) -> bool:
+    name = getattr(func, "__name__", "")
+    plain = name.endswith("_") and not name.endswith("__")
+    return plain or name.startswith("__i") or name == "__setitem__"
+
+
+def _name(func) -> str:
     return (resolve_name(func) or getattr(func, "__name__", str(func))).removeprefix("torch.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from cnnbook.profiling.calls import Call
+    from cnnbook.profiling.training import Training
 
 BYTES_PER_ELEMENT = 4
 COLUMNS = ("kind", "output", "memory_kb", "params", "flops", "receptive_field")
@@ -24,7 +28,15 @@ class TooSmall(ProfileError):
 
 
 class Layer(NamedTuple):
-    """A row of the table: one use of one layer. `output` is a shape without the batch."""
+    """A row of the table: one use of one layer.
+
+    `output` is a shape without the batch, of one image: a batch of 1 is left out where it comes
+    first, and else (sequences first, windows folded into the batch) the shape is whole. `sees`
+    says what `receptive_field` is: "exact", a size in pixels; "whole image", where some operation
+    mixed all positions; or "unknown: ", with the operation that lost it. `kept_kb`, in training, is
+    what the backward pass needs of the layer's output and of all that is made of it before the next
+    row.
+    """
 
     name: str
     kind: str
@@ -32,6 +44,8 @@ class Layer(NamedTuple):
     params: int
     flops: int
     receptive_field: int | tuple[int, int] | None
+    sees: str = "exact"
+    kept_kb: float | None = None
 
     @property
     def memory_kb(self) -> float:
@@ -45,6 +59,11 @@ class Total(NamedTuple):
     params: int
     flops: int
 
+    @property
+    def macs(self) -> int:
+        """The multiply-adds, under the name that nothing else has."""
+        return self.flops
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -56,6 +75,10 @@ class Profile:
         layers: the rows of the table, as plain tuples.
         other: parameters of what ran but is no row (normalisation, embeddings), by module.
         not_run: parameters of what did not run (auxiliary heads outside training), by module.
+        training: the memory of a training step, of a profile of training.
+        calls: every function that was called on the image or on what came of it, and what it read:
+            the network's graph.
+        modules: the class of each module, by its name.
     """
 
     name: str
@@ -63,6 +86,34 @@ class Profile:
     layers: tuple[Layer, ...]
     other: dict[str, int] = field(default_factory=dict)
     not_run: dict[str, int] = field(default_factory=dict)
+    training: Training | None = None
+    of_training: bool = False
+    calls: tuple[Call, ...] = field(default=(), repr=False, compare=False)
+    modules: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def largest_batch(self, gib: float = 80) -> int:
+        """The most images in a training step of at most `gib` GiB; 0 if not even one fits.
+
+        Not counted: workspaces of cuDNN and BLAS, the allocator's fragments, the CUDA context. Take
+        a gigabyte or two off what the card has.
+        """
+        if self.training is None:
+            raise ProfileError("a batch is of a training step: profile(model, training=True)")
+        return self.training.largest_batch(gib)
+
+    def as_counted_by(self, tool: str) -> int:
+        """The operations that `tool` (torchinfo, fvcore, ptflops or thop) counts for this network.
+
+        It is that tool's own total, to the unit, of one image in inference, by its own rules: one
+        adds biases, another four operations for each normalised element. `total` is ours.
+
+        Raises:
+            ProfileError: there is no such tool here, or the network does something of which it is
+                not known how the tool counts it.
+        """
+        from cnnbook.profiling.counts import as_counted_by
+
+        return as_counted_by(self, tool)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -71,13 +122,14 @@ class Profile:
         Columns: ``kind``; ``output`` (C, H, W); ``memory_kb``; ``params``, 0 where a layer is used
         again; ``flops``; ``receptive_field``, in pixels: a side, or (height, width) where they
         differ, or missing where it cannot be told from shapes. Matrix products that are no layer
-        (attention) have rows of their kind.
+        (attention) have rows of their kind. Of training, also ``kept_kb``: see `Layer`.
         """
         import pandas as pd
 
-        rows = [[getattr(layer, column) for column in COLUMNS] for layer in self.layers]
+        columns = (*COLUMNS, "kept_kb") if self.training else COLUMNS
+        rows = [[getattr(layer, column) for column in columns] for layer in self.layers]
         index = pd.Index([layer.name for layer in self.layers], name="layer")
-        table = pd.DataFrame(rows, columns=list(COLUMNS), index=index)
+        table = pd.DataFrame(rows, columns=list(columns), index=index)
         if not any(isinstance(layer.receptive_field, tuple) for layer in self.layers):
             table["receptive_field"] = table["receptive_field"].astype("Int64")
         return table
@@ -108,18 +160,25 @@ class Profile:
         return sums.rename_axis("kind")
 
     def to_csv(self, path=None) -> str | None:
-        """Write the table as CSV to `path`, or return it; a shape is written as 64x55x55."""
+        """Write the table as CSV to `path`, or return it; a shape is written as 64x55x55.
+
+        A name that a spreadsheet would take for a formula is written with an apostrophe before it.
+        """
         table = self.table.assign(output=[times(layer.output, "x") for layer in self.layers])
         fields = [times(layer.receptive_field, "x") for layer in self.layers]
+        table.index = table.index.map(_no_formula)
         return table.assign(receptive_field=fields).to_csv(path)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as lists, dicts and numbers, ready for JSON."""
         rows = [
-            {"layer": layer.name} | {column: getattr(layer, column) for column in COLUMNS}
+            {"layer": layer.name}
+            | {column: getattr(layer, column) for column in (*COLUMNS, "sees")}
+            | ({} if layer.kept_kb is None else {"kept_kb": layer.kept_kb})
             for layer in self.layers
         ]
-        return {
+        told = {"training": self.training.to_dict()} if self.training else {}
+        return told | {
             "name": self.name,
             "input_size": list(self.input_size),
             "layers": rows,
@@ -140,7 +199,7 @@ class Profile:
                 f"{layer.memory_kb:,.2f}",
                 f"{layer.params:,}",
                 f"{layer.flops:,}",
-                times(layer.receptive_field, "×"),
+                _field(layer),
             )
             for layer in self.layers
         ]
@@ -175,6 +234,19 @@ class Profile:
         lines.append(self._display().reset_index().to_string(index=False))
         if self.not_run:
             lines.append(f"not run: {', '.join(self.not_run)}")
+        macs = self.total.macs
+        lines.append(
+            f"{_short(macs)} multiply-adds = {_short(2 * macs)}FLOP "
+            "where a multiply and an add are two"
+        )
+        if self.training is not None:
+            t = self.training
+            lines.append(
+                f"training, on a {t.device} in {t.precision}: {t.weights_kb:,.0f} KB of weights, "
+                f"{t.gradients_kb:,.0f} KB of gradients, "
+                f"{t.optimizer_kb:,.0f} KB of the optimiser; "
+                f"{t.kept_kb:,.0f} KB kept for the backward pass of one image"
+            )
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -187,17 +259,37 @@ class Profile:
     def _repr_html_(self) -> str:
         table = self._display()
         body = "".join(
-            f'<tr><th scope="row">{row[0]}</th>'
-            + "".join(f"<td>{cell}</td>" for cell in row[1:])
+            f'<tr><th scope="row">{html.escape(row[0])}</th>'
+            + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])
             + "</tr>"
             for row in table.itertuples()
         )
         heads = "".join(f"<th scope='col'>{head}</th>" for head in (table.index.name, *table))
-        caption = f"{self.name} on {times(self.input_size, '×')}, per image"
+        caption = html.escape(f"{self.name} on {times(self.input_size, '×')}, per image")
         return (
             f'<div class="profile-box"><table class="profile"><caption>{caption}</caption>'
             f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
         )
+
+
+def _no_formula(name: str) -> str:
+    plain = name.replace("\r", " ")  # which pandas does not quote
+    return f"'{plain}" if name.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else plain
+
+
+def _field(layer: Layer) -> str:
+    """The receptive field as people read it: its size, or why there is none."""
+    if layer.sees == "whole image":
+        return f"{times(layer.receptive_field, '×')} (whole image)"
+    return layer.sees if layer.receptive_field is None else times(layer.receptive_field, "×")
+
+
+def _short(n: int) -> str:
+    """1_814_073_344 → "1.81 G"."""
+    for unit, size in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if n >= size:
+            return f"{n / size:.3g} {unit}"
+    return f"{n} "
 
 
 def times(shape: int | Iterable[int] | None, sign: str) -> str:

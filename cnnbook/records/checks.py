@@ -8,8 +8,12 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
-SCHEMA = 1
-SCALES = ("full", "quick")  # the better one first
+SCHEMA = 2
+SCALES = ("full", "standard", "quick")  # the better one first
+PRECISIONS = ("fp32", "bf16")
+# What a training record of schema 1 does not say, and what it was.
+SINCE_2 = {"process_seconds": None, "precision": "fp32", "chooses": None, "correct": None}
+RECIPE_SINCE_2 = {"precision": "auto", "fixed_images": 0}
 VERSIONS = ("python", "torch", "torchvision", "cnnbook")
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 ARM = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*")  # a part of a file's name on every system
@@ -24,8 +28,12 @@ def parse(text: str) -> dict:
     if not isinstance(found, dict):
         raise ValueError("is no JSON object")
     schema = found.pop("schema", None)
-    if schema != SCHEMA:
-        raise ValueError(f"schema must be {SCHEMA}, got {short(schema)}")
+    if schema not in (1, SCHEMA):
+        raise ValueError(f"schema must be 1 or {SCHEMA}, got {short(schema)}")
+    if schema == 1 and "kind" not in found:
+        found = SINCE_2 | found
+        if isinstance(found.get("recipe"), dict):
+            found["recipe"] = RECIPE_SINCE_2 | found["recipe"]
     return found
 
 
@@ -81,7 +89,7 @@ def require_fields(where: str, found, names: Iterable[str]) -> None:
 
 def short(value) -> str:
     """The value as Python writes it, in 60 characters at most."""
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."
 
 

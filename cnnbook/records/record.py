@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from dataclasses import asdict, dataclass, fields
 
+import numpy as np
 import pandas as pd
 
 from cnnbook.records.checks import (
+    ARM,
+    PRECISIONS,
     SCHEMA,
     is_number,
     is_share,
@@ -18,11 +22,12 @@ from cnnbook.records.checks import (
     require,
     require_fields,
     require_integers,
+    require_positive,
     require_provenance,
     short,
 )
 from cnnbook.training.recipe import Recipe
-from cnnbook.training.run import HISTORY
+from cnnbook.training.run import history_columns
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,7 +36,7 @@ class Record:
 
     Attributes:
         experiment: its name, such as "degradation".
-        scale: "quick" (sized for two CPU cores) or "full" (for one GPU).
+        scale: "quick" (minutes on two CPU cores), "standard" (hours) or "full" (one GPU).
         arm: the condition of the experiment, such as "plain-20".
         architecture, options: the network, as ``models.create(architecture, **options)`` takes it.
         recipe: how it was trained.
@@ -50,6 +55,13 @@ class Record:
         seconds: of the whole run, validation and test included.
         history: a row per epoch; the columns are those of :class:`cnnbook.Run`.
         test_loss, test_accuracy: on the test images, looked at once, at the end.
+        process_seconds: of the whole run as the processor counts them, over all threads; None
+            in records made before they were kept, as the next four.
+        precision: in which it was computed: "fp32" or "bf16".
+        chooses: the arm whose learning rate this run helps to choose; None for a run that is
+            itself a result.
+        correct: one bit for each test image, whether its class was found: Base64 of numpy's
+            ``packbits`` after their number; :attr:`test_correct` reads it.
 
     Raises:
         ValueError: if a field is not of its kind; the message begins with the field's name.
@@ -75,6 +87,10 @@ class Record:
     history: pd.DataFrame
     test_loss: float
     test_accuracy: float
+    process_seconds: float | None = None
+    precision: str = "fp32"
+    chooses: str | None = None
+    correct: str | None = None
 
     def __post_init__(self) -> None:
         require_provenance(self)
@@ -86,7 +102,28 @@ class Record:
         require(self, "data_checksum", is_sha256, "the 64 digits of a SHA-256")
         require(self, "test_loss", is_number(self.test_loss), "a number")
         require(self, "test_accuracy", is_share(self.test_accuracy), "a share of 0 … 1")
-        _check_history(self.history, self.recipe.epochs)
+        known = self.precision in PRECISIONS
+        require(self, "precision", known, f"one of {', '.join(PRECISIONS)}")
+        if self.process_seconds is not None:
+            require_positive(self, "process_seconds")
+        if self.chooses is not None:
+            require(self, "chooses", matches(ARM, self.chooses), "an arm or null")
+        if self.correct is not None:
+            self._check_correct()
+        _check_history(self.history, self.recipe)
+
+    @property
+    def test_correct(self) -> np.ndarray | None:
+        """Of each test image, whether its class was found: N, bool; None if not recorded."""
+        return None if self.correct is None else unpack(self.correct)
+
+    def _check_correct(self) -> None:
+        try:
+            share = unpack(self.correct).mean()
+        except (ValueError, TypeError):
+            share = -1.0
+        good = abs(share - self.test_accuracy) < 1e-5
+        require(self, "correct", good, "bits whose mean is test_accuracy")
 
     @property
     def date(self) -> str:
@@ -138,15 +175,32 @@ class Record:
             raise ValueError(f"recipe: {error}") from None
         if not isinstance(epochs, list):
             raise ValueError(f"history must be a list of epochs, got {short(epochs)}")
+        columns = history_columns(found["recipe"])
         for number, epoch in enumerate(epochs, start=1):
-            require_fields(f"history[{number}].", epoch, HISTORY)
-        found["history"] = pd.DataFrame(epochs, columns=list(HISTORY))
+            require_fields(f"history[{number}].", epoch, columns)
+        found["history"] = pd.DataFrame(epochs, columns=columns)
         return cls(**found)
 
 
-def _check_history(history: pd.DataFrame, epochs: int) -> None:
-    if not isinstance(history, pd.DataFrame) or list(history) != list(HISTORY):
-        raise ValueError(f"history must have the columns {', '.join(HISTORY)}")
+def pack(correct: np.ndarray) -> str:
+    """Bits as text: their number, a colon, and Base64 of them, eight a byte."""
+    bits = base64.b64encode(np.packbits(correct.astype(bool))).decode()
+    return f"{len(correct)}:{bits}"
+
+
+def unpack(text: str) -> np.ndarray:
+    """What `pack` wrote: N, bool. ValueError if it is something else."""
+    number, _, bits = text.partition(":")
+    content = np.frombuffer(base64.b64decode(bits, validate=True), dtype=np.uint8)
+    if not number.isascii() or len(content) != -(-int(number) // 8) or not int(number):
+        raise ValueError("the number of bits is wrong")
+    return np.unpackbits(content, count=int(number)).astype(bool)
+
+
+def _check_history(history: pd.DataFrame, recipe: Recipe) -> None:
+    columns, epochs = history_columns(recipe), recipe.epochs
+    if not isinstance(history, pd.DataFrame) or list(history) != columns:
+        raise ValueError(f"history must have the columns {', '.join(columns)}")
     if history.epoch.tolist() != list(range(1, epochs + 1)):
         raise ValueError(
             f"history must have the epochs 1 … {epochs}, got {short(history.epoch.tolist())}"

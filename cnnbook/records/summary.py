@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from cnnbook.records.compare import MEASURES
 from cnnbook.records.record import Record
 from cnnbook.records.timing import Timing
 
 COLUMNS = [
     "arm", "seed", "epochs", "train_loss", "train_accuracy", "validation_loss",
-    "validation_accuracy", "test_accuracy", "seconds", "parameters",
+    "validation_accuracy", "test_accuracy", "seconds", "parameters", "train_error",
 ]  # fmt: skip
 TIMING_COLUMNS = [
     "arm", "architecture", "training", "dtype", "batch_size", "latency", "images_per_second",
@@ -22,9 +23,10 @@ TIMING_COLUMNS = [
 def table(runs: Sequence[Record | Timing]) -> pd.DataFrame:
     """A row per run: arm, seed, epochs, the losses and accuracies after the last epoch, …
 
-    Training figures are the mean over the last epoch, while the weights moved; accuracies are in
-    [0, 1], `seconds` is the whole run. Timings have columns of their own, named as the attributes
-    of :class:`Timing`. ValueError if there are runs of both kinds.
+    Training figures are the mean over the last epoch, while the weights moved, but for
+    `train_error` (%), which is that of fixed images in evaluation mode where they were recorded;
+    accuracies are in [0, 1], `seconds` is the whole run. Timings have columns of their own, named
+    as the attributes of :class:`Timing`. ValueError if there are runs of both kinds.
     """
     if len(kinds := {type(run) for run in runs}) > 1:
         raise ValueError("training runs and timings make no common table; ask for each by itself")
@@ -36,7 +38,8 @@ def table(runs: Sequence[Record | Timing]) -> pd.DataFrame:
         last = run.history.iloc[-1].to_dict()
         row = {"arm": run.arm, "seed": run.seed, "epochs": run.recipe.epochs}
         row |= {name: last[name] for name in COLUMNS[3:7]}
-        row |= {name: getattr(run, name) for name in COLUMNS[7:]}
+        row |= {name: getattr(run, name) for name in COLUMNS[7:-1]}
+        row["train_error"] = MEASURES["train_error"][1](run)
         rows.append(row)
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -41,7 +41,7 @@ class Timing:
         peak_memory: bytes on a CUDA device at the fullest moment; None elsewhere.
         flops: multiply-adds of a call.
         moved_bytes: what a call moves to and from memory if no activation stays on the chip, as
-            `cnnbook.roofline.traffic` counts it.
+            `cnnbook.measuring.roofline.traffic` counts it.
         peak_operations, peak_bandwidth: the most the device can do, in operations and bytes a
             second.
         peak_operations_source, peak_bandwidth_source: the data sheet, or how they were measured.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from cnnbook._arguments import short
 from cnnbook.data import ImageSet, ImageStream
 from cnnbook.training import distributed
 from cnnbook.training.images import Normalise
+from cnnbook.training.memory import is_shortage
 from cnnbook.training.outputs import main_logits
 from cnnbook.training.recipe import Recipe
 
@@ -23,6 +25,13 @@ def check_fit(
     Raises:
         ValueError: in one line, if it does not.
     """
+    if not isinstance(model, nn.Module):
+        raise ValueError(
+            f"model must be a torch.nn.Module, got {short(model)}; "
+            "models.create(name, …) builds one"
+        )
+    if not isinstance(recipe, Recipe):
+        raise ValueError(f"recipe must be a Recipe or None, got {short(recipe)}")
     for name, part in (("train", train), ("test", test)):
         if not isinstance(part, ImageSet | ImageStream) and not (name == "test" and part is None):
             raise ValueError(
@@ -45,21 +54,38 @@ def check_fit(
         raise ValueError(
             f"batch_size {recipe.batch_size} is more than the {len(train)} training images"
         )
+    if recipe.fixed_images > len(train):
+        raise ValueError(
+            f"fixed_images {recipe.fixed_images} is more than the {len(train)} training images"
+        )
     if recipe.batch_size < (processes := distributed.world()[1]):
         raise ValueError(f"batch_size {recipe.batch_size} is less than the {processes} processes")
-    _check_one_image(model, train, recipe)
+    device = next(model.parameters()).device
+    normalise = Normalise.as_recipe(train, recipe, device)
+    _check_one_image(model, train, normalise)
+    for name, part in (("validation", validation), ("test", test)):
+        if part is not None and part.input_size != train.input_size:
+            try:
+                _check_one_image(model, part, normalise)
+            except ValueError as error:
+                raise ValueError(f"the {name} images do not fit: {error}") from error
     return train, validation
 
 
 @torch.no_grad()
-def _check_one_image(model: nn.Module, train: ImageSet | ImageStream, recipe: Recipe) -> None:
+def _check_one_image(model: nn.Module, train: ImageSet | ImageStream, normalise: Normalise) -> None:
     name, classes = type(model).__name__, train.num_classes
-    device = next(model.parameters()).device
-    image = Normalise.as_recipe(train, recipe, device)(train.take(torch.tensor([0])).to(device))
+    image = train.take(torch.tensor([0]))
     modes = {module: module.training for module in model.modules()}
     try:
+        image = normalise(image.to(normalise.device))
         logits = main_logits(model.eval()(image))
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
+        if is_shortage(error):
+            side = f" at image_size={normalise.size[0]}" if normalise.size else ""
+            raise ValueError(
+                f"memory does not suffice for a single image{side}; choose a smaller image_size"
+            ) from error
         first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
         if first is not None and first.in_channels != image.shape[1]:
             reason = f"its first layer has in_channels={first.in_channels}"

@@ -9,7 +9,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -34,7 +34,10 @@ class Checkpoints:
     """
 
     def __init__(self, folder: str | os.PathLike | None, parts: dict, identity: dict):
+        if folder is not None and not os.fspath(folder):
+            raise ValueError("the name of the checkpoints' folder must not be empty")
         self.folder = None if folder is None else Path(folder)
+        self.ours: set[Path] = set()  # what a run of ours wrote, and no one else
         self.parts, self.identity = parts, identity
 
     def resume(self, anew: bool) -> dict:
@@ -54,14 +57,20 @@ class Checkpoints:
         distributed.wait()  # until all have looked
         if older and not anew:
             state = self._newest(older)
+            for path in older[:-1] if distributed.is_first() else ():
+                with suppress(ValueError):  # damaged, or someone else's: it stays
+                    self._claim(path)
             for name, part in self.parts.items():
                 part.load_state_dict(state["parts"][name])
             return state["progress"]
-        self.save(progress)
         if distributed.is_first():
             for path in older:
-                if path != self._path(0):
-                    path.unlink()
+                self._claim(path)
+        self.save(progress)
+        if distributed.is_first():
+            for path in self.ours - {self._path(0)}:
+                path.unlink(missing_ok=True)
+            self.ours = {self._path(0)}
         return progress
 
     def save(self, progress: dict) -> None:
@@ -84,8 +93,10 @@ class Checkpoints:
         except OSError as error:
             reason = error.strerror or error
             raise OSError(f"cannot write the checkpoint {path}: {reason}") from None
-        for old in self._paths()[:-KEPT]:
-            old.unlink()
+        self.ours.add(path)
+        for old in sorted(self.ours, key=_epoch)[:-KEPT]:
+            old.unlink(missing_ok=True)
+            self.ours.remove(old)
 
     @contextmanager
     def say_how_to_go_on(self) -> Iterator[None]:
@@ -95,8 +106,11 @@ class Checkpoints:
         except KeyboardInterrupt:
             if self.folder is None:
                 raise
+            whole = self._paths()
+            if not whole:
+                raise KeyboardInterrupt("stopped before the first checkpoint was written") from None
             raise KeyboardInterrupt(
-                f"stopped; {self._paths()[-1]} is whole, and the same call goes on from there"
+                f"stopped; {whole[-1]} is whole, and the same call goes on from there"
             ) from None
 
     def _path(self, epoch: int) -> Path:
@@ -105,7 +119,18 @@ class Checkpoints:
     def _paths(self) -> list[Path]:
         """Oldest first."""
         found = [p for p in self.folder.glob("epoch-*.pt") if re.fullmatch(r"epoch-\d+", p.stem)]
-        return sorted(found, key=lambda path: int(path.stem.partition("-")[2]))
+        return sorted(found, key=_epoch)
+
+    def _claim(self, path: Path) -> None:
+        """Take `path` for ours, to be replaced. ValueError if no run of ours wrote it."""
+        try:
+            _read(path)
+        except ValueError as error:
+            raise ValueError(
+                f"{path} was not written by a run of this package, or is damaged ({error}); move "
+                "it away, or choose another folder"
+            ) from None
+        self.ours.add(path)
 
     def _newest(self, paths: list[Path]) -> dict:
         for path in reversed(paths):
@@ -116,6 +141,7 @@ class Checkpoints:
                 warnings.warn(f"{path} is damaged ({error}); looking further back", stacklevel=3)
                 continue
             self._check(path, state)
+            self.ours.add(path)
             return state
         raise ValueError(f"no checkpoint in {self.folder} can be read; delete it to start anew")
 
@@ -127,6 +153,10 @@ class Checkpoints:
                     f"{path} is of a run with {name} {was.get(name)!r}, this one has {value!r}; "
                     "choose another folder, or start anew there"
                 )
+
+
+def _epoch(path: Path) -> int:
+    return int(path.stem.partition("-")[2])
 
 
 class RandomState:
@@ -153,6 +183,7 @@ def identity_of(
     train: ImageSet | ImageStream,
     recipe: Recipe,
     device: torch.device,
+    precision: str,
 ) -> dict:
     """What a run that goes on must have in common with the one that was stopped."""
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
@@ -162,6 +193,7 @@ def identity_of(
         "images": f"{len(train):,} of {train.name}, SHA-256 {train.checksum[:12]}",
         "network": f"{type(model).__name__}, {len(shapes)} tensors, SHA-256 {digest[:12]}",
         "device": device.type,
+        "precision": precision,  # as resolved, so that "auto" goes on as what it meant
     }
 
 

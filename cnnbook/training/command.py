@@ -17,7 +17,8 @@ from cyclopts import Parameter
 
 from cnnbook import data as datasets
 from cnnbook import models
-from cnnbook._files import write_whole
+from cnnbook._files import check_file, check_folder, write_whole
+from cnnbook.models.named import variant_of
 from cnnbook.training import distributed
 from cnnbook.training.loop import fit
 from cnnbook.training.recipe import Recipe
@@ -67,18 +68,22 @@ def train(
     log
         Write the history to this folder, for TensorBoard.
     """
-    if weights is not None and not weights.parent.is_dir():
-        raise ValueError(f"cannot write {weights}: {weights.parent} is no folder")
+    if weights is not None:
+        check_file(weights)
+    for place in (checkpoint, log):
+        if place is not None:
+            check_folder(place)
     size = None if datasets.has_own_size(data) else recipe.image_size
     train_set, test_set = datasets.load(
         data, root=root, image_size=size, stream=stream, workers=workers
     )
     options = {"in_channels": train_set.input_size[0], "num_classes": train_set.num_classes}
-    if variant is not None:
-        options["variant"] = variant
+    options |= variant_of(name, variant)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = models.create(name, **options)
+    if weights is not None:
+        check_file(weights, sum(t.nbytes for t in model.state_dict().values()))
     folder = checkpoint or run_folder(name, options, data, recipe)
     with warnings.catch_warnings(), distributed.process_group(device) as place:
         warnings.showwarning = lambda message, *_: print(f"cnnbook: {message}", file=sys.stderr)
@@ -95,11 +100,11 @@ def train(
         first = distributed.is_first()
     if not first:
         return
-    print(run)
     if weights is not None:
         buffer = io.BytesIO()
         torch.save(run.model.state_dict(), buffer)
         write_whole(weights, lambda part: part.write_bytes(buffer.getbuffer()))
+    print(run)  # once all that was promised is there
 
 
 def run_folder(name: str, options: dict, data: str, recipe: Recipe) -> Path:

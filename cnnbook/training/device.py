@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import platform
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+
+# Of x86 and of Arm, as Linux names them.
+BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def find_device(device: str | torch.device) -> torch.device:
@@ -41,7 +45,7 @@ def full_name(device: str) -> str:
     if device != "cpu":
         return device
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # no Linux
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -49,11 +53,48 @@ def full_name(device: str) -> str:
     return f"CPU ({name})" if name else "CPU"
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """Mixed precision in bfloat16 on a GPU that computes in it; elsewhere all stays fp32."""
-    # Older GPUs (Colab's T4) only emulate bfloat16, which is slower than fp32.
-    enabled = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
+def computes_in_bf16(device: torch.device) -> bool:
+    """Whether the device has instructions for bfloat16, rather than an emulation."""
+    if device.type == "cuda":  # Colab's T4 only emulates it, slower than fp32
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and not BF16_FLAGS.isdisjoint(cpu_flags())
+
+
+def cpu_flags() -> set[str]:
+    """What the processor says it can do, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # no Linux
+        return set()
+    found = (line.partition(":") for line in lines)
+    return {
+        flag
+        for name, _, flags in found
+        if name.strip() in ("flags", "Features")
+        for flag in flags.split()
+    }
+
+
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """ "fp32" or "bf16": what a recipe's `precision` means on this device.
+
+    "auto" is bf16 on a GPU that computes in it, elsewhere fp32. One warning where bf16
+    is asked for and only emulated.
+    """
+    if precision == "auto":
+        return "bf16" if device.type == "cuda" and computes_in_bf16(device) else "fp32"
+    if precision == "bf16" and not computes_in_bf16(device):
+        warnings.warn(
+            f"{full_name(device_name(device))} has no instructions for bf16: emulated, it "
+            "is several times slower than fp32",
+            stacklevel=2,
+        )
+    return precision
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Mixed precision for "bf16"; for "fp32" nothing. May be entered again and again."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class Normalise:
     """uint8 N × C × H × W → float of zero mean and unit deviation a channel, resized if asked.
 
     Args:
-        mean, std: of each channel, C, in [0, 1].
+        mean, std: of each channel, C, in [0, 1]; attributes, too.
         image_size: side in pixels of the result (bilinear, antialiased); None: as it comes.
         device: where the images will be.
     """
@@ -55,7 +55,8 @@ class Normalise:
         self.device = torch.device(device)
         # A channel of a single grey level has no deviation to divide by.
         std = std.clamp(min=1 / 255)
-        self.mean = (255 * mean).view(-1, 1, 1).to(self.device)
+        self.mean, self.std = mean, std
+        self.shift = (255 * mean).view(-1, 1, 1).to(self.device)
         self.scale = (1 / (255 * std)).view(-1, 1, 1).to(self.device)
         self.size = None if image_size is None else (image_size, image_size)
         # A GPU's tensor cores and a CPU's vector units read the channels of a pixel side by side:
@@ -64,10 +65,14 @@ class Normalise:
         self.layout = torch.contiguous_format if mps else torch.channels_last
 
     def __call__(self, images: Tensor) -> Tensor:
-        images = (images.float() - self.mean) * self.scale
+        images = (images.float() - self.shift) * self.scale
         if self.size is not None and images.shape[-2:] != self.size:
             images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
         return images.contiguous(memory_format=self.layout)
+
+    def sizes(self, stored: tuple[int, int, int]) -> tuple[int, int, int]:
+        """(C, H, W) of the result, of images that are stored as C × H × W."""
+        return (stored[0], *(self.size or stored[1:]))
 
     @classmethod
     def as_recipe(

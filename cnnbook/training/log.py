@@ -6,13 +6,15 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from cnnbook._files import check_folder
 from cnnbook.training import distributed
 
 
 def check_log(folder: str | os.PathLike | None) -> None:
-    """Raise a ValueError if a log is wanted and TensorBoard is not installed."""
+    """Raise a ValueError if a log is wanted and cannot be: no TensorBoard, or no such folder."""
     if folder is None:
         return
+    check_folder(folder)
     try:
         import torch.utils.tensorboard  # noqa: F401
     except ImportError as error:

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -20,17 +21,32 @@ from cnnbook.data import ImageSet, ImageStream
 from cnnbook.training import distributed
 from cnnbook.training.check import check_fit
 from cnnbook.training.checkpoint import Checkpoints, RandomState, identity_of
-from cnnbook.training.device import autocast, device_name, find_device, seeded
+from cnnbook.training.device import (
+    autocast,
+    device_name,
+    find_device,
+    resolve_precision,
+    seeded,
+)
 from cnnbook.training.images import AUGMENTATIONS, Normalise
 from cnnbook.training.log import check_log, history_log
+from cnnbook.training.memory import enough_memory
 from cnnbook.training.optimisation import make_average, make_optimizer, make_schedule
 from cnnbook.training.outputs import loss_of, main_logits
 from cnnbook.training.progress import progress_bar
 from cnnbook.training.reading import Resident, Streamed, reader
 from cnnbook.training.recipe import Recipe
-from cnnbook.training.run import HISTORY, Run
+from cnnbook.training.run import Run, history_columns
 
 EVALUATION_BATCH = 256
+
+
+class Evaluation(NamedTuple):
+    """How a network did on images: mean cross-entropy, accuracy, and each image right or wrong."""
+
+    loss: float
+    accuracy: float
+    correct: Tensor
 
 
 def fit(
@@ -74,10 +90,14 @@ def fit(
         FloatingPointError: if the loss of a step is not a finite number.
         OSError: if the checkpoint or the log cannot be written; checkpoints written before stay.
     """
-    recipe = recipe or Recipe()
+    recipe = Recipe() if recipe is None else recipe
+    given, model = model, getattr(model, "_orig_mod", model)  # of one that was compiled already
     device = find_device(device)
     check_log(log)
+    precision = resolve_precision(recipe.precision, device)
     train, validation = check_fit(model, train, test, recipe)
+    fixed = train.subset(range(recipe.fixed_images)) if recipe.fixed_images else None
+    mixed = autocast(device, precision)
     normalise = Normalise.as_recipe(train, recipe, device)
     model.to(device, memory_format=normalise.layout)
     source = reader(train, device)
@@ -85,23 +105,27 @@ def fit(
     schedule = make_schedule(optimizer, recipe, math.ceil(len(train) / recipe.batch_size))
     averaged = make_average(model, optimizer, recipe)
     result = model if averaged is None else averaged.module
-    step = distributed.parallel(torch.compile(model) if recipe.compile else model)
+    compiled = torch.compile(model) if recipe.compile and given is model else given
+    step = distributed.parallel(compiled)
     generator = torch.Generator(device).manual_seed(recipe.seed)
 
     mine = distributed.share(source.labels)
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
     parts |= {"random": RandomState(generator)} | ({"averaged": averaged} if averaged else {})
-    checkpoints = Checkpoints(checkpoint, parts, identity_of(model, train, recipe, device))
+    identity = identity_of(model, train, recipe, device, precision)
+    checkpoints = Checkpoints(checkpoint, parts, identity)
     with (
         seeded(recipe.seed, device),
         progress_bar(recipe.epochs * len(mine), progress and distributed.is_first()) as bar,
         checkpoints.say_how_to_go_on(),
+        enough_memory(model, normalise.sizes(train.input_size), recipe.batch_size, mixed),
         ExitStack() as files,
     ):
         done = checkpoints.resume(anew=not resume)
         history = done["history"]
         source.waited = done.get("waited", 0.0)
         start = time.perf_counter() - done["seconds"]
+        process_start = time.process_time() - done.get("process_seconds", 0.0)
         bar.update(len(history) * len(mine))
         write_log = files.enter_context(history_log(log, len(history)))
         for epoch in range(len(history) + 1, recipe.epochs + 1):
@@ -109,34 +133,46 @@ def fit(
             lr, began = optimizer.param_groups[0]["lr"], time.perf_counter()
             epoch_batches = batches(source, recipe, generator)
             loss, accuracy = train_epoch(
-                step, epoch_batches, normalise, optimizer, schedule, recipe.label_smoothing, bar
-            )
+                step, epoch_batches, normalise, mixed, optimizer, schedule,
+                recipe.label_smoothing, bar,
+            )  # fmt: skip
             seconds = time.perf_counter() - began
             distributed.agree(model, result)
-            validation_loss, validation_accuracy = evaluate(result, validation, normalise)
-            history.append(
+            validated = evaluate(result, validation, normalise, mixed)
+            row = {
+                "epoch": epoch,
+                "lr": lr,
+                "train_loss": loss,
+                "train_accuracy": accuracy,
+                "validation_loss": validated.loss,
+                "validation_accuracy": validated.accuracy,
+                "seconds": seconds,
+                "images_per_second": len(train) / seconds,
+            }
+            if fixed is not None:
+                known = evaluate(result, fixed, normalise, mixed)
+                row |= {"fixed_loss": known.loss, "fixed_accuracy": known.accuracy}
+            history.append(row)
+            write_log(row)
+            checkpoints.save(
                 {
-                    "epoch": epoch,
-                    "lr": lr,
-                    "train_loss": loss,
-                    "train_accuracy": accuracy,
-                    "validation_loss": validation_loss,
-                    "validation_accuracy": validation_accuracy,
-                    "seconds": seconds,
-                    "images_per_second": len(train) / seconds,
+                    "history": history,
+                    "seconds": time.perf_counter() - start,
+                    "process_seconds": time.process_time() - process_start,
+                    "waited": source.waited,
                 }
             )
-            write_log(history[-1])
-            seconds = time.perf_counter() - start
-            checkpoints.save({"history": history, "seconds": seconds, "waited": source.waited})
-            bar.set_postfix_str(f"loss {loss:.3f}, validation {validation_accuracy:.1%}")
+            bar.set_postfix_str(f"loss {loss:.3f}, validation {validated.accuracy:.1%}")
         model.load_state_dict(result.state_dict())
-        tested = (None, None) if test is None else evaluate(model, test, normalise)
+        tested = (None,) * 3 if test is None else evaluate(model, test, normalise, mixed)
     seconds = time.perf_counter() - start
-    history = pd.DataFrame(history, columns=list(HISTORY))
+    process_seconds = time.process_time() - process_start
+    history = pd.DataFrame(history, columns=history_columns(recipe))
     waiting = source.waited / history.seconds.sum()
-    name = device_name(device)
-    return Run(model.eval(), recipe, train.name, name, history, *tested, seconds, waiting)
+    return Run(
+        model.eval(), normalise, recipe, train.name, device_name(device), history, *tested,
+        precision, seconds, process_seconds, waiting,
+    )  # fmt: skip
 
 
 def batches(
@@ -161,6 +197,7 @@ def train_epoch(
     model: nn.Module,
     batches: Iterable[tuple[Tensor, Tensor, float]],
     normalise: Normalise,
+    mixed: torch.autocast,
     optimizer: Optimizer,
     schedule: LRScheduler,
     label_smoothing: float,
@@ -171,7 +208,7 @@ def train_epoch(
     # What is counted stays on the device: reading it would make the CPU wait for the GPU.
     sizes, rates, losses, correct = [], [], [], 0
     for images, labels, weight in batches:
-        with autocast(images.device):
+        with mixed:
             outputs = model(normalise(images))
         loss = loss_of(model, outputs, labels, label_smoothing)
         optimizer.zero_grad()
@@ -210,17 +247,25 @@ def check_finite(losses: list[float], rates: list[float], steps_before: int) -> 
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, imageset: ImageSet | ImageStream, normalise: Normalise
-) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy of `model` on an image set, in evaluation mode."""
+    model: nn.Module,
+    imageset: ImageSet | ImageStream,
+    normalise: Normalise,
+    mixed: torch.autocast,
+) -> Evaluation:
+    """How `model` does on an image set, in evaluation mode."""
     model.eval()
-    loss_sum, correct = torch.zeros(2, device=normalise.device)
-    parts = distributed.share(torch.arange(len(imageset))).split(EVALUATION_BATCH)
+    mine = distributed.share(torch.arange(len(imageset)))
+    loss_sum = torch.zeros((), device=normalise.device)
+    right = [torch.zeros(0, dtype=torch.bool, device=normalise.device)]
+    parts = mine.split(EVALUATION_BATCH)
     for chosen, images in zip(parts, imageset.read(parts), strict=True):
         images, labels = (part.to(normalise.device) for part in (images, imageset.labels[chosen]))
-        with autocast(images.device):
+        with mixed:
             logits = main_logits(model(normalise(images))).float()
         loss_sum += F.cross_entropy(logits, labels, reduction="sum")
-        correct += (logits.argmax(1) == labels).sum()
-    sums = distributed.total(torch.stack([loss_sum, correct]).cpu().double()) / len(imageset)
-    return sums[0].item(), sums[1].item()
+        right.append(logits.argmax(1) == labels)
+    sums = torch.zeros(1 + len(imageset), dtype=torch.float64)
+    sums[0] = loss_sum.cpu()
+    sums[1 + mine] = torch.cat(right).cpu().double()
+    loss, correct = distributed.total(sums).split([1, len(imageset)])
+    return Evaluation(loss.item() / len(imageset), correct.mean().item(), correct.bool())

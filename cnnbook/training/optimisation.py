@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from torch import nn
+import math
+from functools import partial
+
+import torch
+from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import (
     ConstantLR,
     CosineAnnealingLR,
+    LambdaLR,
     LinearLR,
     LRScheduler,
     OneCycleLR,
     SequentialLR,
 )
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from cnnbook.training.recipe import Recipe
+
+FEWEST_STEPS = 10  # of torch's one-cycle schedule: with fewer its rise has hardly a step
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
@@ -39,6 +46,8 @@ def make_schedule(optimizer: Optimizer, recipe: Recipe, steps_per_epoch: int) ->
     """The recipe's learning rate, to be stepped after each batch."""
     steps = recipe.epochs * steps_per_epoch
     if recipe.schedule == "one-cycle":
+        if steps < FEWEST_STEPS:
+            return LambdaLR(optimizer, partial(_short_cycle, steps=steps))
         # The momentum stays as the recipe says.
         return OneCycleLR(optimizer, recipe.lr, total_steps=steps, cycle_momentum=False)
     warmup = round(recipe.warmup_epochs * steps_per_epoch)
@@ -55,10 +64,33 @@ def make_schedule(optimizer: Optimizer, recipe: Recipe, steps_per_epoch: int) ->
 def make_average(model: nn.Module, optimizer: Optimizer, recipe: Recipe) -> AveragedModel | None:
     """A network that follows `model` after each step as the recipe's moving average, if it has one.
 
-    The statistics of batch normalisation are averaged as the weights are.
+    The statistics of batch normalisation are averaged as the weights are; what it counts in whole
+    numbers, such as batches, is as in `model`.
     """
     if not recipe.ema:
         return None
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
+    follow = partial(_follow, decay=recipe.ema)
+    average = AveragedModel(model, multi_avg_fn=follow, use_buffers=True)
     optimizer.register_step_post_hook(lambda *_: average.update_parameters(model))
     return average
+
+
+@torch.no_grad()
+def _follow(averaged: list[Tensor], current: list[Tensor], _steps, decay: float) -> None:
+    """Move tensors of one type towards the current ones, or onto them if they are no fractions."""
+    if averaged[0].is_floating_point() or averaged[0].is_complex():
+        torch._foreach_lerp_(averaged, current, 1 - decay)
+    else:
+        for old, new in zip(averaged, current, strict=True):
+            old.copy_(new)
+
+
+def _short_cycle(step: int, steps: int) -> float:
+    """One cycle of so few steps that torch's has no rise, or one of no length.
+
+    At least one step is at the top, and before it the rate rises in a straight line from a 25th.
+    """
+    top = max(0, round(0.3 * steps) - 1)
+    if step < top:
+        return 0.04 + 0.96 * step / top
+    return 0.5 * (1 + math.cos(math.pi * min(1, (step - top) / (steps - top))))

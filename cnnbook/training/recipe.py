@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import math
-from collections.abc import Iterable
+import sys
 from dataclasses import dataclass
 from numbers import Real
 
+from cnnbook._arguments import short
 from cnnbook.training.images import AUGMENTATIONS
 
 OPTIMIZERS = ("sgd", "adamw")
+PRECISIONS = ("auto", "fp32", "bf16")
 SCHEDULES = ("cosine", "constant", "one-cycle")
 
 
@@ -39,9 +40,13 @@ class Recipe:
             [0, 1].
         ema: decay a step of the exponential moving average of the weights, in [0, 1); 0: none. The
             averaged network is what is validated, tested and left behind.
+        precision: "fp32"; "bf16": what torch.autocast has in bfloat16 is computed in it; or
+            "auto": bf16 on a GPU that computes in it, elsewhere fp32.
         compile: compile the training step with torch.compile; slow to start, faster afterwards.
         validation: share of the training images held out, class by class, where the set has no
             validation images of its own; in (0, 1).
+        fixed_images: so many of the training images, the first ones, are also measured
+            after each epoch as test images are: in evaluation mode, not augmented; 0: none.
         seed: of the order of images, the augmentation, the held-out share and dropout.
 
     Raises:
@@ -62,16 +67,18 @@ class Recipe:
     image_size: int | None = None
     normalise: bool = True
     ema: float = 0.0
+    precision: str = "auto"
     compile: bool = False
     validation: float = 0.1
+    fixed_images: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
         def require(name: str, kind: type, good, what: str) -> None:
             value = getattr(self, name)
             is_number = isinstance(value, kind) and not isinstance(value, bool)
-            if not (is_number and math.isfinite(value) and good(value)):
-                raise ValueError(f"{name} must be {what}, got {value!r}")
+            if not (is_number and abs(value) <= sys.float_info.max and good(value)):
+                raise ValueError(f"{name} must be {what}, got {short(value)}")
 
         require("epochs", int, lambda v: v >= 1, "a positive integer")
         require("batch_size", int, lambda v: v >= 1, "a positive integer")
@@ -84,29 +91,33 @@ class Recipe:
             f"a number between 0 and the {self.epochs} epochs",
         )  # fmt: skip
         require("validation", Real, lambda v: 0 < v < 1, "a number between 0 and 1")
+        require("fixed_images", int, lambda v: v >= 0, "zero or a positive integer")
         require("seed", int, lambda v: 0 <= v < 2**32, "an integer of 0 … 2³² - 1")
         if self.image_size is not None:
             require("image_size", int, lambda v: v >= 1, "a positive integer or None")
         require("ema", Real, lambda v: 0 <= v < 1, "a number of at least 0 and below 1")
         for name in ("nesterov", "normalise", "compile"):
             if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+                raise ValueError(f"{name} must be True or False, got {short(getattr(self, name))}")
         _require_known("optimizer", self.optimizer, OPTIMIZERS)
         _require_known("schedule", self.schedule, SCHEDULES)
+        _require_known("precision", self.precision, PRECISIONS)
         if self.schedule == "one-cycle" and self.warmup_epochs:
             raise ValueError(
                 "the one-cycle schedule has a rise of its own; leave out "
                 f"warmup_epochs={self.warmup_epochs!r}"
             )
-        if isinstance(self.augment, str) or not isinstance(self.augment, Iterable):
-            raise ValueError(f'augment must be a tuple such as ("flip",), got {self.augment!r}')
+        if not isinstance(self.augment, (tuple, list)):
+            raise ValueError(
+                f'augment must be a tuple such as ("flip",), got {short(self.augment)}'
+            )
         object.__setattr__(self, "augment", tuple(self.augment))  # JSON knows lists only
         for name in self.augment:
             _require_known("augment", name, tuple(AUGMENTATIONS))
 
 
 def _require_known(field: str, name: str, known: tuple[str, ...]) -> None:
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         near = difflib.get_close_matches(str(name).lower(), known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(known)}"
-        raise ValueError(f"unknown {field} {name!r}; {hint}")
+        raise ValueError(f"unknown {field} {short(name)}; {hint}")

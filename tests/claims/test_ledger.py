@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from cnnbook import claims
 from cnnbook.claims import Claim, Evidence, _mechanism, _notes
+from cnnbook.claims._mechanism import NOTES
 
+PAPERS = {"after"}  # chapters on what the notes do not speak of
+PAPER = re.compile(r"^\w.* (et al\.|and|,).* 20\d\d, (section|table|figure) ")
 NOT_CLAIMS = {"Some indexes:", "VGG Design rules:", "Residual block:"}
 
 
@@ -24,7 +29,15 @@ def test_the_ledger_is_in_the_notes_order():
         for sentence in claims.sentences()
         for claim, _ in sorted(sentence.claims, key=lambda pair: pair[1])
     ]
-    assert [claim.id for claim in claims.ledger()] == in_notes
+    of_the_notes = [claim.id for claim in claims.ledger() if claim.is_of_the_notes]
+    assert of_the_notes == in_notes and len(in_notes) >= 30
+
+
+def test_what_the_notes_do_not_say_names_its_paper():
+    others = [claim for claim in claims.ledger() if not claim.is_of_the_notes]
+    assert {claim.chapter for claim in others} == PAPERS
+    assert all(PAPER.search(claim.source) for claim in others)
+    assert claims.ledger()[-len(others) :] == tuple(others)
 
 
 def test_a_sentence_that_no_claim_quotes_is_seen(monkeypatch):
@@ -35,7 +48,8 @@ def test_a_sentence_that_no_claim_quotes_is_seen(monkeypatch):
 
 
 def test_a_statement_that_the_notes_do_not_make_is_refused(monkeypatch):
-    wrong = Claim("alexnet/x", "alexnet", "Model split over three GPUs.", "", lambda: None)
+    said, source = "Model split over three GPUs.", "Lecture notes, AlexNet"
+    wrong = Claim("alexnet/x", "alexnet", said, source, lambda: None)
     monkeypatch.setattr(_notes, "ledger", lambda: (*claims.ledger(), wrong))
     with pytest.raises(ValueError, match="alexnet/x: the notes do not say 'Model split over three"):
         claims.sentences()
@@ -46,8 +60,9 @@ def test_the_notes_show_each_verdict(monkeypatch):
         _notes,
         "ledger",
         lambda: (
-            Claim("alexnet/a", "alexnet", "Model split", "", lambda: Evidence(True, "1")),
-            Claim("alexnet/b", "alexnet", "over two GPUs", "", lambda: Evidence(False, "2")),
+            Claim("alexnet/a", "alexnet", "Model split", NOTES, lambda: Evidence(True, "1")),
+            Claim("alexnet/b", "alexnet", "over two GPUs", NOTES, lambda: Evidence(False, "2")),
+            Claim("after/c", "after", "over two GPUs", "A paper", lambda: Evidence(True, "3")),
         ),
     )
     notes = claims.Notes()
@@ -60,4 +75,4 @@ def test_the_notes_show_each_verdict(monkeypatch):
 
 def test_every_chapter_has_a_section_of_the_notes():
     answered = [chapter for chapters in _notes.SECTIONS.values() for chapter in chapters]
-    assert answered == list(_mechanism.CHAPTERS)
+    assert answered == [chapter for chapter in _mechanism.CHAPTERS if chapter not in PAPERS]

@@ -44,7 +44,7 @@ def test_what_has_a_size_of_its_own_is_never_streamed(name):
 
 @pytest.mark.parametrize("workers", [-1, 1.5, "2"])
 def test_bad_workers(workers):
-    with pytest.raises(ValueError, match="workers must be 0 or a positive integer, got"):
+    with pytest.raises(ValueError, match="workers must be 0 or a positive integer of"):
         data.load("imagefolder:/mine", stream=True, workers=workers)
 
 

@@ -1,7 +1,13 @@
 import gzip
 import hashlib
+import os
+import signal
 import socket
 import struct
+import subprocess
+import sys
+import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -266,3 +272,62 @@ def test_a_target_that_cannot_be_written(served, tmp_path):
         data.load("fashion-mnist", root=tmp_path, progress=False)
     assert (tmp_path / "FashionMNIST").read_text() == "kept"
     assert not list(tmp_path.glob(".download-*"))
+
+
+KILLED = """
+import sys
+from pathlib import Path
+import torchvision
+from cnnbook import data
+from cnnbook.data import fashion_mnist
+fashion_mnist.DEBIAN_FOLDER = Path(sys.argv[2])
+torchvision.datasets.FashionMNIST.mirrors = [sys.argv[1]]
+data.load("fashion-mnist", root=Path(sys.argv[2]), progress=False)
+"""
+
+
+def test_a_killed_download_leaves_nothing(tmp_path, monkeypatch):
+    root = tmp_path / "root"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+        command = [sys.executable, "-c", KILLED, address, str(root)]
+        with subprocess.Popen(command, env=environment, start_new_session=True) as process:
+            silent.settimeout(900)
+            connection, _ = silent.accept()
+            with connection:
+                assert [path.name[:10] for path in root.iterdir()] == [".download-"]
+                os.killpg(process.pid, signal.SIGKILL)
+    end = time.monotonic() + 900
+    while list(root.iterdir()) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert list(root.iterdir()) == []
+
+
+def test_a_forgotten_download_is_cleared_away(served, tmp_path):
+    for name, age in ((".download-old", 8), (".download-new", 1)):
+        (tmp_path / name).mkdir()
+        then = time.time() - age * 24 * 3600
+        os.utime(tmp_path / name, (then, then))
+    data.load("fashion-mnist", root=tmp_path, progress=False)
+    assert [path.name for path in tmp_path.glob(".download-*")] == [".download-new"]
+
+
+@pytest.mark.parametrize("values", [0, 47_040_000, 2**31])
+def test_an_archive_of_gigabytes_is_not_unpacked(values, tmp_path):
+    """Whatever its header says, no more is read than a file of the set has."""
+    header = bytes((0, 0, 8, 3)) + struct.pack(">3I", 1, 1, values)
+    block = gzip.compress(bytes(1 << 26), compresslevel=1, mtime=0)
+    path = tmp_path / "bomb.gz"
+    with path.open("wb") as file:  # archives one after another are one archive
+        file.write(gzip.compress(header))
+        for _ in range(32):  # 2 GiB
+            file.write(block)
+    tracemalloc.start()
+    try:
+        with pytest.raises(data.DataError) as caught:
+            fashion_mnist.read_idx(path, 3, "")
+        assert tracemalloc.get_traced_memory()[1] < 200e6
+    finally:
+        tracemalloc.stop()
+    assert "is damaged (it" in one_line(caught)

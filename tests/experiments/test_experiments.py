@@ -9,8 +9,16 @@ import torch
 
 import cnnbook
 from cnnbook import Recipe, data, experiments, fit, models, records
-from cnnbook.experiments import TimingTrial, Trial, _mechanism, _provenance, experiment
-from cnnbook.records.record import HISTORY
+from cnnbook.experiments import (
+    TimingTrial,
+    Trial,
+    _mechanism,
+    _provenance,
+    _queue,
+    experiment,
+)
+from cnnbook.records.store import read_plan, run_name
+from cnnbook.training.run import HISTORY
 
 
 def run(folder, **options):
@@ -24,7 +32,11 @@ def test_every_trial_and_seed_leaves_a_record(two_widths, tmp_path):
     assert [(r.arm, r.seed) for r in runs] == [
         ("narrow", 0), ("narrow", 1), ("wide", 0), ("wide", 1),
     ]  # fmt: skip
-    assert len(list((tmp_path / "two-widths" / "quick").iterdir())) == 4
+    assert sorted(path.name for path in (tmp_path / "two-widths" / "quick").iterdir()) == [
+        "narrow-seed0.json", "narrow-seed1.json", "plan.json",
+        "wide-seed0.json", "wide-seed1.json",
+    ]  # fmt: skip
+    assert not list((tmp_path / ".work").rglob("*.*")), "locks and checkpoints stay behind"
     wide = runs[3]
     assert (wide.experiment, wide.scale, wide.architecture) == ("two-widths", "quick", "small")
     assert wide.options == {"channels": [16]} and wide.recipe == replace(two_widths, seed=1)
@@ -39,6 +51,9 @@ def test_every_trial_and_seed_leaves_a_record(two_widths, tmp_path):
     started = datetime.strptime(wide.started, "%Y-%m-%dT%H:%M:%SZ")
     assert before <= started <= datetime.now(timezone.utc).replace(tzinfo=None)
     assert 0.3 < wide.test_accuracy < 1
+    assert wide.precision == "fp32" and wide.chooses is None
+    assert wide.test_correct.mean() == pytest.approx(wide.test_accuracy, abs=1e-6)
+    assert 0 < wide.process_seconds < 2 * wide.seconds
     assert list(wide.history) == list(HISTORY) and len(wide.history) == 2
 
 
@@ -64,7 +79,7 @@ def test_seeds_differ_and_the_callers_random_numbers_stay(two_widths, tmp_path):
 
 def test_runs_on_record_are_skipped(two_widths, tmp_path, capsys):
     run(tmp_path, seeds=(0,))
-    first = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
+    first = {path: path.read_bytes() for path in tmp_path.rglob("*-seed0.json")}
     assert len(run(tmp_path, progress=True)) == 4
     assert {path: path.read_bytes() for path in first} == first
     lines = capsys.readouterr().out.splitlines()
@@ -95,7 +110,7 @@ def test_the_time_limit_starts_nothing_that_will_not_fit(two_widths, tmp_path, c
     for record in run(tmp_path, seeds=(0,), limit_seconds=100):
         records.save(replace(record, seconds=1000.0), tmp_path)
     assert len(run(tmp_path, limit_seconds=999, progress=True)) == 2
-    assert capsys.readouterr().out == "two-widths: 2 of 4 runs left; run it again\n"
+    assert capsys.readouterr().out == "2 of 2 runs left would take too long; run it again\n"
     assert len(run(tmp_path, limit_seconds=2000)) == 4
 
 
@@ -133,7 +148,7 @@ def test_a_damaged_record_is_not_run_over(two_widths, tmp_path):
 def test_wrong_names(two_widths, tmp_path):
     with pytest.raises(ValueError, match="^unknown experiment 'zo'; did you mean zoo"):
         experiments.run("zo")
-    with pytest.raises(ValueError, match="^unknown scale 'fulll'; there is full, quick$"):
+    with pytest.raises(ValueError, match="^unknown scale 'fulll'; there is full, standard, q"):
         run(tmp_path, scale="fulll")
     with pytest.raises(ValueError, match="^no device 'gpu' here"):
         run(tmp_path, device="gpu")
@@ -171,7 +186,7 @@ def test_every_experiment_of_the_book(name):
     """It has a title and, at both scales, trials that can be built and trained."""
     found = experiments.find(name)
     assert found.name == name and len(found.title) > 20
-    for scale in records.SCALES:
+    for scale in found.seeds:
         trials = found.trials(scale)
         assert len({trial.arm for trial in trials}) == len(trials) > 1
         for trial in trials:
@@ -183,10 +198,18 @@ def test_every_experiment_of_the_book(name):
 
 def test_the_records_of_the_book_are_of_the_settings_that_stand_in_the_code():
     for name in records.names():
-        found = experiments.find(name)
-        for scale in records.SCALES:
-            trials = {trial.arm: trial for trial in found.trials(scale)}
-            for record in records.load(name, scale):
-                trial = trials[record.arm].with_seed(record.seed)
-                done = {(record.arm, record.seed): record}
-                assert _mechanism._is_recorded(trial, done, name, scale)
+        for scale in experiments.find(name).seeds:
+            left = _queue.look(name, scale)  # raises where one was made with other settings
+            on_file = records.load(name, scale)
+            known = {(run.arm, run.seed) for run in _queue.plan(name, scale)}
+            assert {(run.arm, run.seed) for run in on_file} <= known
+            results = [run for run in left.ready if getattr(run, "chooses", None) is None]
+            assert len(results) + left.waiting == len(known) - len(on_file)
+
+
+def test_what_makes_a_scale_complete_is_what_the_experiments_plan():
+    for name in records.names():
+        for scale in experiments.find(name).seeds:
+            if records.load(name, scale):
+                plan = [run_name(run.arm, run.seed) for run in _queue.plan(name, scale)]
+                assert list(read_plan(name, scale)) == plan, (name, scale)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cnnbook import experiments, models, profile, records, roofline
+from cnnbook import experiments, models, profile, records
 from cnnbook.experiments import TimingTrial, _mechanism, _timing, experiment
-from cnnbook.measuring import NotEnoughMemory, measure
+from cnnbook.measuring import NotEnoughMemory, measure, roofline
 
 TRIALS = [
     TimingTrial("resnet20", {"in_channels": 1}, (1, 8, 8), batch, training, min_seconds=0)
@@ -56,7 +56,7 @@ def test_it_goes_on_where_it_stopped(two_batches, tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(_timing, "measure", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path)
-    first = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
+    first = {path: path.read_bytes() for path in tmp_path.rglob("resnet20-*.json")}
     assert len(first) == 2
     assert len(run(tmp_path, progress=True)) == 4 and len(calls) == 5
     assert {path: path.read_bytes() for path in first} == first
@@ -78,7 +78,7 @@ def test_a_batch_too_large_for_the_device_is_left_out(two_batches, tmp_path, mon
 def test_a_record_of_other_settings_is_not_taken_for_this_one(two_batches, tmp_path, monkeypatch):
     run(tmp_path)
     other = TimingTrial("resnet20", {"in_channels": 1}, (1, 9, 9))
-    experiment_now = experiments.Experiment("two-batches", "", lambda scale: [other])
+    experiment_now = experiments.Experiment("two-batches", "", lambda scale: [other], {"quick": 1})
     monkeypatch.setitem(_mechanism._EXPERIMENTS, "two-batches", experiment_now)
     match = (
         r"quick/resnet20-inference-float32-1.json was recorded with input_size \[1, 8, 8\], "

@@ -49,7 +49,7 @@ def said(nodes):
 def test_residual_block():
     nodes = graph(Residual(), (8, 14, 14))
     assert said(nodes) == [
-        "8 × 14 × 14", "3×3 conv, 8, BN, ReLU", "3×3 conv, 8, 4 groups", "+", "ReLU", "8 × 14 × 14",
+        "8 × 14 × 14", "conv 3×3, 8, BN, ReLU", "conv 3×3, 8, 4 groups", "+", "ReLU", "8 × 14 × 14",
     ]  # fmt: skip
     (skip,) = [node for node in nodes if node.kind == "skip"]
     assert skip.inputs == nodes[:1] and skip in nodes[-3].inputs
@@ -61,7 +61,7 @@ def test_residual_block():
 def test_projected_shortcut_has_a_lane_of_its_own():
     nodes = graph(Residual(stride=2, project=True), (8, 14, 14))
     assert not [node for node in nodes if node.kind == "skip"]
-    assert "1×1 conv, 8, stride 2" in said(nodes)
+    assert "conv 1×1, 8, stride 2" in said(nodes)
     assert sorted({node.x for node in nodes}) == [-0.5, 0.0, 0.5]
     assert said(nodes)[-1] == "8 × 7 × 7"
 
@@ -71,7 +71,7 @@ def test_inception_module_has_four_lanes():
     (concat,) = [node for node in nodes if node.text == "concat"]
     assert [node.x for node in concat.inputs] == [-1.5, -0.5, 0.5, 1.5]
     assert [node.text for node in concat.inputs] == [
-        "1×1 conv, 64", "3×3 conv, 128", "5×5 conv, 32", "1×1 conv, 32",
+        "conv 1×1, 64", "conv 3×3, 128", "conv 5×5, 32", "conv 1×1, 32",
     ]  # fmt: skip
     assert said(nodes)[0] == "192 × 28 × 28" and said(nodes)[-1] == "256 × 28 × 28"
     assert len(nodes) == 2 + 1 + 7
@@ -82,7 +82,7 @@ def test_normalisation_before_the_convolution_is_a_box_of_its_own():
         def forward(self, x):
             return x + self.conv1(self.relu(self.bn(x)))
 
-    assert said(graph(PreActivation(), (8, 6, 6)))[1:3] == ["BN, ReLU", "3×3 conv, 8"]
+    assert said(graph(PreActivation(), (8, 6, 6)))[1:3] == ["BN, ReLU", "conv 3×3, 8"]
 
 
 def test_an_activation_that_is_read_twice_is_not_hidden_in_a_box():
@@ -96,14 +96,14 @@ def test_an_activation_that_is_read_twice_is_not_hidden_in_a_box():
             return torch.cat([y, torch.relu(y)], 1)
 
     assert said(graph(Twice(), (8, 6, 6))) == [
-        "8 × 6 × 6", "1×1 conv, 8", "ReLU", "concat", "16 × 6 × 6",
+        "8 × 6 × 6", "conv 1×1, 8", "ReLU", "concat", "16 × 6 × 6",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("number, drawn, written", [(4, 4, None), (32, 3, "… 32 in all …")])
 def test_of_many_paths_that_are_alike_three_are_drawn(number, drawn, written):
     nodes = graph(Paths(number), (8, 6, 6))
-    assert [node.text for node in nodes].count("1×1 conv, 2") == drawn
+    assert [node.text for node in nodes].count("conv 1×1, 2") == drawn
     assert [node.text for node in nodes].count("+") == 1  # a sum of sums is one sum
     assert [node.text for node in nodes if node.kind == "dots"] == ([written] if written else [])
     (total,) = [node for node in nodes if node.text == "+"]
@@ -152,10 +152,10 @@ DRAWN = {
     "pairs": lambda: figures.pairs(COSTS[["params", "flops"]], "cost"),
 }
 EXPECTED = {
-    "inception": {"3×3 max pool", "BN, ReLU", "concat", "256 × 28 × 28"},
-    "residual": {"3×3 conv, 8", "4 groups", "+"},
+    "inception": {"max pool 3×3", "BN, ReLU", "concat", "256 × 28 × 28"},
+    "residual": {"conv 3×3, 8", "4 groups", "+"},
     "paths": {"… 32 in all …"},
-    "head": {"5×5 avg pool", "stride 3", "avg pool to 4×4", "linear, 1024", "ReLU, dropout"},
+    "head": {"avg pool 5×5", "stride 3", "avg pool to 4×4", "linear, 1024", "ReLU, dropout"},
     "interaction": {"heads", "no heads", "without", "with", "test accuracy (%)"},
     "measures": {"memory (MB)", "1.5 M", "2 G", "900", "googlenet"},
     "pairs": {"1.5 M  params", "2 G  flops", "3 M", "cost"},

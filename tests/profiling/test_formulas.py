@@ -34,7 +34,7 @@ CASES = {
     "ceil, padded": (nn.AvgPool2d(2, 2, 1, ceil_mode=True), (5, 5, 5), (5, 3, 3), 0, 0, 2),
     "global pool": (nn.AdaptiveAvgPool2d(1), (5, 8, 6), (5, 1, 1), 0, 0, (8, 6)),
     "linear": (nn.Linear(7, 3), (2, 5, 7), (2, 5, 3), 24, 210, (1, 7)),
-    "transposed": (nn.ConvTranspose2d(3, 6, 2, 2), (3, 5, 5), (6, 10, 10), 78, 1800, None),
+    "transposed": (nn.ConvTranspose2d(3, 6, 2, 2), (3, 5, 5), (6, 10, 10), 78, 1800, 1),
 }
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnbook import profile
-from cnnbook.receptive_field import measured_receptive_field
+from cnnbook.interpret import measured_receptive_field
 
 CHANNELS = 4
 

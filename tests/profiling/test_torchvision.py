@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import regnet
 
 from cnnbook import profile
-from cnnbook.receptive_field import measured_receptive_field
+from cnnbook.interpret import measured_receptive_field
 
 
 def build(name: str) -> torch.nn.Module:
@@ -78,6 +78,12 @@ def test_squeeze_and_excitation_sees_everything():
     assert (table.receptive_field.iloc[4:] >= 128).all()
 
 
-def test_attention_sees_everything_and_windows_are_not_followed():
+def test_attention_sees_everything_and_windows_of_attention_theirs():
     assert profile(build("vit_b_16")).table.receptive_field.iloc[-1] == 224
-    assert profile(build("swin_t")).table.receptive_field.isna().any()
+    layers = {layer.name: layer for layer in profile(build("swin_t")).layers}
+    assert layers["features.1.0.attn.qkv"].receptive_field == 4
+    # Seven tokens of four pixels; shifted by three tokens, the next windows see two of them.
+    assert layers["features.1.0.mlp.0"].receptive_field == 28
+    assert layers["features.1.1.mlp.0"].receptive_field == 56
+    assert layers["features.1.1.mlp.0"].sees == "exact"
+    assert layers["head"].sees == "whole image"

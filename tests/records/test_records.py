@@ -2,11 +2,14 @@ import errno
 import json
 from dataclasses import fields, replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from cnnbook import records
 from cnnbook.records import Record
+from cnnbook.records.record import pack
+from cnnbook.records.store import save_plan
 
 
 def path(folder):
@@ -24,6 +27,60 @@ def test_what_is_saved_is_what_is_loaded(make, tmp_path):
         if field.name != "history":
             assert getattr(loaded, field.name) == getattr(record, field.name), field.name
     assert loaded.to_json() == record.to_json() == where.read_text()
+
+
+def test_a_record_of_schema_1_says_what_it_was(make, tmp_path):
+    """Before there was a choice all runs on a CPU were in fp32, and no image was kept."""
+    where = records.save(make(), tmp_path)
+    old = json.loads(where.read_text()) | {"schema": 1}
+    for name in ("process_seconds", "precision", "chooses", "correct"):
+        del old[name]
+    for name in ("precision", "fixed_images"):
+        del old["recipe"][name]
+    where.write_text(json.dumps(old))
+    (loaded,) = records.load("two-networks", folder=tmp_path)
+    assert loaded.to_json() == make().to_json()
+    assert (loaded.precision, loaded.correct, loaded.test_correct) == ("fp32", None, None)
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 10_000])
+def test_bits_of_images_come_back(make, tmp_path, count):
+    correct = np.random.default_rng(count).random(count) < 0.7
+    records.save(make(correct=pack(correct), test_accuracy=float(correct.mean())), tmp_path)
+    (loaded,) = records.load("two-networks", folder=tmp_path)
+    assert (loaded.test_correct == correct).all() and len(loaded.test_correct) == count
+
+
+def test_candidates_stand_apart_from_results(make, tmp_path):
+    records.save(make(), tmp_path)
+    records.save(make(arm="plain-20-lr0.1", seed=9, chooses="plain-20"), tmp_path)
+    assert [run.arm for run in records.load("two-networks", folder=tmp_path)] == ["plain-20"]
+    (tried,) = records.candidates("two-networks", "quick", folder=tmp_path)
+    assert (tried.arm, tried.chooses) == ("plain-20-lr0.1", "plain-20")
+    assert records.names(tmp_path) == ("two-networks",)
+
+
+def test_the_best_complete_scale_is_loaded(make, tmp_path):
+    """One run of a better scale does not hide a worse one that is whole."""
+
+    def scale():
+        return {run.scale for run in records.load("two-networks", folder=tmp_path)}
+
+    plan = ["plain-20-seed0", "plain-20-seed1"]
+    for name in ("standard", "quick"):
+        save_plan("two-networks", name, plan, tmp_path)
+    assert not records.is_complete("two-networks", "quick", tmp_path)
+    records.save(make(scale="standard", seed=0), tmp_path)
+    assert scale() == {"standard"}  # there is nothing else
+    for seed in (0, 1):
+        records.save(make(seed=seed), tmp_path)
+    assert scale() == {"quick"}
+    records.save(make(scale="standard", seed=1), tmp_path)
+    assert scale() == {"standard"} and records.is_complete("two-networks", "standard", tmp_path)
+    plan_file = tmp_path / "two-networks" / "quick" / "plan.json"
+    plan_file.write_text("{}")
+    with pytest.raises(ValueError, match="plan.json is no plan of runs"):
+        records.load("two-networks", folder=tmp_path)
 
 
 def test_records_compare_line_by_line(make):
@@ -56,7 +113,7 @@ def test_an_unknown_experiment(folder):
 
 
 def test_an_unknown_scale(folder):
-    with pytest.raises(ValueError, match="^unknown scale 'big'; there is full, quick$"):
+    with pytest.raises(ValueError, match="^unknown scale 'big'; there is full, standard, quick$"):
         records.load("two-networks", "big", folder=folder)
 
 
@@ -69,10 +126,10 @@ def test_table(folder):
     table = records.table(records.load("two-networks", folder=folder))
     assert list(table) == [
         "arm", "seed", "epochs", "train_loss", "train_accuracy", "validation_loss",
-        "validation_accuracy", "test_accuracy", "seconds", "parameters",
+        "validation_accuracy", "test_accuracy", "seconds", "parameters", "train_error",
     ]  # fmt: skip
     assert table.iloc[1].tolist() == [
-        "plain-20", 1, 2, 0.75, 0.75, 1.0, 0.65, 0.66, 4.5, 269_034,
+        "plain-20", 1, 2, 0.75, 0.75, 1.0, 0.65, 0.66, 4.5, 269_034, 25.0,
     ]  # fmt: skip
     assert len(table) == 6
     assert list(records.table(())) == list(table)
@@ -112,13 +169,13 @@ def put_epoch(key, value):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (put("schema", 2), "schema must be 1, got 2"),
-        (lambda found: found.pop("schema"), "schema must be 1, got None"),
+        (put("schema", 3), "schema must be 1 or 2, got 3"),
+        (lambda found: found.pop("schema"), "schema must be 1 or 2, got None"),
         (lambda found: found.pop("seconds"), "seconds is missing"),
-        (put("mood", "good"), "mood is no field of schema 1"),
+        (put("mood", "good"), "mood is no field of schema 2"),
         (put("experiment", "Two"), "experiment must be a name such as kernel-stacks, got 'Two'"),
         (put("experiment", "other"), "experiment must be those of its place, got other"),
-        (put("scale", "big"), "scale must be one of full, quick, got 'big'"),
+        (put("scale", "big"), "scale must be one of full, standard, quick, got 'big'"),
         (put("scale", "full"), "scale must be those of its place, got full"),
         (put("arm", "a/b"), "arm must be of letters, digits and . + _ -, got 'a/b'"),
         (put("arm", "other"), "arm and seed must be those of its place, got other-seed0.json"),
@@ -126,7 +183,7 @@ def put_epoch(key, value):
         (put("options", [1]), "options must be a table of options, got [1]"),
         (put("recipe", 3), "recipe must be a JSON object, got 3"),
         (put_recipe("lr", -1), "recipe: lr must be a positive number, got -1"),
-        (put_recipe("lt", 1), "recipe.lt is no field of schema 1"),
+        (put_recipe("lt", 1), "recipe.lt is no field of schema 2"),
         (lambda found: found["recipe"].pop("lr"), "recipe.lr is missing"),
         (put_recipe("augment", ["flop"]), "recipe: unknown augment 'flop'; did you mean 'flip'?"),
         (put("seed", 1), "seed must be the recipe's, 0, got 1"),
@@ -148,6 +205,13 @@ def put_epoch(key, value):
         (put_epoch("train_accuracy", 75), "history[2].train_accuracy must be a share of 0 … 1"),
         (put("test_loss", None), "test_loss must be a number, got None"),
         (put("test_accuracy", 66), "test_accuracy must be a share of 0 … 1, got 66"),
+        (put("precision", "fp8"), "precision must be one of fp32, bf16, got 'fp8'"),
+        (put("process_seconds", -1), "process_seconds must be a positive number, got -1"),
+        (put("chooses", "a b"), "chooses must be an arm or null, got 'a b'"),
+        (put("chooses", "plain-20"), "experiment must be those of its place, got two-networks"),
+        (put("correct", "8:AA=="), "correct must be bits whose mean is test_accuracy"),
+        (put("correct", "9:AA=="), "correct must be bits whose mean is test_accuracy"),
+        (put("correct", "?"), "correct must be bits whose mean is test_accuracy"),
     ],
 )
 def test_a_damaged_record_is_named_with_its_field(folder, damage, message):

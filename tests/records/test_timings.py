@@ -48,8 +48,8 @@ def test_table_and_provenance(timing, make):
     [
         ("kind", "guess", "kind must be timing or left out, got 'guess'"),
         ("kind", None, "recipe is missing"),  # then it would be a training run
-        ("schema", 2, "schema must be 1, got 2"),
-        ("mood", "good", "mood is no field of schema 1"),
+        ("schema", 3, "schema must be 1 or 2, got 3"),
+        ("mood", "good", "mood is no field of schema 2"),
         ("arm", "a/b", "arm must be of letters, digits and . + _ -, got 'a/b'"),
         ("arm", "other", "arm and seed must be those of its place, got other.json"),
         ("device", "", "device must be a name, got ''"),

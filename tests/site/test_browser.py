@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from importlib.resources import files
 
 import browser
+import firefox
 import pytest
 
 PHONE, TABLET, DESKTOP = 390, 820, 1280  # widths of the window
@@ -108,17 +110,14 @@ def visit(page, path) -> Visit:
 
 
 @pytest.fixture(scope="module")
-def visits(html) -> dict[str, Visit]:
-    with browser.launch() as chromium:
-        page = chromium.new_page()
-        return {
-            path.relative_to(html).as_posix(): visit(page, path) for path in browser.pages(html)
-        }
+def visits(driver, html) -> dict[str, Visit]:
+    page = driver.new_page()
+    return {path.relative_to(html).as_posix(): visit(page, path) for path in browser.pages(html)}
 
 
 def test_pages_ask_no_other_host_for_anything(visits):
     asked = {
-        name: [url for url in seen.requests if not url.startswith(("file:", "data:"))]
+        name: [url for url in seen.requests if not url.startswith(("file:", "data:", "blob:"))]
         for name, seen in visits.items()
     }
     assert all(seen.requests for seen in visits.values())
@@ -152,7 +151,58 @@ def test_all_formulas_are_set(visits):
     assert {name: seen.unset_math for name, seen in visits.items() if seen.unset_math} == {}
 
 
-def test_a_missing_browser_is_named(monkeypatch, tmp_path):
+@pytest.mark.firefox
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_a_dark_page_is_dark_to_its_edges(driver, html, width):
+    """The root too, which shows beyond the body, and the bars of what scrolls."""
+    page = driver.new_page(viewport={"width": width, "height": 800})
+    browser.open_page(page, html / "chapters" / "glossary.html")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    looks = page.evaluate("""() => [document.documentElement, document.body].map(e => {
+      const {backgroundColor, colorScheme} = getComputedStyle(e);
+      return [backgroundColor, colorScheme];
+    })""")
+    page.close()
+    assert looks[0] == looks[1] == ["rgb(18, 18, 18)", "dark"]
+
+
+@pytest.mark.firefox
+def test_a_request_and_a_fault_of_a_page_are_seen(driver, tmp_path):
+    """Elsewhere none is found; that says something if one would be."""
+    path = tmp_path / "page.html"
+    path.write_text(
+        "<img src='http://127.0.0.1:50999/a.png' alt=''><script>console.error('one');"
+        "setTimeout(() => { throw new Error('two'); })</script>"
+    )
+    page = driver.new_page()
+    asked, messages = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.goto(path.as_uri())
+    page.wait_for_timeout(500)
+    page.close()
+    assert [url for url in asked if not url.startswith("file:")] == ["http://127.0.0.1:50999/a.png"]
+    assert {"one", "two"} <= {message.removeprefix("Error: ") for message in messages}
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [("chromium", "no browser found: install Chromium"), ("firefox", "no Firefox found: install")],
+)
+def test_a_missing_browser_is_named(monkeypatch, tmp_path, name, said):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="^no browser found: install Chromium"):
-        browser.find()
+    with pytest.raises(FileNotFoundError, match=f"^{said}"):
+        browser.find(name)
+
+
+def test_firefox_is_asked_all_that_it_knows():
+    """Only what overrides nothing is answered for it: an override must not be taken for done."""
+    command = {"id": 7, "method": firefox.COMMAND, "params": {"features": {}}}
+    done = {"type": "success", "id": 7, "result": {}}
+    assert json.loads(firefox.answer(json.dumps(command))) == done
+    for other in (
+        {"method": "session.new", "params": {}},
+        {"params": {"features": {"prefers-color-scheme": "dark"}}},
+    ):
+        assert firefox.answer(json.dumps(command | other)) is None

@@ -63,7 +63,7 @@ def executed(output: str) -> bool:
 
 
 def caches(book: Path) -> list[Path]:
-    return list((book / "_build").glob(".jupyter_cache*"))
+    return list((book / "_build" / ".jupyter_cache").glob("*"))
 
 
 def test_notebooks_are_executed_again_only_when_the_package_changed(book):
@@ -100,9 +100,49 @@ def test_a_known_repository_gives_a_button_and_the_download_is_the_executed_note
     status, output = make_book(book)
     assert status == 0, output
     address = "https://colab.research.google.com/github/a/b/blob/colab/chapters/one.ipynb"
-    links = BeautifulSoup(page.read_text(), "html.parser").select("a[href*=colab]")
-    assert [link["href"] for link in links] == [address]
+    soup = BeautifulSoup(page.read_text(), "html.parser")
+    links = {link["href"] for link in soup.select("a[href*='github.com']")}
+    home = "https://github.com/a/b"
+    issue = f"{home}/issues/new?title=On%20page%20%2Fchapters/one"
+    assert {link["href"] for link in soup.select("a[href*=colab]")} == {address}
+    assert {home, f"{home}/edit/HEAD/chapters/one.ipynb", issue} <= links
     assert "colab.research.google.com" not in (book / "_build/html/intro.html").read_text()
+
+
+def test_pages_describe_themselves_and_name_their_picture_where_the_book_has_an_address(book):
+    def told(name: str) -> dict[str, str]:
+        soup = BeautifulSoup((book / "_build" / "html" / name).read_text(), "html.parser")
+        tags = soup.select("meta[name=description], meta[property]")
+        return {tag.get("property") or tag["name"]: tag["content"] for tag in tags}
+
+    source = book / "chapters" / "one.ipynb"
+    notebook = nbformat.read(source, as_version=4)
+    notebook.cells[
+        0
+    ].source = "# One\n\nWhat is *six* times seven?\n\n## A part\n\n**Is it so?** Yes."
+    nbformat.write(notebook, source)
+    status, output = make_book(book)
+    assert status == 0, output
+    found = told("chapters/one.html")
+    assert found["description"] == found["og:description"] == "What is six times seven?"
+    assert found["og:title"] == "One"
+    assert not {"og:url", "og:image"} & set(found)
+    assert not (book / "_build/html/_static/card.png").exists()
+
+    config = book / "_config.yml"
+    config.write_text(config.read_text().replace('baseurl: ""', "baseurl: https://book.example/x/"))
+    status, output = make_book(book)
+    assert status == 0, output
+    found = told("chapters/one.html")
+    assert found["og:url"] == "https://book.example/x/chapters/one.html"
+    picture = found["og:image"].removeprefix("https://book.example/x/")
+    content = (book / "_build" / "html" / picture).read_bytes()
+    assert content.startswith(b"\x89PNG") and len(content) > 10_000
+    # The line under a chapter's title asks its question and leads to its section.
+    page = BeautifulSoup((book / "_build/html/chapters/one.html").read_text(), "html.parser")
+    (asked,) = page.select(".chapter-line .asks a")
+    assert (asked.text, asked["href"]) == ("Is it so?", "#a-part")
+    assert page.find(id="a-part")
 
 
 def test_a_build_does_no_more_than_what_changed(book):

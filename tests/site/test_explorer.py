@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
-import browser
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cnnbook import explorer, models, profile
+from cnnbook import models, profile
+from cnnbook.interpret import explorer
+from cnnbook.profiling.training import STATES
 
 # A profile as plain values, a row per convolution, linear and pooling layer.
 PROFILES = """networks => networks.map(({net, input}) => {
@@ -26,22 +28,29 @@ PROFILES = """networks => networks.map(({net, input}) => {
       String(found.total.params), String(found.total.flops)],
   };
 })"""
-CODES = """networks => networks.map(({net, input}) => {
+# A network's code, the shape of its output, and the memory of its training: weights and what is as
+# large beside them, what an image keeps, and the largest batch for each optimiser and GPU.
+CODES = """({networks, optimizers, sizes}) => networks.map(({net, input}) => {
   const network = {input, layers: cnnbookExplorer.read(net)};
-  return [cnnbookExplorer.pytorch(network), cnnbookExplorer.profile(network).output];
+  const profile = cnnbookExplorer.profile(network);
+  const training = cnnbookExplorer.training(network, profile);
+  return {
+    code: cnnbookExplorer.pytorch(network, profile),
+    output: profile.output,
+    kept: training.kept,
+    weights: optimizers.map(each => cnnbookExplorer.weightsInTraining(training, each)),
+    batches: optimizers.map(each =>
+      sizes.map(gib => cnnbookExplorer.largestBatch(training, each, gib))),
+  };
 })"""
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser.launch() as chromium:
-        yield chromium
+OPTIMIZERS = ["momentum", "adamw"]
+SIZES = [8, 16, 24, 40, 80, 0.001, 0.0001]  # GiB; the last are for small networks
 
 
 @pytest.fixture
-def page(chromium, html):
+def page(driver, html):
     """The page as opened without a network in its address; it fails on any message."""
-    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    page = driver.new_page(viewport={"width": 1280, "height": 900})
     messages = []
     page.on("pageerror", lambda error: messages.append(str(error)))
     page.on("console", lambda m: messages.append(m.text) if m.type in ("warning", "error") else 0)
@@ -179,12 +188,14 @@ class Draw:
         return {"type": f"adaptive{kind}", "size": size}, module, (shape[0], *size)
 
     def same(self, shape):
+        percent, neighbours = self.random.choice([0, 30]), self.random.randint(1, 6)
         layer, module = self.random.choice(
             [
                 ({"type": "relu"}, nn.ReLU()),
+                ({"type": "relu6"}, nn.ReLU6()),
                 ({"type": "batchnorm"}, nn.BatchNorm2d(shape[0])),
-                ({"type": "dropout", "percent": 30}, nn.Dropout(0.3)),
-                ({"type": "lrn", "size": 5}, nn.LocalResponseNorm(5)),
+                ({"type": "dropout", "percent": percent}, nn.Dropout(percent / 100)),
+                ({"type": "lrn", "size": neighbours}, nn.LocalResponseNorm(neighbours)),
                 ({"type": "zeros", "out": 2}, Zeros(2)),
             ]
         )
@@ -255,15 +266,20 @@ def drawn(n: int) -> list[tuple[dict, nn.Module]]:
     ]
 
 
-def presets() -> list[dict]:
-    texts = [explorer.preset(name) for name in models.names()]
-    return [{"net": t["net"], "input": [int(n) for n in t["in"].split("x")]} for t in texts]
+@pytest.fixture(scope="module")
+def presets() -> dict[str, dict]:
+    """Every network of the book as the page has it, by name."""
+    return {
+        name: {"net": text["net"], "input": [int(n) for n in text["in"].split("x")]}
+        for name, text in explorer.presets().items()
+    }
 
 
-def test_each_network_of_the_book_has_the_package_s_profile(page):
-    networks = presets()
-    assert page.evaluate("Object.keys(cnnbookExplorer.presets)") == list(models.names())
-    for name, network, result in zip(models.names(), networks, found(page, networks), strict=True):
+@pytest.mark.firefox
+def test_each_network_of_the_book_has_the_package_s_profile(page, presets):
+    assert page.evaluate("Object.keys(cnnbookExplorer.presets)") == list(presets)
+    results = found(page, list(presets.values()))
+    for (name, network), result in zip(presets.items(), results, strict=True):
         with torch.device("meta"):
             options = {"aux_logits": False} if name == "googlenet" else {}
             model = models.create(name, **options)
@@ -271,25 +287,38 @@ def test_each_network_of_the_book_has_the_package_s_profile(page):
 
 
 def test_random_networks_have_the_package_s_profile(page):
-    networks = drawn(1000)
+    networks = drawn(600)
     results = found(page, [network for network, _ in networks])
     for (network, model), result in zip(networks, results, strict=True):
         assert result == expected(model, tuple(network["input"])), network
 
 
-def test_the_pytorch_code_runs_and_is_the_same_network(page, capsys):
-    networks = presets() + [network for network, _ in drawn(30)]
+def test_the_pytorch_code_is_the_same_network_and_trains_in_the_same_memory(page, presets, capsys):
+    networks = [*presets.values(), *(network for network, _ in drawn(300))]
     results = found(page, networks)
-    codes = page.evaluate(CODES, networks)
-    for network, result, (code, output) in zip(networks, results, codes, strict=True):
+    given = {"networks": networks, "optimizers": OPTIMIZERS, "sizes": SIZES}
+    for network, result, its in zip(networks, results, page.evaluate(CODES, given), strict=True):
+        code, size = its.pop("code"), tuple(network["input"])
         with torch.device("meta"):
             exec(code, scope := {})
-        assert expected(scope["network"], tuple(network["input"])) == result, code
-        shape = tuple(scope["network"].eval()(scope["images"]).shape)
-        assert capsys.readouterr().out == f"{shape}\n"
-        assert list(shape[1:]) == output
+        assert expected(scope["network"], size) == result, code
+        assert capsys.readouterr().out == f"{(len(scope['images']), *its.pop('output'))}\n"
+        assert its == trained(scope["network"], size), code
 
 
+def trained(model: nn.Module, size: tuple[int, ...]) -> dict:
+    """The memory of training `model` on a GPU, in the form of `CODES`."""
+    momentum = profile(model, size, training=True, optimizer="momentum", device="cuda").training
+    adamw = replace(momentum, optimizer_kb=STATES["adamw"] * momentum.gradients_kb)
+    each = (momentum, adamw)
+    return {
+        "kept": 1024 * momentum.kept_kb,
+        "weights": [1024 * (t.weights_kb + t.gradients_kb + t.optimizer_kb) for t in each],
+        "batches": [[t.largest_batch(gib) for gib in SIZES] for t in each],
+    }
+
+
+@pytest.mark.firefox
 def test_the_address_holds_the_network_over_a_reload(page):
     page.locator("#explorer-preset").select_option("resnet18")
     page.locator("#explorer-height").fill("96")
@@ -308,11 +337,12 @@ def test_an_address_that_cannot_be_read_is_named(page):
     page.locator("#explorer-said").get_by_text("no layer is written “x9”").wait_for()
 
 
+@pytest.mark.firefox
 def test_the_keyboard_alone_changes_a_network(page):
     params = page.locator("#explorer-params")
     before = params.inner_text()
     page.locator("#explorer-rows button[tabindex='0']").focus()
-    for key in ("ArrowDown", "Enter", "Control+a", "9", "6", "Escape"):
+    for key in ("Home", "ArrowDown", "Enter", "Control+a", "9", "6", "Escape"):
         page.keyboard.press(key)
     assert page.evaluate("document.activeElement.textContent").startswith("11×11 conv, 96")
     assert params.inner_text() != before
@@ -363,4 +393,130 @@ def test_every_kind_of_layer_can_be_inserted_and_deleted(page):
 
 def test_a_network_without_a_layer_in_the_explorer_is_refused():
     with pytest.raises(ValueError, match="^the explorer has no layer for"):
-        explorer.layers(nn.Sequential(nn.Conv2d(3, 8, 3), nn.GELU()))
+        explorer.layers(nn.Sequential(nn.Conv2d(3, 8, 3), nn.GELU()), (3, 8, 8))
+
+
+# What a reader sees first, and what many layers cost
+
+
+def test_it_begins_with_the_layer_that_has_the_most_parameters(page):
+    assert page.locator("#explorer-selected").inner_text() == "linear, 4096"
+    assert page.get_by_role("textbox", name="outputs").input_value() == "4096"
+
+
+def test_a_network_of_your_own_works_at_once(page):
+    page.locator("#explorer-preset").select_option("")
+    assert page.locator("#explorer-output").inner_text() == "10"
+    assert page.locator("#explorer-fault").is_hidden()
+    assert page.locator("#explorer-rows tr").count() == 15
+    page.locator("[data-action='undo']").click()
+    assert page.locator("#explorer-preset").input_value() == "alexnet"
+
+
+def test_a_click_anywhere_in_a_row_chooses_it(page):
+    row = page.locator("#explorer-rows tr", has_text="5×5 conv, 192")
+    row.locator("td").nth(4).click()
+    assert page.locator("#explorer-selected").inner_text().startswith("5×5 conv, 192")
+
+
+def test_what_a_layer_sees_is_in_sight_on_a_phone_too(page):
+    for width in (1280, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        box = page.locator("#explorer-box").bounding_box()
+        cell = page.locator("#explorer-rows tr").nth(1).locator("td").last.bounding_box()
+        assert box["x"] <= cell["x"] and cell["x"] + cell["width"] <= box["x"] + box["width"]
+
+
+def test_on_a_phone_the_numbers_of_a_row_are_in_sight_when_it_is_chosen(page):
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.get_by_role("button", name="11×11 conv, 64").click()
+    row = page.locator("#explorer-rows [aria-current]").bounding_box()
+    field = page.get_by_role("textbox", name="output channels").bounding_box()
+    assert 0 <= row["y"] < field["y"] < 800
+
+
+def test_the_largest_batch_follows_the_gpu_and_the_optimiser(page):
+    batch = page.locator("#explorer-batch")
+    first = batch.inner_text()
+    page.get_by_label("Optimiser").select_option("AdamW")
+    second = batch.inner_text()
+    page.get_by_label("Memory of the GPU in GB").select_option("80")
+    counts = [int(text.split()[0].replace(",", "")) for text in (second, first, batch.inner_text())]
+    assert counts == sorted(set(counts))
+    page.evaluate("location.hash = 'net=c64k3p1&in=64x4096x4096'")
+    for gpu, text in {"80": "6 images", "24": "1 image", "8": "not even one image"}.items():
+        page.get_by_label("Memory of the GPU in GB").select_option(gpu)
+        batch.get_by_text(text, exact=True).wait_for()
+    page.evaluate("location.hash = 'net=c64k3.l9&in=3x32x32'")
+    page.locator("#explorer-fault").get_by_text("needs a vector").wait_for()
+    assert page.locator("#explorer-training").is_hidden()
+
+
+def test_a_sum_that_is_partial_says_so(page):
+    page.evaluate("location.hash = 'net=c8k3.c8k99&in=3x32x32'")
+    page.locator("#explorer-total").get_by_text("sum up to there").wait_for()
+    assert page.locator("#explorer-summary[data-partial]").count() == 1
+    page.evaluate("location.hash = 'net=c8k3.c8k3&in=3x32x32'")
+    page.locator("#explorer-total").get_by_text("total").wait_for()
+    assert page.locator("#explorer-summary[data-partial]").count() == 0
+
+
+def test_one_link_leads_past_the_contents_to_the_explorer(page):
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the explorer"
+    before = page.url
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "explorer-preset"
+    assert page.url == before
+
+
+LARGE = "Array.from({length: %d}, (_, i) => i %% 2 ? 'r' : 'c8k3p1').join('.')"
+# An edit of the shown network: from the event to the page with its rows laid out. And, taking
+# turns with it, what this machine needs just now for a plain loop of 10⁸ products, which are a
+# tenth of a second where nothing else runs: as long a piece of work is interrupted as often. In ms.
+EDIT = """() => {
+  const input = document.getElementById('explorer-field-out');
+  input.value = input.value === '8' ? '9' : '8';
+  const begin = performance.now();
+  input.dispatchEvent(new Event('input'));
+  document.body.offsetHeight;
+  const edited = performance.now();
+  let sum = 0;
+  for (let i = 0; i < 1e8; i++) sum += i * 0.5;
+  return [edited - begin, performance.now() - edited, sum];
+}"""
+
+
+def test_five_thousand_layers_are_edited_in_a_tenth_of_a_second(page):
+    page.evaluate(f"location.hash = 'net=' + {LARGE % 4999} + '&in=8x16x16'")
+    page.locator("#explorer-output").get_by_text("8×16×16").wait_for()
+    assert page.locator("#explorer-rows tr").count() < 200  # those in sight
+    measured = [page.evaluate(EDIT)[:2] for _ in range(9)]
+    assert min(edit / max(100, loop) for edit, loop in measured) < 1, measured
+    page.locator("#explorer-box").focus()
+    page.locator("#explorer-box").evaluate("box => { box.scrollTop = box.scrollHeight; }")
+    page.locator("#explorer-rows tr[aria-rowindex='5001']").wait_for()
+
+
+@pytest.mark.parametrize("net", [LARGE % 20_000, "'s(' + '~'.repeat(20000) + ')'"])
+def test_too_many_layers_and_branches_are_refused_in_words(page, net):
+    page.evaluate("() => { window.begun = performance.now(); }")
+    page.evaluate(f"location.hash = 'net=' + {net} + '&in=8x16x16'")
+    said = page.locator("#explorer-said").get_by_text("more than 5,000 layers and branches")
+    said.wait_for()
+    assert page.evaluate("performance.now() - window.begun") < 2000
+
+
+def test_an_edit_beyond_the_limit_changes_nothing(page):
+    page.evaluate(f"location.hash = 'net=' + {LARGE % 5000} + '&in=8x16x16'")
+    page.locator("#explorer-output").get_by_text("8×16×16").wait_for()
+    page.locator("[data-action='duplicate']").click()
+    page.locator("#explorer-said").get_by_text("Nothing was changed").wait_for()
+    assert (
+        page.evaluate(
+            "cnnbookExplorer.count(cnnbookExplorer.read("
+            "new URLSearchParams(location.hash.slice(1)).get('net')))"
+        )
+        == 5000
+    )

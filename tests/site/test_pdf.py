@@ -45,7 +45,7 @@ def test_the_contents_say_where_each_page_begins(book, texts):
     assert match, texts[0]
     intro, ledger = (int(number) for number in match.groups())
     assert links(book, 1) == [intro, ledger]
-    assert texts[intro - 1].startswith("Convolutional Networks, Measured From AlexNet")
+    assert texts[intro - 1].startswith("Convolutional Networks, Measured An executable textbook")
     assert texts[ledger - 1].startswith("The ledger ")
     assert 2 == intro < ledger < len(texts)
 

@@ -11,8 +11,10 @@ import pytest
 STOPS = """() => {
   const all = 'a[href], button, input, select, textarea, summary, [tabindex="0"]';
   const shown = e => e.checkVisibility({visibilityProperty: true}) && !e.closest('dialog');
+  const group = e => [...document.getElementsByName(e.name)]; // of radio buttons Tab reaches one
+  const one = e => e.type !== 'radio' || e === (group(e).find(r => r.checked) ?? group(e)[0]);
   return [...document.querySelectorAll(all)]
-    .filter(e => shown(e) && !e.disabled && e.tabIndex >= 0 && e.getClientRects().length)
+    .filter(e => shown(e) && one(e) && !e.disabled && e.tabIndex >= 0 && e.getClientRects().length)
     .map((e, i) => (e.dataset.stop = i, e.outerHTML.slice(0, 120)));
 }"""
 AT = """() => {
@@ -104,6 +106,7 @@ def test_the_theme_switch_switches_and_is_remembered(page, html):
 
 def test_code_is_copied_as_it_stands(page, html):
     browser.open_page(page, html / "chapters" / "alexnet.html")
+    page.locator("details.code-fold > summary").first.click()
     cell = page.locator("div.cell_input").first
     cell.hover()
     cell.locator("button.copybtn").click()
@@ -113,9 +116,12 @@ def test_code_is_copied_as_it_stands(page, html):
     assert pasted == " ".join(cell.locator("pre").inner_text().splitlines())  # in one line
 
 
-def test_folded_cells_unfold_by_keyboard(page, html):
-    browser.open_page(page, html / "chapters" / "solutions" / "alexnet.html")
-    cell = page.locator("details.hide").first
+@pytest.mark.parametrize(
+    "name, fold", [("solutions/alexnet", "details.hide"), ("alexnet", "details.code-fold")]
+)
+def test_folded_cells_unfold_by_keyboard(page, html, name, fold):
+    browser.open_page(page, html / "chapters" / f"{name}.html")
+    cell = page.locator(fold).first
     assert not cell.locator("pre").first.is_visible()
     cell.locator("summary").focus()
     page.keyboard.press("Enter")

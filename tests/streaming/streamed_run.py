@@ -3,6 +3,7 @@
 torchrun --nproc-per-node 2 streamed_run.py SHARDS FOLDER
 """
 
+import faulthandler
 import sys
 import zlib
 from pathlib import Path
@@ -45,6 +46,7 @@ def train(shards: str, folder: Path) -> dict:
 
 
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(600, exit=True)  # a run that hangs says where
     torch.set_num_threads(1)
     with distributed.process_group("auto"):
         found = train(sys.argv[1], Path(sys.argv[2]))

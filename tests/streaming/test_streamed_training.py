@@ -92,7 +92,7 @@ def runs(shards, tmp_path_factory):
     for command in ([sys.executable], [*TORCHRUN, "2"]):
         shutil.rmtree(folder / "run", ignore_errors=True)
         done = subprocess.run(
-            [*command, SCRIPT, shards, folder], capture_output=True, text=True, timeout=300
+            [*command, SCRIPT, shards, folder], capture_output=True, text=True, timeout=900
         )
         assert done.returncode == 0, done.stderr
     return {path.stem: torch.load(path) for path in folder.glob("*.pt")} | {"folder": folder}
@@ -127,7 +127,7 @@ def test_one_of_two_processes_writes_the_log(runs):
 
 def cnnbook(*arguments, cwd):
     command = [sys.executable, "-m", "cnnbook", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd)
+    return subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=cwd)
 
 
 @pytest.mark.parametrize("form", ["webdataset", "imagefolder"])

@@ -69,7 +69,7 @@ def undisturbed(sets):
 def test_runs_killed_at_random_moments_end_as_the_one_that_was_never_killed(tmp_path):
     script = Path(__file__).with_name("killed_runs.py")
     command = [sys.executable, str(script), str(tmp_path), "24"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     runs = json.loads(done.stdout)
     assert all(run["same"] for run in runs)

@@ -18,7 +18,7 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 
 def start(*command, **options):
     done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, timeout=300, **options
+        list(map(str, command)), capture_output=True, text=True, timeout=900, **options
     )
     assert done.returncode == 0, done.stderr
     return done
@@ -172,7 +172,7 @@ def test_workers_killed_from_outside_are_restarted_and_the_run_ends_right(comman
         try:
             for epochs, rank in ((1, 1), (2, 0)):
                 kill_worker(torchrun, rank, tmp_path, epochs)
-            assert torchrun.wait(timeout=120) == 0, (tmp_path / "errors").read_text()
+            assert torchrun.wait(timeout=900) == 0, (tmp_path / "errors").read_text()
         finally:
             torchrun.terminate()  # and with it its workers
             torchrun.wait()

@@ -47,7 +47,7 @@ def test_a_run_that_goes_on_doubles_no_step(network, sets, tmp_path):
 
 def test_a_folder_that_cannot_be_written(network, sets, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match=str(tmp_path / "file")):
+    with pytest.raises(ValueError, match=f"{tmp_path / 'file'} is no folder"):
         train(network(), sets, log=tmp_path / "file")
 
 

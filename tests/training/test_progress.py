@@ -51,7 +51,7 @@ with progress_bar(1000, True) as bar:
 print("after")
 """
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    NotebookClient(notebook, timeout=120).execute()
+    NotebookClient(notebook, timeout=900).execute()
     before, line, after = notebook.cells[0].outputs
     assert (before.text, after.text) == ("before\n", "after\n")
     assert list(line.data) == ["text/plain"]

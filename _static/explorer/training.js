@@ -1,0 +1,170 @@
+// What a training step needs, as cnnbook/profiling/training.py counts it of the code of pytorch.js
+// on a GPU: what the forward pass keeps for the backward pass, and the storages that are alive at
+// each moment. Bytes are plain numbers: `each` grows with the batch, `fixed` does not.
+(function (explorer) {
+  "use strict";
+
+  const [FLOAT, INDEX, GIB] = [4, 8, 2 ** 30];
+  const STATES = {momentum: 1, adamw: 2}; // numbers that an optimiser keeps for each weight
+  const count = (shape) => shape.reduce((product, n) => product * n);
+
+  // What a layer's function keeps: its input, its output, storages of its own (`each`, `fixed`).
+  // `view`: its output is its input's storage, and the gradient of its input is its output's.
+  const KEEPS = {
+    conv: () => ({input: true}),
+    linear: () => ({input: true}),
+    // The mean and the deviation of each channel.
+    batchnorm: ({shape}) => ({input: true, fixed: 2 * FLOAT * shape[0]}),
+    relu: () => ({output: true}),
+    relu6: () => ({input: true}),
+    // Where the largest of each window is.
+    maxpool: ({shape}) => ({input: true, each: INDEX * count(shape)}),
+    adaptivemax: ({shape}) => ({input: true, each: INDEX * count(shape)}),
+    avgpool: () => ({input: true}),
+    // To a single pixel it is a mean, whose gradient does not need its input.
+    adaptiveavg: ({layer}) => ({input: Math.max(...layer.size) > 1}),
+    // A mask of bytes.
+    dropout: ({layer, shape}) => (layer.percent ? {each: count(shape)} : {view: true}),
+    // The squares with zeros around them, what is raised to a power, and the power.
+    lrn: ({layer, shape}) => ({
+      input: true, each: FLOAT * (3 * count(shape) + (layer.size - 1) * shape[1] * shape[2]),
+    }),
+    zeros: () => ({}),
+    flatten: () => ({view: true}),
+  };
+
+  // The numbers in each parameter of a layer.
+  function parameters({layer, inputShape, params}) {
+    if (layer.type === "batchnorm") return [inputShape[0], inputShape[0]];
+    if (!params) return [];
+    return layer.bias ? [Number(params) - layer.out, layer.out] : [Number(params)];
+  }
+
+  // Storages, counted by who holds them, and the calls that the backward pass goes through. A value
+  // is {block, shape, wants, grad}: its storage, and whether it wants a gradient.
+  class Step {
+    constructor() {
+      Object.assign(this, {each: 0, fixed: 0, kept: 0, moments: [], nodes: []});
+    }
+
+    make(each, fixed = 0) {
+      this.each += each;
+      this.fixed += fixed;
+      this.moments.push([this.each, this.fixed]);
+      return {each, fixed, holders: 1, kept: false};
+    }
+
+    hold(block) {
+      block.holders += 1;
+      return block;
+    }
+
+    drop(block) {
+      block.holders -= 1;
+      if (block.holders) return;
+      this.each -= block.each;
+      this.fixed -= block.fixed;
+    }
+
+    // A call of a function, which drops its inputs and gives its output. `hands`: the gradients of
+    // its inputs are in the storage of its output's.
+    call(inputs, shape, {input, output, each, fixed, view, hands = view}, weights = []) {
+      const size = FLOAT * count(shape);
+      const block = view ? this.hold(inputs[0].block) : this.make(size);
+      const out = {block, shape, wants: weights.length > 0 || inputs.some((one) => one.wants), grad: null};
+      if (out.wants) {
+        const saved = [];
+        if (input) saved.push(this.hold(inputs[0].block));
+        if (output) saved.push(this.hold(block));
+        if (each || fixed) saved.push(this.make(each ?? 0, fixed));
+        for (const one of saved) {
+          if (!one.kept) this.kept += one.each + one.fixed;
+          one.kept = true;
+        }
+        // Each input once, and whether its gradient is in the storage of the output's. Of one that
+        // is read twice it is a sum, a storage of its own.
+        const reads = new Map();
+        for (const one of inputs) if (one.wants) reads.set(one, Boolean(hands) && !reads.has(one));
+        this.nodes.push({out, size, saved, reads, weights});
+      }
+      for (const one of inputs) this.drop(one.block);
+      return out;
+    }
+
+    backward(out) {
+      if (out.wants) out.grad = this.make(FLOAT * count(out.shape));
+      this.drop(out.block);
+      for (const {out: {grad}, size, saved, reads, weights} of this.nodes.reverse()) {
+        for (const [value, hands] of reads) {
+          const bytes = hands ? size : FLOAT * count(value.shape);
+          const block = hands ? this.hold(grad) : this.make(bytes);
+          if (value.grad && value.grad.holders > 1) { // another's too: the sum is a new one
+            const sum = this.make(bytes);
+            this.drop(value.grad);
+            value.grad = sum;
+          }
+          if (value.grad) this.drop(block);
+          else value.grad = block;
+        }
+        for (const weight of weights) this.make(0, FLOAT * weight);
+        this.drop(grad);
+        for (const block of saved) this.drop(block);
+      }
+    }
+  }
+
+  // The memory of a training step of a network whose layers fit: bytes of `weights`, of the
+  // `buffers` beside them, those that one image keeps (`kept`), and all others at each moment.
+  explorer.training = function ({input}, {rows}) {
+    const step = new Step();
+    const image = {block: step.make(FLOAT * count(input)), shape: input, wants: false, grad: null};
+    const held = (value) => {
+      step.hold(value.block);
+      return value;
+    };
+    const joins = []; // those whose branches run: {start, ends}
+    let value = held(image);
+    let [weights, buffers] = [0, 0];
+
+    // A sum begins with 0, as Python's does, and adds each branch as it comes.
+    function branchEnds(join, {type}) {
+      if (type === "sum")
+        value = step.call([...join.ends.splice(0), value], value.shape, {hands: true});
+      join.ends.push(value);
+    }
+
+    for (const row of rows) {
+      const {layer} = row;
+      if (row.branch === 0) joins.push({start: value, ends: []});
+      const join = joins[joins.length - 1];
+      if (row.branch !== undefined) {
+        if (row.branch > 0) branchEnds(join, layer);
+        value = held(join.start);
+      } else if (layer.branches) {
+        branchEnds(join, layer);
+        value = layer.type === "sum" ? join.ends[0] : step.call(join.ends, row.shape, {hands: true});
+        step.drop(joins.pop().start.block);
+      } else {
+        const numbers = parameters(row);
+        value = step.call([value], row.shape, KEEPS[layer.type](row), numbers);
+        for (const n of numbers) weights += FLOAT * n;
+        // A mean and a variance of each channel, and how many batches there were.
+        if (layer.type === "batchnorm") buffers += 2 * FLOAT * row.shape[0] + INDEX;
+      }
+    }
+    step.drop(image.block);
+    step.backward(value);
+    return {weights, buffers, kept: step.kept, moments: step.moments};
+  };
+
+  // Bytes of the weights, their gradients, and what the optimiser keeps of them.
+  explorer.weightsInTraining = ({weights}, optimizer) => weights * (2 + STATES[optimizer]);
+
+  // The most images of a step that stays within `gib` GiB; 0 if not even one does.
+  explorer.largestBatch = function ({weights, buffers, moments}, optimizer, gib) {
+    const room = gib * GIB - weights * (1 + STATES[optimizer]) - buffers;
+    const most = moments.reduce((least, [each, fixed]) => Math.min(least,
+      fixed > room ? 0 : each ? (room - fixed) / each : Infinity), Infinity);
+    return Math.floor(most);
+  };
+})(window.cnnbookExplorer);

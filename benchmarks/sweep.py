@@ -1,0 +1,183 @@
+"""``make sweep``: `cnnbook.profile` on all networks of torchvision, timm and Hugging Face.
+
+Each is built without weights and profiled; its multiply-adds are compared with those of torch's
+own counter. A network is exact, or refused as torch itself refuses it, or failed; the goal is none
+failed. Hours on one core: ``python -m benchmarks.sweep timm 40`` takes a sample of 40.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import random
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import _harness
+from cnnbook import profile
+from cnnbook.profiling import Profile
+
+# Figures that other people's code must give, in memory (KB) or multiply-adds.
+KNOWN = {
+    "timm:davit_tiny": ("memory_kb", 63_655),
+    "timm:mobilevit_s": ("memory_kb", 66_540),
+    "torchvision:vit_b_16": ("flops", 17_563_828_224),
+    "torchvision:swin_t": ("flops", 4_490_566_656),
+    "transformers:SegformerForSemanticSegmentation": ("flops", 1_325_675_008),
+}
+
+
+def torchvision_networks() -> Iterator[tuple[str, Callable[[], nn.Module], tuple]]:
+    import torchvision
+
+    for name in torchvision.models.list_models(module=torchvision.models):
+        side = 299 if name == "inception_v3" else 224
+        yield name, lambda name=name: torchvision.models.get_model(name), (3, side, side)
+
+
+def timm_networks() -> Iterator[tuple[str, Callable[[], nn.Module], tuple]]:
+    import timm
+
+    for name in timm.list_models():
+        size = timm.get_pretrained_cfg(name, allow_unregistered=True)
+        size = (3, 224, 224) if size is None else size.input_size
+        yield name, lambda name=name: timm.create_model(name), size
+
+
+def transformers_networks() -> Iterator[tuple[str, Callable[[], nn.Module], tuple]]:
+    """Every model of images, from its configuration's defaults and with weights of none."""
+    import transformers
+    from transformers.models.auto import modeling_auto
+
+    tables = (
+        "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES",
+        "MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES",
+        "MODEL_FOR_DEPTH_ESTIMATION_MAPPING_NAMES",
+        "MODEL_FOR_BACKBONE_MAPPING_NAMES",
+        "MODEL_FOR_MASKED_IMAGE_MODELING_MAPPING_NAMES",
+    )
+    seen = set()
+    for table in tables:
+        for kind, names in getattr(modeling_auto, table, {}).items():
+            for name in (names,) if isinstance(names, str) else names:
+                if name in seen:
+                    continue
+                seen.add(name)
+
+                def build(kind=kind, name=name):
+                    return getattr(transformers, name)(transformers.AutoConfig.for_model(kind))
+
+                yield name, build, (3, 224, 224)
+
+
+LIBRARIES = {
+    "torchvision": torchvision_networks,
+    "timm": timm_networks,
+    "transformers": transformers_networks,
+}
+
+
+def one(name: str, build: Callable[[], nn.Module], size: tuple) -> dict:
+    """What came of a network: "exact", "refused", or what went wrong; and how fast."""
+    try:
+        model = _on_meta(build).eval()
+    except Exception as error:
+        return {"network": name, "outcome": "not built", "why": _line(error)}
+    theirs, torchs = None, None
+    image = torch.empty(1, *size, device="meta")
+    try:
+        start = time.process_time()
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            model(image)
+        torchs, theirs = counter.get_total_flops() // 2, time.process_time() - start
+    except Exception as error:
+        torchs = error
+    try:
+        found = profile(model, size)
+        start = time.process_time()
+        found = profile(model, size)
+        ours = time.process_time() - start
+    except ValueError as error:
+        outcome = "refused" if isinstance(torchs, Exception) else "failed"
+        return {"network": name, "outcome": outcome, "why": _line(error)}
+    except Exception as error:
+        return {"network": name, "outcome": "failed", "why": f"no ProfileError: {_line(error)}"}
+    if isinstance(torchs, Exception):
+        return {"network": name, "outcome": "torch refuses", "why": _line(torchs)}
+    outcome = "exact" if found.total.flops == torchs else "failed"
+    why = "" if outcome == "exact" else f"{found.total.flops:,} for {torchs:,}"
+    unknown = [layer for layer in found.layers if layer.sees.startswith("unknown")]
+    measure, value = KNOWN.get(name, (None, None))
+    if measure and round(getattr(found.total, measure)) != value:
+        outcome, why = "failed", f"{measure} {_of(found, measure):,} for {value:,}"
+    return {
+        "network": name, "outcome": outcome, "why": why, "rows": len(found.layers),
+        "unknown": len(unknown), "lost at": unknown[0].sees if unknown else "",
+        "× faster": theirs / ours,
+    }  # fmt: skip
+
+
+def _of(found: Profile, measure: str) -> int:
+    return round(getattr(found.total, measure))
+
+
+def _on_meta(build: Callable[[], nn.Module]) -> nn.Module:
+    """Without weights, or with them where the builder computes with tensors."""
+    try:
+        with torch.device("meta"):
+            return build()
+    except (RuntimeError, NotImplementedError, ValueError):
+        return build()
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    names = [a for a in sys.argv[1:] if a in LIBRARIES] or list(LIBRARIES)
+    sample = next((int(a) for a in sys.argv[1:] if a.isdigit()), None)
+    rows = []
+    for library in names:
+        networks = list(LIBRARIES[library]())
+        if sample is not None:
+            networks = random.Random(0).sample(networks, min(sample, len(networks)))
+        for name, build, size in networks:
+            row = one(f"{library}:{name}", build, size)
+            rows.append(row)
+            if row["outcome"] not in ("exact",) or row["unknown"]:
+                print(*(f"{key} {value}" for key, value in row.items()), sep=", ", flush=True)
+        summary(library, [row for row in rows if row["network"].startswith(f"{library}:")])
+    _harness.RESULTS.mkdir(parents=True, exist_ok=True)
+    (_harness.RESULTS / "sweep.json").write_text(
+        json.dumps(rows, indent=1) + "\n", encoding="utf-8"
+    )
+    sys.exit(any(row["outcome"] == "failed" for row in rows))
+
+
+def summary(library: str, rows: list[dict]) -> None:
+    outcomes = collections.Counter(row["outcome"] for row in rows)
+    told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
+    print(f"{library}: {told} of {len(rows)}")
+    exact = [row for row in rows if row["outcome"] == "exact"]
+    if len(exact) > 1:
+        faster = [row["× faster"] for row in exact]
+        count, unknown = (sum(row[key] for row in exact) for key in ("rows", "unknown"))
+        fifth = statistics.quantiles(faster, n=20)[0]
+        print(
+            f"  rows without a field: {unknown:,} of {count:,} ({unknown / count:.1%}); "
+            f"× FlopCounterMode: median {statistics.median(faster):.1f}, "
+            f"5th percentile {fifth:.1f}, worst {min(faster):.1f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""What a network called, and what each call read: the edges of its graph.
+
+While `Shapes` answers functions it keeps a log, which costs an append a call.
+`calls_of` makes of it plain values that hold no tensor, when the pass is over. What
+does not depend on the image (a table of positions, a mask) is no call here.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from cnnbook.profiling.rules import KINDS, RULES
+
+# The settings that a drawing tells, under torch's names.
+WEIGHTED = {  # which have no row, and a weight
+    "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "batch_norm", "layer_norm",
+    "group_norm", "instance_norm", "prelu",
+}  # fmt: skip
+SETTINGS = ("kernel_size", "stride", "padding", "dilation", "groups", "output_size")
+
+
+NOTHING: tuple[int, ...] = ()
+NONE: dict[str, Any] = {}
+
+
+class Call(NamedTuple):
+    """One function of torch, or one layer that is one function.
+
+    Attributes:
+        function: torch's name of it, ``conv2d``, or a layer's class, ``Conv2d``.
+        module: path of the module that called it, or that it is.
+        reads: the calls whose results it reads, as places in `Profile.calls`; 0 is
+        the image.
+        shape: of its first result, with the batch.
+        row: the row of the profile that it is, as a place in `Profile.layers`; None
+        if it is none.
+        settings: its kernel, stride, groups, … where it has a row; of these and of
+            norms and the like also ``weight``, a shape, and whether there is a ``bias``.
+    """
+
+    function: str
+    module: str
+    reads: tuple[int, ...]
+    shape: tuple[int, ...]
+    row: int | None = None
+    settings: dict[str, Any] = {}
+
+
+def calls_of(log: list[tuple], given: Iterator[Tensor]) -> tuple[Call, ...]:
+    """The calls in execution order; the first, of no function, is the image and all
+    else given.
+
+    `log` has an entry for each call, in which all tensors are alive: (function or
+    class, arguments, keyword arguments or a layer's attributes, result, module,
+    rows so far).
+    """
+    made: dict[int, int] = {}  # by a tensor's id: the call that wrote to it last
+    shape: tuple[int, ...] = ()
+    for tensor in given:
+        made[id(tensor)] = 0
+        shape = shape or tuple(tensor.shape)
+    found = [Call("", "", (), shape)]
+    rows = 0
+    for function, args, kwargs, out, module, so_far in log:
+        row, rows = (so_far - 1 if so_far > rows else None), so_far
+        here = len(found)
+        if isinstance(function, type):  # a layer, of one tensor
+            source = made.get(id(args))
+            if source is None and row is None:
+                continue
+            made[id(out)] = here
+            name = function.__name__
+            settings = NONE
+            if row is not None or name in WEIGHTED:
+                settings = _layer_settings(kwargs)
+            reads = NOTHING if source is None else (source,)
+            found.append(Call(name, module, reads, out.shape, row, settings))
+            continue
+        values = (*args, *kwargs.values()) if kwargs else args
+        reads = tuple(dict.fromkeys(_reads(values, made)))
+        name = getattr(function, "__name__", "") or getattr(function, "name", "?")
+        of_shape = name.startswith("new_") or name.endswith("_like")
+        if row is None and (of_shape or not reads):
+            continue  # of the image, no more than its shape
+        first = out if isinstance(out, Tensor) else None
+        if first is not None:
+            made[id(first)] = here
+        else:
+            for tensor in _tensors(out):
+                first = tensor if first is None else first
+                made[id(tensor)] = here
+        if first is None or _writes(name):
+            # What it wrote to, and what that is a view of.
+            tensor = first = (
+                args[0] if isinstance(next(iter(args), None), Tensor) else first
+            )
+            while tensor is not None:
+                made[id(tensor)] = here
+                tensor = getattr(tensor, "base", None)
+        settings = NONE
+        if row is not None or name in WEIGHTED:
+            settings = _settings(function, args, kwargs)
+        shape = NOTHING if first is None else first.shape
+        found.append(Call(name, module, reads, shape, row, settings))
+    return tuple(found)
+
+
+def _reads(values: Any, made: dict[int, int]) -> Iterator[int]:
+    for value in values:
+        if isinstance(value, Tensor):
+            if id(value) in made:
+                yield made[id(value)]
+        elif isinstance(value, list | tuple):
+            yield from _reads(value, made)
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _tensors(each)
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
+
+
+def _writes(name: str) -> bool:
+    return name.endswith("_") and not name.endswith("__") or name == "__setitem__"
+
+
+def _settings(function: Callable, args, kwargs) -> dict[str, Any]:
+    given = dict(zip(_parameters(function), args, strict=False)) | (kwargs or {})
+    found = {key: given[key] for key in SETTINGS if key in given}
+    found = {
+        key: value for key, value in found.items() if not isinstance(value, Tensor)
+    }
+    weight = given.get("weight")
+    if isinstance(weight, Tensor):
+        found["weight"] = weight.shape
+        found["bias"] = given.get("bias") is not None
+        if KINDS.get(function) == "conv":
+            found["kernel_size"] = weight.shape[2:]
+    return found
+
+
+def _layer_settings(attributes: dict[str, Any]) -> dict[str, Any]:
+    found = {key: attributes[key] for key in SETTINGS if key in attributes}
+    parameters = attributes["_parameters"]
+    if parameters and parameters["weight"] is not None:
+        found["weight"] = parameters["weight"].shape
+        found["bias"] = parameters["bias"] is not None
+    return found
+
+
+@functools.cache
+def _parameters(function: Callable) -> tuple[str, ...]:
+    """The names of the arguments, of a function with a rule."""
+    answer = RULES.get(function)
+    return tuple(inspect.signature(answer).parameters)[1:] if answer else ()

@@ -1,0 +1,453 @@
+"""What torch does inside a function that no rule answers: its primitive operations, one by one.
+
+Any function of torch, and any code of others that hides from Python (a scripted function, a custom
+autograd function), comes down to a few hundred primitives that torch runs here on the meta device.
+They say all that is needed: their matrix products are counted by torch's own formulas, and the
+reach passes through each by what kind it is. Only few need a line of their own (`REACHES`):
+
+- torch itself tags those that work element by element;
+- what has a `dim` mixes the positions along it;
+- and what only re-arranges is known by its doing: it is run once more on real tensors that hold
+  labels in place of values. If every output is one of the labels, and other labels come out in the
+  same arrangement, then the output sees what the labelled positions see (`rearranged`).
+
+What none of these explains is `Unknown`, by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter, tree_map
+from torch.utils.flop_counter import flop_registry
+
+from cnnbook.profiling.reach import (
+    FAR,
+    Axis,
+    Spots,
+    Unknown,
+    adaptive,
+    each_axis,
+    merge,
+    mix,
+    permuted,
+    reduced,
+    reshaped,
+    tidy,
+    windowed,
+)
+
+LARGEST_RUN = 1 << 24  # elements of the tensors on which a re-arrangement is run
+
+PRODUCTS = {"mv", "dot", "vdot", "addmv", "ger", "addr"}  # each output sees all of both
+
+REACHES: dict[str, Callable[[Tensor, dict[str, Any]], Any]] = {}  # by the primitive's name
+
+
+def reaches(*names: str) -> Callable:
+    """Enter a function of (output, arguments by name) that tells the reach of a primitive."""
+
+    def enter(rule: Callable) -> Callable:
+        REACHES.update(dict.fromkeys(names, rule))
+        return rule
+
+    return enter
+
+
+def reach_of(value: Any) -> Any:
+    return getattr(value, "reach", None)
+
+
+def tensors_in(args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
+    """The tensors among arguments, in the order of torch's trees, past them where all is flat."""
+    found = []
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif type(value) not in FLAT:
+            found += [t for t in tree_iter(value) if isinstance(t, Tensor)]
+    return found
+
+
+FLAT = {int, float, bool, str, type(None), slice, type(Ellipsis), torch.dtype, torch.device,
+        torch.layout, torch.memory_format, torch.Size}  # fmt: skip
+
+
+class Primitives(TorchDispatchMode):
+    """Sees the primitives of one function: counts their multiply-adds, passes the reach on."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here; to make sure would take most of the time
+
+    def __init__(self):
+        super().__init__()
+        self.flops = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is None and torch.is_inference_mode_enabled():
+            with self:  # there torch leaves a matmul or a linear whole
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
+        inputs = tensors_in(args, kwargs)
+        before = [reach_of(t) for t in inputs]
+        out = func(*args, **kwargs)
+        if formula is not None:
+            self.flops += formula(*args, **kwargs, out_val=out) // 2
+        if func.is_view:
+            for each in tree_iter(out):
+                each.base = inputs[0]
+        if any(reach is not None for reach in before):
+            stamp(func, args, kwargs, inputs, before, out)
+        return out
+
+
+def stamp(func, args, kwargs, inputs, before, out) -> None:
+    """Write down what the outputs of a primitive see, and what it overwrote."""
+    reach = merge_unknown(before)
+    if reach is None:
+        names = [argument.name for argument in func._schema.arguments]
+        named = dict(zip(names, args, strict=False)) | kwargs
+        reach = primitive_reach(func, named, args, kwargs, inputs, before, out)
+    outs = [out] if isinstance(out, Tensor) else [t for t in tree_iter(out)]
+    reaches = reach if type(reach) is list else [reach] * len(outs)
+    for each, seen in zip(outs, reaches, strict=True):
+        if isinstance(each, Tensor) and seen is not None:
+            each.reach = seen
+    if func._schema.is_mutable:
+        overwrite(inputs[0])
+
+
+def overwrite(tensor: Tensor) -> None:
+    """`tensor` was written to: what it is a view of now sees as much."""
+    seen = reach_of(tensor)
+    base = getattr(tensor, "base", None)
+    while base is not None and seen is not None:
+        if base.dim() != tensor.dim():
+            seen = mix(seen, None)
+        try:
+            base.reach = merge((reach_of(base), seen))
+        except ValueError:  # the written part is shorter than the whole
+            base.reach = merge((reach_of(base), mix(seen, None)))
+        base = getattr(base, "base", None)
+
+
+def merge_unknown(reaches: Sequence[Any]) -> Unknown | None:
+    return next((reach for reach in reaches if type(reach) is Unknown), None)
+
+
+def primitive_reach(func, named, args, kwargs, inputs, before, out) -> Any:
+    """A reach, or a list of one for each output."""
+    name = func._overloadpacket.__name__
+    rule = REACHES.get(name)
+    if rule is not None:
+        return rule(out, named)
+    if func._overloadpacket in flop_registry or name in PRODUCTS:
+        return mix(merge(before), None)
+    if torch.Tag.pointwise in func.tags:
+        return merge(before)
+    names = {argument.name for argument in func._schema.arguments}
+    alone = isinstance(out, Tensor) and sum(reach is not None for reach in before) == 1
+    along = named.get("dim")
+    if alone and "keepdim" in names:
+        source = next(t for t, reach in zip(inputs, before, strict=True) if reach is not None)
+        n = source.dim()
+        dims = range(n) if along is None or along == [] else along
+        dims = {d % n - n for d in ([dims] if isinstance(dims, int) else dims)}
+        return reduced(reach_of(source), dims, out.dim() == n)
+    found = rearranged(func, args, kwargs, inputs, out)
+    if found is None and alone and isinstance(along, int) and out.is_floating_point():
+        source = next(t for t, reach in zip(inputs, before, strict=True) if reach is not None)
+        if source.shape == out.shape:  # a softmax, a running sum
+            n = source.dim()
+            return mix(reach_of(source), (along % n - n,))
+    if found is not None:
+        return found
+    if isinstance(out, Tensor) and out.numel() == 1:
+        return mix(merge(before), None)
+    return Unknown(name)
+
+
+# Re-arrangements
+
+
+def rearranged(func, args, kwargs, inputs, out) -> Any:
+    """The reach of each output if `func` only moves elements about, else None."""
+    outs = [out] if isinstance(out, Tensor) else list(tree_iter(out))
+    if not all(isinstance(t, Tensor) for t in outs):
+        return None
+    if sum(t.numel() for t in (*inputs, *outs)) > LARGEST_RUN:
+        return None
+    labels, tables, count = {}, [], 1  # label 0 is an element that sees nothing
+    for t in inputs:
+        if id(t) in labels:
+            continue
+        reach = reach_of(t)
+        if reach is None:
+            value = getattr(t, "value", None)
+            if value is None and not t.is_floating_point():
+                return None  # an index that nobody knows
+            labels[id(t)] = torch.zeros(()).double().expand(t.shape) if value is None else value
+            continue
+        parts = [table for axis in reach for table in axis.spots()[:2]]
+        shape = np.broadcast_shapes(*(part.shape for part in parts))
+        tables.append([np.broadcast_to(part, shape).ravel() for part in parts])
+        size = tables[-1][0].size
+        numbers = torch.arange(count, count + size, dtype=torch.double).reshape(shape)
+        labels[id(t)] = numbers.expand(t.shape)
+        count += size
+    shorter = _shortened(inputs, labels, outs)
+    found = _run(func, args, kwargs, *shorter) if shorter else None
+    if found is None:
+        found = _run(func, args, kwargs, labels, outs)
+    else:
+        labels, outs = shorter
+    if found is None:
+        return None
+    if not func.is_view:
+        order = torch.randperm(count - 1, generator=torch.Generator().manual_seed(count)) + 1
+        order = torch.cat((torch.zeros(1, dtype=torch.long), order)).double()
+        other = {
+            key: order[label.long()] if label.dtype == torch.double else label
+            for key, label in labels.items()
+        }
+        again = _run(func, args, kwargs, other, outs)
+        if again is None:
+            return None
+        for label, moved in zip(found, again, strict=True):
+            if not bool(((label >= 0) & (label < count) & (label == label.floor())).all()):
+                return None
+            if not torch.equal(order[label.long()], moved):
+                return None
+    nothing = (FAR, -FAR) * 2
+    columns = [np.concatenate([[nothing[k]], *(table[k] for table in tables)]) for k in range(4)]
+    all_of = [any(reach_of(t)[k].all for t in inputs if reach_of(t)) for k in (0, 1)]
+    results = []
+    for label in found:
+        for dim in range(label.dim()):
+            if label.shape[dim] > 1 and (
+                label.stride(dim) == 0 or bool((label == label.narrow(dim, 0, 1)).all())
+            ):
+                label = label.narrow(dim, 0, 1)
+        index = label.long().numpy()
+        results.append(tuple(
+            tidy(Spots(columns[2 * k][index], columns[2 * k + 1][index], all_of[k]))
+            for k in (0, 1)
+        ))  # fmt: skip
+    return results if len(results) > 1 or not isinstance(out, Tensor) else results[0]
+
+
+def _shortened(inputs, labels, outs) -> tuple[dict[int, Tensor], list[Tensor]] | None:
+    """The same with one element in place of many in each dimension along which no label changes.
+
+    If the outputs come out just as much shorter, the function left those dimensions alone.
+    """
+    (first,), (out,) = inputs[:1], outs[:1]
+    if len(outs) > 1 or len(labels) > 1 or out.dim() != first.dim():
+        return None
+    ((key, label),) = labels.items()
+    lengths = [1 if label.stride(d) == 0 else n for d, n in enumerate(label.shape)]
+    if lengths == list(label.shape):
+        return None
+    shape = [
+        1 if short < n == m else m
+        for short, n, m in zip(lengths, label.shape, out.shape, strict=True)
+    ]
+    narrow = label[tuple(slice(n) for n in lengths)]
+    return {key: narrow}, [torch.empty(shape, device="meta")]
+
+
+def _run(func, args, kwargs, labels, outs) -> list[Tensor] | None:
+    def real(value):
+        if isinstance(value, Tensor):
+            return labels.get(id(value), value)
+        if isinstance(value, torch.device):
+            return torch.device("cpu")
+        return value if value is not torch.float32 else torch.double
+
+    try:
+        args, kwargs = tree_map(real, (args, kwargs))
+        if func._schema.is_mutable:
+            args = (args[0].clone(), *args[1:])
+        found = func(*args, **kwargs)
+    except (RuntimeError, TypeError, NotImplementedError, IndexError, ValueError):
+        return None
+    found = [found] if isinstance(found, Tensor) else list(tree_iter(found))
+    same = [isinstance(f, Tensor) and f.shape == o.shape for f, o in zip(found, outs, strict=True)]
+    if not all(same) or any(f.is_complex() for f in found):
+        return None
+    return [f.double() for f in found]
+
+
+# Primitives with a rule of their own
+
+
+@reaches("mm", "bmm", "addmm", "baddbmm", "_int_mm")
+def _matmul(out, given):
+    left = given.get("mat1", given.get("batch1", given.get("self")))
+    right = given.get("mat2", given.get("batch2"))
+    added = reach_of(given["self"]) if left is not given["self"] else None
+    return merge((added, mix(reach_of(left), (-1,)), mix(reach_of(right), (-2,))))
+
+
+@reaches("convolution", "_convolution")
+def _convolution(out, given):
+    input, weight = given["input"], given["weight"]
+    n = weight.dim() - 2
+    sizes = tuple(out.shape[-n:])
+    if reach_of(weight) is not None:
+        return mix(merge((reach_of(input), reach_of(weight))), None)
+    window = (weight.shape[2:], given["stride"], given["padding"], given["dilation"])
+    if given["transposed"]:
+        return transposed(reach_of(input), *window, sizes)
+    return windowed(reach_of(input), *window, sizes, channels=True)
+
+
+def transposed(reach, kernel, stride, padding, dilation, sizes) -> Any:
+    """After a transposed convolution: output o sees the inputs i with o = i·s - p + k·d."""
+    n = len(sizes)
+
+    def slid(axis):
+        axis = axis.spots().mix((-n - 1,)).spots()
+        for i in range(n):
+            o = np.arange(sizes[i]) + padding[i]
+            starts = -(-(o - (kernel[i] - 1) * dilation[i]) // stride[i])
+            # A kernel shorter than the stride leaves outputs that see nothing; they count as
+            # seeing the nearest input.
+            axis = axis.slide(i - n, np.minimum(starts, o // stride[i]), o // stride[i])
+        return tidy(axis)
+
+    return each_axis(reach, slid)
+
+
+@reaches("view", "_unsafe_view", "unsqueeze", "squeeze", "_reshape_alias")
+def _reshaped(out, given):
+    return reshaped(reach_of(given["self"]), tuple(given["self"].shape), tuple(out.shape))
+
+
+@reaches("permute", "transpose", "t")
+def _permuted(out, given):
+    n = given["self"].dim()
+    order = list(range(n))
+    if "dims" in given:
+        order = [d % n for d in given["dims"]]
+    elif n > 1:
+        a, b = given.get("dim0", 0), given.get("dim1", 1)
+        order[a], order[b] = order[b], order[a]
+    return permuted(reach_of(given["self"]), order, n)
+
+
+@reaches("expand")
+def _expanded(out, given):
+    """One position, repeated, is one wherever it stands."""
+    return each_axis(
+        reach_of(given["self"]),
+        lambda axis: axis._replace(dim=None) if type(axis) is Axis and axis.size == 1 else axis,
+    )
+
+
+@reaches("native_layer_norm", "_fused_rms_norm", "rms_norm")
+def _layer_norm(out, given):
+    return mix(reach_of(given["input"]), range(-len(given["normalized_shape"]), 0))
+
+
+@reaches("native_group_norm")
+def _group_norm(out, given):
+    return mix(reach_of(given["input"]), None)
+
+
+@reaches("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training",
+         "cudnn_batch_norm", "native_dropout", "_fused_dropout", "clone", "_to_copy",
+         "_local_scalar_dense", "constant_pad_nd_same", "batch_norm_with_update",
+         "_batch_norm_with_update", "rrelu_with_noise", "_prelu_kernel")  # fmt: skip
+def _same(out, given):
+    """By stored statistics, or element by element."""
+    return reach_of(next(value for value in given.values() if reach_of(value) is not None))
+
+
+@reaches("empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like",
+         "randint_like", "new_empty", "new_zeros", "new_ones", "new_full", "new_empty_strided",
+         "bernoulli", "zero_", "fill_", "normal_", "uniform_", "bernoulli_")  # fmt: skip
+def _no_values(out, given):
+    """What takes a tensor's shape only."""
+    return None
+
+
+@reaches("complex", "polar", "view_as_real", "view_as_complex", "real", "imag")
+def _element_by_element(out, given):
+    return merge(map(reach_of, given.values()))
+
+
+@reaches("copy_")
+def _copied(out, given):
+    return merge((reach_of(given["src"]),))
+
+
+@reaches("max_pool2d_with_indices", "max_pool3d_with_indices", "avg_pool2d", "avg_pool3d",
+         "avg_pool1d", "max_pool1d", "max_pool2d", "max_pool3d")  # fmt: skip
+def _pooled(out, given):
+    first = out if isinstance(out, Tensor) else out[0]
+    kernel = list(given["kernel_size"])
+    n = len(kernel) if len(kernel) > 1 else first.dim() - 2
+
+    def full(value, otherwise):
+        value = list(value) if value else otherwise
+        return value * n if len(value) == 1 else value
+
+    kernel = full(kernel, None)
+    return windowed(
+        reach_of(given["self"]), kernel, full(given.get("stride"), kernel),
+        full(given.get("padding"), [0] * n), full(given.get("dilation"), [1] * n),
+        first.shape[-n:],
+    )  # fmt: skip
+
+
+def _adaptively(n: int):
+    def rule(out, given):
+        first = out if isinstance(out, Tensor) else out[0]
+        input = given["self"]
+        return adaptive(reach_of(input), tuple(input.shape), tuple(first.shape[-n:]))
+
+    return rule
+
+
+reaches("adaptive_avg_pool1d", "adaptive_max_pool1d")(_adaptively(1))
+reaches("_adaptive_avg_pool2d", "adaptive_max_pool2d")(_adaptively(2))
+reaches("_adaptive_avg_pool3d", "adaptive_max_pool3d")(_adaptively(3))
+
+
+def _upsampled(taps: int):
+    """Interpolation over `taps` neighbours each way from the nearest one below."""
+
+    def rule(out, given):
+        input = given.get("self", given.get("input"))
+        n = input.dim() - 2
+        corners = given.get("align_corners", False)
+
+        def slid(axis):
+            axis = axis.spots()
+            for dim in range(-n, 0):
+                old, new = input.shape[dim], out.shape[dim]
+                o = np.arange(new)
+                at = o * ((old - 1) / max(new - 1, 1)) if corners else (o + 0.5) * old / new - 0.5
+                below = np.floor(np.clip(at, 0, None)).astype(int)
+                starts = np.clip(below - taps + 1, 0, old - 1)
+                ends = np.clip(below + taps, 0, old - 1)
+                axis = axis.slide(dim, starts, ends)
+            return axis
+
+        return each_axis(reach_of(input), slid)
+
+    return rule
+
+
+reaches("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d")(_upsampled(1))
+reaches("upsample_bicubic2d")(_upsampled(2))

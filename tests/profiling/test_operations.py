@@ -1,0 +1,213 @@
+"""Every operation against torch itself, on random arguments: shapes, counts, and what is seen."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from cnnbook import profile
+from cnnbook.profiling import ProfileError
+
+GRAPHS = 2_000
+STEPS = 4
+
+
+def steps(draw: random.Random, x: torch.Tensor):
+    """A random operation that a tensor of this shape may, or may not, bear."""
+    n = x.dim()
+    dim, other = draw.randrange(-n, n), draw.randrange(-n, n)
+    size, k = x.shape[dim], draw.choice((1, 2, 3))
+    pad, stride, channels = draw.choice((0, 1)), draw.choice((1, 2)), x.shape[1] if n > 1 else 1
+    order, mode = draw.sample(range(n), n), draw.choice(("nearest", "bilinear"))
+    edge = draw.choice(("constant", "replicate"))
+    return draw.choice([
+        lambda x: F.conv2d(x, x.new_ones(4, channels, k, k), None, stride, pad),
+        lambda x: F.conv_transpose2d(x, x.new_ones(channels, 3, k, k), None, stride),
+        lambda x: F.conv1d(x, x.new_ones(2, channels, k), padding="same"),
+        lambda x: F.linear(x, x.new_ones(3, x.shape[-1])),
+        lambda x: F.max_pool2d(x, k, stride, pad, ceil_mode=bool(pad)),
+        lambda x: F.avg_pool2d(x, k, padding=pad),
+        lambda x: F.adaptive_avg_pool2d(x, (k, None)),
+        lambda x: F.interpolate(x, scale_factor=2, mode=mode),
+        lambda x: F.pad(x, (pad, k, 0, stride), edge),
+        lambda x: F.unfold(x, k, padding=pad),
+        lambda x: F.pixel_shuffle(x, 2),
+        lambda x: torch.relu(x) + 1,
+        lambda x: 1 - x,
+        lambda x: x.pow(2).add_(x),
+        lambda x: x * x.mean(dim, keepdim=True),
+        lambda x: x.sum((dim, other)),
+        lambda x: x.amax(dim=dim, keepdim=bool(pad)),
+        lambda x: x.softmax(dim),
+        lambda x: F.layer_norm(x, x.shape[-k:]),
+        lambda x: F.group_norm(x, k),
+        lambda x: x.permute(*order),
+        lambda x: x.transpose(dim, other).contiguous(),
+        lambda x: x.flatten(dim, other),
+        lambda x: x.reshape(x.shape[0], -1, k),
+        lambda x: x.unsqueeze(dim).squeeze(other),
+        lambda x: torch.stack([x, x], dim),
+        lambda x: torch.cat([x, x * 2], dim),
+        lambda x: x.chunk(k, dim)[-1],
+        lambda x: x.split(max(1, size // k), dim)[0],
+        lambda x: x.unbind(dim)[0],
+        lambda x: x.roll(k, dim).flip(other),
+        lambda x: x.narrow(dim, 0, k),
+        lambda x: x[:, k:],
+        lambda x: x[..., ::stride, pad],
+        lambda x: x[None, ..., 0],
+        lambda x: x.index_select(dim, torch.arange(size).flip(0)[::stride]),
+        lambda x: torch.where(x > 0, x, 0.0),
+        lambda x: x @ x.transpose(-1, -2),
+        lambda x: torch.einsum("b...c,dc->b...d", x, x.new_ones(3, x.shape[-1])),
+        lambda x: x.expand_as(x).repeat(*([1] * (n - 1)), 2),
+        lambda x: x.clamp(min=0).to(torch.float32),
+        lambda x: F.normalize(x, dim=dim),
+        lambda x: x.std(dim, keepdim=True),
+    ])  # fmt: skip
+
+
+class Chain(nn.Module):
+    def __init__(self, parts):
+        super().__init__()
+        self.parts = parts
+
+    def forward(self, x):
+        for part in self.parts:
+            x = part(x)
+        return x
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_graphs(seed):
+    draw = random.Random(seed)
+    for graph in range(GRAPHS // 10):
+        size = (4, draw.choice((4, 6, 8)), draw.choice((4, 6, 8)))
+        x, parts = torch.rand(1, *size), []
+        refused = False
+        while len(parts) < STEPS and x.dim() and x.numel() < 20_000 and not refused:
+            part = steps(draw, x)
+            parts.append(part)
+            try:
+                x = part(x)
+            except Exception:  # whatever torch says no with
+                refused = True
+        check(Chain(parts), size, refused, f"seed {seed}, graph {graph}")
+
+
+def check(model: nn.Module, size: tuple[int, ...], refused: bool, which: str) -> None:
+    """A last row tells the shape; where torch refuses, so does the profile, or a row's count."""
+    if refused:
+        return
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        out = model(torch.rand(1, *size))
+    model.parts.append(lambda x: F.max_pool1d(x.reshape(1, *x.shape, 1).flatten(0, -2)[None], 1))
+    try:
+        found = profile(model, size)
+    except ProfileError as error:
+        raise AssertionError(f"{which}: {error}") from (error.__cause__ or error)
+    assert found.total.flops * 2 == counter.get_total_flops(), which
+    assert found.layers[-1].memory_kb * 1024 == 4 * out.numel(), which
+    assert not found.layers[-1].sees.startswith("unknown"), f"{which}: {found.layers[-1].sees}"
+
+
+def seen_by_gradient(function, size=(1, 2, 24, 24)) -> tuple[int, int]:
+    """The rows and columns of pixels that reach the middle output."""
+    image = torch.rand(size, dtype=torch.double, requires_grad=True)
+    out = function(image)
+    out[0, :, out.shape[2] // 2, out.shape[3] // 2].sum().backward()
+    seen = image.grad[0].abs().sum(0) > 0
+    return int(seen.any(1).sum()), int(seen.any(0).sum())
+
+
+def box(x: torch.Tensor, k: int) -> torch.Tensor:
+    """A convolution of all channels, k × k."""
+    return F.conv2d(x, x.new_ones(x.shape[1], x.shape[1], k, k), padding=k // 2)
+
+
+def in_place(x):
+    y = box(x, 3) * 1
+    return y.add_(box(y * 1, 9))
+
+
+def by_channels(x):
+    y = box(x, 3) * 1
+    y[:, :1] = box(x, 11)[:, :1]
+    return y
+
+
+def through_a_view(x):
+    y = box(x, 3) * 1
+    y[:, :1].add_(box(x, 7)[:, :1])
+    return y
+
+
+def untouched(x):
+    x = box(x, 3)
+    y = torch.relu(x)
+    y.add_(box(x, 9))
+    return x
+
+
+def in_windows(x):
+    """Four pixels by four, mixed among themselves."""
+    n = x.shape[2] // 4
+    parts = x.reshape(1, 2, n, 4, n, 4).permute(0, 2, 4, 1, 3, 5).reshape(n * n, 2, 16)
+    parts = parts @ parts.new_ones(16, 16)
+    return parts.view(1, n, n, 2, 4, 4).permute(0, 3, 1, 4, 2, 5).reshape(x.shape)
+
+
+# Each is followed by a convolution of one pixel, whose row is compared.
+FIELDS = {
+    "in place": (in_place, 11),
+    "by channels": (by_channels, 11),
+    "through a view": (through_a_view, 7),
+    "what is left alone": (untouched, 3),
+    "windows": (in_windows, 4),
+    "windows, then a window": (lambda x: box(in_windows(x), 3), 8),
+    "unbind and stack": (lambda x: torch.stack(box(x, 5).unbind(1), 1), 5),
+    "pixel shuffle": (lambda x: F.pixel_shuffle(torch.cat([box(x, 3)] * 2, 1), 2), 3),
+    "one minus": (lambda x: 1 - box(x, 3).pow(2), 3),
+    "where": (lambda x: torch.where(x < 2, box(x, 3), x), 3),
+    "upsampling": (lambda x: box(F.interpolate(box(x, 3), scale_factor=2.0), 3), None),
+    "bilinear": (lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear"), None),
+    "transposed": (lambda x: F.conv_transpose2d(x, x.new_ones(2, 2, 4, 4), None, 2, 1), None),
+    "unfold": (lambda x: F.unfold(x, 3, padding=1).view(1, 18, 24, 24), 3),
+    "einsum": (lambda x: torch.einsum("bchw,dc->bdhw", box(x, 3), x.new_ones(2, 2)), 3),
+    "channels last": (lambda x: F.linear(box(x, 3).permute(0, 2, 3, 1), x.new_ones(2, 2))
+                      .permute(0, 3, 1, 2), 3),
+    "roll": (lambda x: box(x.roll(2, 2), 3), 3),
+    "adaptive": (lambda x: box(F.adaptive_avg_pool2d(box(x, 3), 7), 3), None),
+    "everything": (lambda x: x + x.mean((2, 3), keepdim=True), 24),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_receptive_field_is_that_of_the_gradient(name):
+    function, side = FIELDS[name]
+    measured = seen_by_gradient(function)
+    assert side is None or measured == (side, side)
+
+    def ended(x):
+        y = function(x)
+        return F.conv2d(y, y.new_ones(1, y.shape[1], 1, 1))
+
+    last = profile(Chain([ended]), (2, 24, 24)).layers[-1]
+    field = last.receptive_field
+    assert ((field, field) if isinstance(field, int) else field) == measured
+    assert last.sees == ("whole image" if name == "everything" else "exact")
+
+
+def test_channels_of_zeros_leave_windows_of_unequal_size_as_they_are():
+    def field(channels):
+        pooled = [lambda x: F.adaptive_avg_pool2d(x, 7)]
+        padded = [lambda x: F.pad(x, (0, 0, 0, 0, 0, channels)), lambda x: F.max_pool2d(x, 1)]
+        return profile(Chain(pooled + padded), (2, 24, 24)).layers[-1].receptive_field
+
+    # The window in the middle is 4 long, the widest is 5.
+    assert field(0) == field(9) == 4

@@ -1,0 +1,224 @@
+"""The command line where things go wrong: numbers, places, pipes, consoles, signals."""
+
+from __future__ import annotations
+
+import csv
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from cnnbook import cli
+
+
+@pytest.fixture
+def call(capsys):
+    def call(*arguments):
+        with pytest.raises(SystemExit) as end:
+            cli.main([*map(str, arguments)])
+        return subprocess.CompletedProcess(arguments, end.value.code, *capsys.readouterr())
+
+    return call
+
+
+def refused(done) -> str:
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1 and len(done.stderr) < 500
+    assert ".part-" not in done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    "value", ["99.9", "30.0", "1e2", "nan", "inf", "", "0x10", "1" + 400 * "0"]
+)
+@pytest.mark.parametrize(
+    "before",
+    [
+        ("train", "resnet20", "--batch-size"),
+        ("train", "resnet20", "--epochs"),
+        ("train", "resnet20", "--seed"),
+        ("train", "resnet20", "--image-size"),
+        ("train", "resnet20", "--workers"),
+        ("measure", "resnet20", "--batch-size"),
+        ("experiment", "zoo", "--seeds"),
+    ],
+)
+def test_whole_numbers_are_never_rounded(before, value, call):
+    assert before[-1] in refused(call(*before, value))
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999", "", "much"])
+@pytest.mark.parametrize(
+    "option", ["--lr", "--momentum", "--weight-decay", "--validation", "--ema"]
+)
+def test_numbers_are_finite(option, value, call):
+    assert option in refused(call("train", "resnet20", option, value))
+
+
+def test_a_number_as_it_was_typed_reaches_the_recipe(call):
+    message = refused(call("train", "resnet20", "--batch-size", "+20000"))
+    assert "batch_size 20000 is more than the 10000 training images" in message
+
+
+@pytest.mark.parametrize("command", ["train", "profile", "measure"])
+def test_a_variant_of_a_network_without(command, call):
+    message = refused(call(command, "vgg16", "--variant", "paper"))
+    assert message == "cnnbook: vgg16 has no variants; leave out --variant paper\n"
+    assert "unknown architecture 'vgg'" in refused(call(command, "vgg", "--variant", "paper"))
+
+
+@pytest.mark.parametrize("option", ["--weights", "--log", "--checkpoint"])
+@pytest.mark.parametrize("place", ["file/below", "", "full"])
+def test_places_that_cannot_be_written_are_found_before_the_images_are_read(
+    option, place, call, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(cli, "__name__", "cnnbook.cli")
+    (tmp_path / "file").write_text("kept", encoding="utf-8")
+
+    def fallocate(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", fallocate)
+    monkeypatch.setattr("cnnbook.data.load", lambda *_, **__: pytest.fail("images were read"))
+    refused(call("train", "resnet20", option, tmp_path / place if place else ""))
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "kept"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_weights_are_there_before_the_result_is_printed(tmp_path, call, monkeypatch):
+    """A disk that fills up at the end has no result that promises weights."""
+    path = tmp_path / "w.pt"
+    monkeypatch.chdir(tmp_path)
+
+    def no_room(*_):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("cnnbook.training.command.write_whole", no_room)
+    done = call("train", "resnet20", "--image-size", 8, "--epochs", 1, "--batch-size", 500,
+                "--weights", path)  # fmt: skip
+    assert done.returncode == 2 and "No space left" in done.stderr and done.stdout == ""
+
+
+def test_home_is_found_where_the_shell_does_not(tmp_path, monkeypatch, call):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert call("profile", "alexnet", "--csv=~/table ü.csv").returncode == 0
+    assert (tmp_path / "table ü.csv").exists()
+
+
+def test_a_table_through_a_pipe(tmp_path):
+    command = [sys.executable, "-m", "cnnbook", "profile", "alexnet", "--csv", "/dev/stdout"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=900)
+    assert done.returncode == 0 and "features.0" in done.stdout
+    assert len(next(csv.reader(done.stdout.splitlines()))) == 7
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
+def test_a_console_that_has_not_all_signs(encoding):
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    for arguments in (
+        ["profile", "alexnet"],
+        ["profile", "alexnet", "--json"],
+        ["profile", "a×→b"],
+    ):
+        command = [sys.executable, "-m", "cnnbook", *arguments]
+        done = subprocess.run(command, capture_output=True, env=environment, timeout=900)
+        assert b"Traceback" not in done.stderr and b"codec" not in done.stderr
+        text = done.stdout.decode(encoding)
+        if "--json" in arguments:
+            assert json.loads(text)["layers"]
+        elif done.returncode == 0:
+            assert "64x55x55" in text or "64×55×55" in text
+        else:
+            assert b"unknown architecture" in done.stderr
+
+
+def test_whoever_reads_may_stop_reading():
+    """As `| head -1` does."""
+    command = [sys.executable, "-m", "cnnbook", "profile", "resnet152"]
+    reader, writer = os.pipe()
+    with subprocess.Popen(command, stdout=writer, stderr=subprocess.PIPE) as process:
+        os.close(writer)
+        os.close(reader)
+        error = process.communicate(timeout=900)[1]
+    assert error == b"" and process.returncode in (0, 141)
+
+
+STOPPED = """
+import os, signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)
+threading.Timer(float(sys.argv[1]), os.kill, (os.getpid(), signal.SIGINT)).start()
+sys.argv = ["cnnbook", "train", "resnet20", "--epochs", "50", "--image-size", "8"]
+from cnnbook.__main__ import run
+run()
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.6, 1.5])
+def test_ctrl_c_at_any_moment_is_one_line(seconds, tmp_path):
+    command = [sys.executable, "-c", STOPPED, str(seconds)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=900)
+    assert "Traceback" not in done.stderr and done.stdout == ""
+    lines = [line for line in done.stderr.splitlines() if line.startswith("cnnbook: ")]
+    assert done.returncode == 130 and len(lines) == 1 and "stopped" in lines[0]
+
+
+DROPPED = """
+import os, signal, sys, time, types
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Held:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)  # here Python raises it, and drops it
+
+def main():
+    Held()
+    time.sleep(100)
+
+sys.modules["cnnbook.cli"] = types.SimpleNamespace(main=main)
+from cnnbook.__main__ import run
+run()
+"""
+
+
+def test_a_ctrl_c_that_python_drops_is_not_lost():
+    done = subprocess.run(
+        [sys.executable, "-c", DROPPED], capture_output=True, text=True, timeout=900
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "cnnbook: stopped\n")
+
+
+def test_not_enough_memory_is_a_line(call, monkeypatch):
+    def fail(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("cnnbook.models.create", fail)
+    assert "there is not enough memory" in refused(call("measure", "resnet20"))
+
+
+def test_a_killed_decode_worker_is_named(tmp_path):
+    from PIL import Image
+
+    from cnnbook import data
+
+    for part in ("train", "test"):
+        folder = tmp_path / part / "a"
+        folder.mkdir(parents=True)
+        for i in range(30):
+            Image.new("RGB", (64, 64)).save(folder / f"{i:02}.png")
+    train, _ = data.load(f"imagefolder:{tmp_path}", stream=True, workers=1)
+    batches = train.labels.new_tensor(range(30)).split(1)
+    others = set(multiprocessing.active_children())  # that earlier tests left to end
+    read = train.read(batches)
+    next(read)
+    (worker,) = set(multiprocessing.active_children()) - others
+    os.kill(worker.pid, signal.SIGKILL)
+    with pytest.raises(data.DataError) as error:
+        list(read)
+    assert f"decode worker {worker.pid} was killed by signal 9" in str(error.value)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,355 @@
+"""What can be known before training is said before training, and nothing of others is touched."""
+
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from cnnbook._files import check_file, check_folder, write_whole
+from cnnbook.data import ImageSet
+from cnnbook.training import Recipe, fit
+
+
+def error_of(function, *args, **options):
+    with pytest.raises((ValueError, OSError)) as error:
+        function(*args, **options)
+    assert len(str(error.value).splitlines()) == 1
+    assert ".part-" not in str(error.value)  # a name that nobody asked for
+    return str(error.value)
+
+
+@pytest.fixture
+def full(monkeypatch):
+    """A disk on which there is no room."""
+
+    def fallocate(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", fallocate)
+
+
+def test_a_target_that_is_none(tmp_path, full):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "fixed").write_text("kept", encoding="utf-8")
+    (tmp_path / "fixed").chmod(0o444)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "nowhere").symlink_to("/no/such/folder/file")
+    for name, why in {
+        "folder": "it is a folder",
+        "fixed": "it is read-only",
+        "pipe": "it is a device or a pipe, not a file",
+        "no/file": f"{tmp_path}/no is no folder",
+        "fixed/file": f"{tmp_path}/fixed is no folder",
+        "nowhere": "/no/such/folder is no folder",
+        "file": "No space left on device",
+        300 * "x": "File name too long",
+    }.items():
+        assert error_of(check_file, tmp_path / name) == f"cannot write {tmp_path / name}: {why}"
+    assert "it is a device" in error_of(check_file, "/dev/null")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["fixed", "folder", "nowhere", "pipe"]
+
+
+def test_a_folder_that_is_none(tmp_path, full):
+    (tmp_path / "file").write_text("kept", encoding="utf-8")
+    message = error_of(check_folder, tmp_path / "file" / "below")
+    assert message == f"cannot write into {tmp_path}/file/below: {tmp_path}/file is no folder"
+    assert "No space left" in error_of(check_folder, tmp_path / "new")
+    assert "must not be empty" in error_of(check_folder, "")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_can_be_written_is_left_as_it_was(tmp_path):
+    path = tmp_path / "file"
+    check_file(path, 1000)
+    check_folder(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+    path.write_text("kept", encoding="utf-8")
+    check_file(path)
+    assert path.read_text(encoding="utf-8") == "kept"
+
+
+def test_a_name_as_long_as_they_may_be(tmp_path):
+    path = tmp_path / (251 * "x" + ".csv")
+    check_file(path)
+    write_whole(path, lambda part: part.write_text("new", encoding="utf-8"))
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to("disk/file")
+    for text in ("first", "second"):  # a dangling one at first
+        write_whole(link, lambda part, text=text: part.write_text(text, encoding="utf-8"))
+        assert link.is_symlink()
+        assert (tmp_path / "disk" / "file").read_text(encoding="utf-8") == text
+    assert [p.name for p in (tmp_path / "disk").iterdir()] == ["file"]
+
+
+def test_a_device_and_a_pipe_are_written_to(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_whole(pipe, lambda part: part.write_text("through", encoding="utf-8"))
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    write_whole("/dev/null", lambda part: part.write_text("gone", encoding="utf-8"))
+    assert stat.S_ISFIFO(pipe.stat().st_mode) and stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_many_may_write_one_file_at_once(tmp_path):
+    """Each call ends well, and whoever reads finds one writer's text, whole."""
+    path = tmp_path / "file"
+
+    def write(letter):
+        for _ in range(50):
+            write_whole(path, lambda part: part.write_text(100_000 * letter, encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            assert len(text) == 100_000 and len(set(text)) == 1
+            check_file(path)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, "abcd"))
+    assert [found.name for found in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_a_killed_writer_left_is_written_over(tmp_path):
+    (tmp_path / ".part-file").write_text("half a", encoding="utf-8")
+    write_whole(tmp_path / "file", lambda part: part.write_text("new", encoding="utf-8"))
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "new"
+    assert [found.name for found in tmp_path.iterdir()] == ["file"]
+
+
+def test_permissions_stay(tmp_path):
+    path = tmp_path / "file"
+    path.touch(0o600)
+    write_whole(path, lambda part: part.write_text("new", encoding="utf-8"))
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path):
+    message = error_of(write_whole, tmp_path / "no" / "file", lambda part: part.write_text("x"))
+    assert str(tmp_path / "no" / "file") in message
+
+
+@pytest.mark.parametrize("part", ["test", "validation"])
+def test_images_of_another_size_are_tried_first(network, sets, part):
+    """They train well, and fail only once they are measured."""
+    train, test = sets
+    fixed = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    small = ImageSet(test.images[:, :, :20, :20], test.labels, test.classes, test.name)
+    if part == "test":
+        message = error_of(fit, fixed, train, small, progress=False)
+        assert message.startswith(
+            "the test images do not fit: Sequential cannot take images of 1×20"
+        )
+        fit(fixed, train, small, Recipe(epochs=1, image_size=28), progress=False)
+        fit(network(), train, small, Recipe(epochs=1), progress=False)  # which takes any size
+    else:
+        with pytest.raises(ValueError, match="the validation part must have"):
+            replace(train, validation=small)
+
+
+def test_the_log_and_the_checkpoint_are_tried_first(network, sets, tmp_path):
+    (tmp_path / "file").write_text("kept", encoding="utf-8")
+    message = error_of(fit, network(), *sets, progress=False, log=tmp_path / "file")
+    assert message == f"cannot write into {tmp_path}/file: {tmp_path}/file is no folder"
+    message = error_of(fit, network(), *sets, progress=False, checkpoint=tmp_path / "file")
+    assert message.startswith(f"cannot write the checkpoint {tmp_path}/file/epoch-0000.pt: ")
+    assert "must not be empty" in error_of(fit, network(), *sets, progress=False, checkpoint="")
+
+
+@pytest.mark.parametrize("content", [b"my notes", None])
+def test_starting_anew_deletes_nothing_of_others(network, sets, tmp_path, content):
+    mine = tmp_path / "epoch-7.pt"
+    if content is None:
+        torch.save({"weights": torch.ones(3)}, mine)
+    else:
+        mine.write_bytes(content)
+    before = mine.read_bytes()
+    options = {"checkpoint": tmp_path, "resume": False, "progress": False}
+    message = error_of(fit, network(), *sets, Recipe(epochs=1), **options)
+    assert message.startswith(f"{mine} was not written by a run of this package, or is damaged (")
+    assert mine.read_bytes() == before and list(tmp_path.iterdir()) == [mine]
+
+
+def test_a_run_leaves_others_files_in_its_folder(network, sets, tmp_path):
+    others = [tmp_path / name for name in ("epoch-best.pt", "notes.txt", "epoch-0001.txt")]
+    for path in others:
+        path.write_text("kept", encoding="utf-8")
+    for _ in range(2):
+        fit(network(), *sets, Recipe(epochs=3), checkpoint=tmp_path, resume=False, progress=False)
+    assert all(path.read_text(encoding="utf-8") == "kept" for path in others)
+    assert {p.name for p in tmp_path.glob("epoch-*.pt")} - {"epoch-best.pt"} == {
+        "epoch-0002.pt", "epoch-0003.pt",
+    }  # fmt: skip
+
+
+class Interrupted(nn.Sequential):
+    def forward(self, images):
+        if self.training:
+            self.interrupt()
+        return super().forward(images)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_ctrl_c_whatever_became_of_the_folder(network, sets, tmp_path, kept):
+    model = Interrupted(network())
+    folder = tmp_path / "run"
+
+    def interrupt():
+        if not kept:
+            (folder / "epoch-0000.pt").unlink()
+            folder.rmdir()
+        raise KeyboardInterrupt
+
+    model.interrupt = interrupt
+    with pytest.raises(KeyboardInterrupt) as stop:
+        fit(model, *sets, Recipe(epochs=1), checkpoint=folder, progress=False)
+    assert ("goes on from there" if kept else "before the first checkpoint") in str(stop.value)
+
+
+class Hungry(nn.Module):
+    """A network for whose batches of more than 20 images there is no memory."""
+
+    def __init__(self, inner, error):
+        super().__init__()
+        self.inner, self.error = inner, error
+
+    def forward(self, images):
+        if len(images) > 20 and self.training:
+            raise self.error
+        return self.inner(images)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nAnd more lines"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate"),
+        MemoryError(),
+    ],
+)
+def test_a_batch_that_does_not_fit_names_one_that_does(network, sets, error):
+    model = Hungry(network(), error)
+    message = error_of(fit, model, *sets, Recipe(epochs=1, batch_size=100), progress=False,
+                       device="cpu")  # fmt: skip
+    assert (
+        message == "cpu has not enough memory for batches of 100 images 1×28×28; batch_size=12 fits"
+    )
+    run = fit(model, *sets, Recipe(epochs=1, batch_size=12), progress=False, device="cpu")
+    assert len(run.history) == 1
+
+
+def test_a_real_shortage_of_memory(network, sets):
+    message = error_of(
+        fit, network(), *sets, Recipe(epochs=1, image_size=2**20), progress=False, device="cpu"
+    )
+    assert message.startswith("memory does not suffice for a single image at image_size=1048576")
+
+
+def test_other_errors_stay_what_they_are(network, sets):
+    with pytest.raises(RuntimeError, match="something else"):
+        fit(Hungry(network(), RuntimeError("something else")), *sets, progress=False)
+
+
+class Wrapped(nn.Module):
+    def __init__(self, inner, wrap):
+        super().__init__()
+        self.inner, self.wrap = inner, wrap
+
+    def forward(self, images):
+        return self.wrap(self.inner(images))
+
+
+def as_huggingface(logits):
+    from collections import OrderedDict
+
+    return OrderedDict(loss=None, logits=logits, hidden_states=(logits,))
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        as_huggingface,
+        lambda logits: {"logits": logits},
+        lambda logits: (logits,),
+        lambda logits: [logits, None],
+        lambda logits: type("Output", (), {"logits": logits})(),
+    ],
+)
+def test_networks_that_give_their_logits_in_some_form(network, sets, wrap):
+    recipe = Recipe(epochs=1)
+    plain = fit(network(), *sets, recipe, progress=False, device="cpu")
+    run = fit(Wrapped(network(), wrap), *sets, recipe, progress=False, device="cpu")
+    assert run.test_loss == plain.test_loss
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda logits: {"out": logits}, lambda logits: None, lambda _: ()]
+)
+def test_networks_that_give_no_logits(network, sets, wrap):
+    message = error_of(fit, Wrapped(network(), wrap), *sets, progress=False)
+    assert message.startswith("a network must give logits N × classes: ")
+
+
+def test_a_network_that_was_compiled_already(network, sets):
+    plain = network()
+    compiled = torch.compile(network(), backend="eager")
+    recipe = Recipe(epochs=1, ema=0.9)
+    runs = [fit(net, *sets, recipe, progress=False, device="cpu") for net in (plain, compiled)]
+    assert runs[0].test_loss == runs[1].test_loss
+    assert list(runs[1].model.state_dict()) == list(plain.state_dict())
+    assert type(runs[1].model) is type(plain)
+
+
+class Counting(nn.Module):
+    """It counts its batches, as batch normalisation does, and remembers one bit."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+        self.register_buffer("batches", torch.zeros((), dtype=torch.long))
+        self.register_buffer("ever", torch.zeros((), dtype=torch.bool))
+
+    def forward(self, images):
+        if self.training:
+            self.batches += 1
+            self.ever |= True
+        return self.inner(images)
+
+
+def test_the_average_counts_in_whole_numbers(network, sets):
+    recipe = Recipe(epochs=2, batch_size=100, ema=0.99)
+    run = fit(Counting(network()), *sets, recipe, progress=False, device="cpu")
+    assert (int(run.model.batches), bool(run.model.ever)) == (20, True)
+    assert int(run.model.inner.stack[1].num_batches_tracked) == 20
+
+
+@pytest.mark.parametrize("steps", range(1, 13))
+def test_one_cycle_of_few_steps(steps, sets):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    few = replace(sets[0].subset(range(30 * steps)))
+    recipe = Recipe(epochs=1, batch_size=30, schedule="one-cycle", lr=0.1)
+    rates = []
+    model.register_forward_pre_hook(
+        lambda module, _: rates.append(rate()) if module.training else None
+    )
+    import cnnbook.training.loop as loop
+
+    made = []
+    original = loop.make_optimizer
+    rate = lambda: made[0].param_groups[0]["lr"]  # noqa: E731
+    loop.make_optimizer = lambda *args: made.append(original(*args)) or made[0]
+    try:
+        fit(model, few, None, recipe, progress=False, device="cpu")
+    finally:
+        loop.make_optimizer = original
+    assert len(rates) == steps
+    assert max(rates) == pytest.approx(0.1, rel=0.05)  # it is reached
+    assert min(rates) >= 0 and (steps < 3 or rates[-1] < 0.06)
+    assert rates[rates.index(max(rates)) :] == sorted(rates[rates.index(max(rates)) :])[::-1]
