@@ -54,19 +54,20 @@ $(READY): requirements.txt pyproject.toml
 book: $(READY)
 	$(BIN)/python scripts/build_book.py $(BOOK)
 
-# A thread each: two processes of two threads on two cores only wait for each other. All parts run,
-# whichever fails.
+# The book shows the notebooks as nbval executed them. A thread each: two processes of two threads on
+# two cores only wait for each other. All parts run, whichever fails.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --durations 10
 # Some twenty builds of a small book, one after another: minutes alone, and what they test rarely
 # changes. They are in `make test-all`.
 BUILDS := tests/site/test_build.py
 test-all: ALL := 1
 test-all: firefox
-test test-all: book browser
+test test-all: browser
 	@status=0; \
 	$(BIN)/python -m ruff check . || status=1; \
-	$(PYTEST) -n $(NOTEBOOKS) --nbval-lax --nbval-current-env --nbval-cell-timeout=3600 chapters \
-	  || status=1; \
+	$(PYTEST) -n $(NOTEBOOKS) -p scripts.kept --nbval-lax --nbval-current-env \
+	  --nbval-cell-timeout=3600 chapters || status=1; \
+	$(BIN)/python scripts/build_book.py $(BOOK) || status=1; \
 	$(PYTEST) -n $(WORKERS) tests $(if $(ALL),,--ignore $(BUILDS)) || status=1; \
 	$(if $(ALL),$(PYTEST) -n $(NOTEBOOKS) -m firefox --browser firefox tests/site || status=1;) \
 	exit $$status

@@ -28,6 +28,11 @@ def execution_key(root: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def kept_folder(root: Path) -> Path:
+    """Where `scripts/kept.py` leaves what nbval has executed of the book's code as it is now."""
+    return root / "_build" / PREFIX / f"{execution_key(root)}-nbval"
+
+
 def choose_cache(app, config) -> None:
     build = Path(app.outdir).parent
     config.execution_key = execution_key(Path(app.srcdir))

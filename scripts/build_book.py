@@ -5,7 +5,8 @@
 Sphinx takes the pages of a failed build for done, and it does not know what a page takes from
 beside its own text. So a build is a full one unless the last one succeeded and only the text of
 pages changed since, their headings excepted: a heading is also in other pages' navigation and
-links. Notebooks whose execution is not in the cache are executed first, two at a time.
+links. Notebooks whose execution is not in the cache are executed first, two at a time, but for
+those that nbval has just executed (`kept.py`).
 """
 
 from __future__ import annotations
@@ -22,10 +23,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "_ext"))
-
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from execution_key import PREFIX, execution_key  # noqa: E402
+from execution_key import PREFIX, execution_key, kept_folder  # noqa: E402
 from watched import Stuck, WatchedClient  # noqa: E402
 
 PAGES = (".ipynb", ".md", ".rst")
@@ -129,6 +129,8 @@ def execute_missing(book: Path) -> None:
     folder = book / "_build" / PREFIX / execution_key(book)
     folder.mkdir(parents=True, exist_ok=True)
     cache = get_cache(str(folder))
+    for path in kept_folder(book).rglob("*.ipynb"):
+        cache.cache_notebook_file(str(path), check_validity=False, overwrite=True)
     missing = {}
     for path in (page.with_suffix(".ipynb") for page in pages):
         if path.exists():
