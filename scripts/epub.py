@@ -1,8 +1,8 @@
 """The whole book as one EPUB 3: its built pages as a reader without scripts has them, as XHTML.
 
-Formulas are the pages' own MathML and figures stay inline, so that their text has the colour of the
-reader's theme. What needs scripts or leads to a file that is not in the EPUB is left out. The pages
-are parsed as HTML and written as XML by the browser, as nothing else here does both by the standard.
+Formulas are the pages' own MathML, and figures stay inline, so that their text has the colour of
+the reader's theme. What needs scripts or leads to a file that is not in the EPUB is left out. The
+browser parses the pages and writes them as XML: nothing else here does both by the standard.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".xhtml": "application/xhtml+xml",
 }
-# Controls, what is hidden until a script shows it, ways about the site (the reader has its own), and
-# what is there twice, for wide windows too.
+# Controls, what is hidden until a script shows it, ways about the site (the reader has its own),
+# and what is there twice, for wide windows too.
 LEFT_OUT = (
-    "script, style:not(svg style), button, [hidden], .headerlink, .ways, summary .expanded, "
-    ".chapter-line .tools > :is(p, details:first-child), .is-wide"
+    "script, style:not(svg style), button, canvas, input, select, textarea, [hidden], .headerlink, "
+    ".ways, .is-wide, summary .expanded, .chapter-line .tools > :is(p, details:first-child)"
 )
 # Colours that follow the site's theme. In a reader text has that of the text around it.
 INK = re.compile(r"var\(--ink-text, [^)]*\)")
@@ -84,7 +84,7 @@ PACKAGE = """\
 """
 HTML = """\
 <!DOCTYPE html>
-<html lang="{language}" xmlns:epub="http://www.idpf.org/2007/ops">
+<html lang="{language}" xml:lang="{language}" xmlns:epub="http://www.idpf.org/2007/ops">
 <head><title>{title}</title><link rel="stylesheet" href="{style}"></head>
 <body>{body}</body>
 </html>
@@ -92,7 +92,8 @@ HTML = """\
 FRONT = """\
 <style>body {{ display: grid; place-content: center; height: 100vh; margin: 0 8vw; color: #222;
   background: #fff; font: 5vw/1.4 system-ui, sans-serif; text-align: center }}
-h1 {{ margin: 8vw 0; font-size: 11vw; line-height: 1.15 }} img {{ width: 45vw; margin: auto }}</style>
+h1 {{ margin: 8vw 0; font-size: 11vw; line-height: 1.15 }}
+img {{ width: 45vw; margin: auto }}</style>
 <img src="{logo}" alt=""><h1>{title}</h1><p>{author}</p>
 """
 
@@ -140,31 +141,29 @@ def read(html: Path, name: str) -> Page:
 
 def set_formula(formula: Tag) -> None:
     """Put the MathML that follows a formula in the place of its source; its number stays."""
-    fallback = formula.find_next_sibling("noscript")
-    math, number = fallback.math.extract(), formula.select_one(".eqno")
+    fallback, number = formula.find_next_sibling("noscript"), formula.select_one(".eqno")
+    shown = [tag.extract() for tag in (number, fallback.math) if tag]
     fallback.decompose()
-    if number:
-        number.extract()
-    math["alttext"] = formula.get_text().strip()[2:-2].strip()
     formula.clear()
-    formula.extend([number, math] if number else [math])
+    formula.extend(shown)
 
 
 def lead_inside(page: Page, pages: dict[str, Page], anchors: dict[str, set[str]]) -> None:
     """Let links to pages lead to their XHTML, and drop those to what is not in the EPUB."""
     for link in page.article.select("a"):
-        key = "href" if link.has_attr("href") else "xlink:href"
-        url = urlsplit(link.get(key, ""))
-        if url.scheme or url.netloc:
+        key = next((key for key in ("href", "xlink:href") if link.has_attr(key)), None)
+        url = urlsplit(link[key] if key else "")
+        if key is None or url.scheme or url.netloc:
             continue
         path = normpath(join(dirname(page.name), unquote(url.path)))
         target = path.removesuffix(".html") if url.path else page.name
         if target not in pages:
             link.unwrap()
             continue
-        address = relpath(f"{target}.xhtml", dirname(page.name) or ".") if url.path else ""
+        # A view of the live network has an address, and no place in its page.
         known = unquote(url.fragment) in anchors[target]
-        link[key] = f"{address}#{url.fragment}" if known else address or f"{Path(target).name}.xhtml"
+        address = relpath(f"{target}.xhtml", dirname(page.name) or ".")
+        link[key] = f"{address}#{url.fragment}" if known else address
         if key != "href":  # in a figure, where words are drawn
             link["xlink:title"] = pages[target].title
 
@@ -179,7 +178,7 @@ def pictures(page: Page, html: Path) -> dict[str, bytes]:
 
 
 def contents(toc: SiteMap, pages: dict[str, Page]) -> str:
-    """The list of the first page, then of each part's pages, with their sections and pages below."""
+    """The list of the first page, then of each part's pages, with what is below them."""
     root = toc.root.docname
 
     def entry(name: str, below: list[str]) -> str:
@@ -247,12 +246,13 @@ def bind(chromium, book: Path, target: Path) -> None:
         items="\n".join(item(name, content) for name, content in files.items()),
         order="\n".join(f'<itemref idref="{named(n)}"/>' for n in files if n.endswith(".xhtml")),
     )
-    with ZipFile(target, "w", ZIP_DEFLATED) as archive:
+    parts = {"META-INF/container.xml": CONTAINER, "book/content.opf": package}
+    parts |= {f"book/{name}": content for name, content in files.items()}
+    with ZipFile(target, "w") as archive:
+        # First and as it is, so that the file says of itself what it is.
         archive.writestr(ZipInfo("mimetype"), "application/epub+zip", ZIP_STORED)
-        archive.writestr("META-INF/container.xml", CONTAINER)
-        archive.writestr("book/content.opf", package)
-        for name, content in files.items():
-            archive.writestr(f"book/{name}", content)
+        for name, content in parts.items():
+            archive.writestr(ZipInfo(name), content, ZIP_DEFLATED)
 
 
 def named(name: str) -> str:
@@ -272,10 +272,8 @@ def item(name: str, content: bytes) -> str:
 
 def main(book: Path) -> None:
     built = book / "_build"
-    missing = [
-        name for name in parse_toc_yaml(book / "_toc.yml")
-        if not (built / "html" / f"{name}.html").exists()
-    ]
+    pages = parse_toc_yaml(book / "_toc.yml")
+    missing = [page for page in pages if not (built / "html" / f"{page}.html").exists()]
     if missing:
         sys.exit(f"pages missing in {built / 'html'}: {', '.join(missing)}; run `make book` first")
     target = built / "book.epub"
