@@ -6,9 +6,12 @@
 const LEFT_OUT = `script, style:not(svg style), button, canvas, input, select, textarea, [hidden],
   .headerlink, .ways, .is-wide, summary .expanded,
   .chapter-line .tools > :is(p, details:first-child)`;
-// Colours that follow the site's theme. In a reader text has that of the text around it.
-const TEXT = /var\(--ink-text, [^)]*\)/g;
-const TONE = /var\(--ink-\w+, ([^)]*)\)/g;
+// A figure's text follows the site's theme. The reader's is not known: grey is the colour of the text
+// around, and the others have a contrast of 4.5:1 to white and to black.
+const INK = /var\(--ink-(\w+), [^)]*\)/g;
+const INKS = {
+  text: "currentColor", blue: "#2779bf", orange: "#be5809", green: "#198563", purple: "#b2519f",
+};
 const XLINK = "http://www.w3.org/1999/xlink";
 
 const articles = new Map(); // by the name of their page
@@ -28,7 +31,7 @@ function read(name, text) {
   all(LEFT_OUT, element => element.remove());
   all("[style*='var(--ink-']", element => {
     const style = element.getAttribute("style");
-    element.setAttribute("style", style.replace(TEXT, "currentColor").replace(TONE, "$1"));
+    element.setAttribute("style", style.replace(INK, (_, name) => INKS[name]));
   });
   // What HTML forgives and XHTML does not; and data of scripts.
   all("summary p", unwrap);

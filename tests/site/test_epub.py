@@ -73,6 +73,8 @@ def test_formulas_are_mathml_and_figures_stay_in_the_page(html, parsed, trees):
         assert len(drawn) == len(originals), name
         for box in drawn:  # `viewbox`, as the pages have it, would be no attribute of SVG
             assert box[0].tag == SVG and box[0].get("viewBox"), name
+            styles = " ".join(e.get("style", "") for e in box.iter())
+            assert "var(" not in styles and "undefined" not in styles, name  # no theme sets them
         formulas, figures = formulas + len(found), figures + len(drawn)
     assert formulas > 100 and figures > 50
 
