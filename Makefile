@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 PIP   := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install)
 
 .PHONY: help book test test-all bench sweep evidence execute hashes colab colab-check compat gpu-records links \
-  screenshots pdf student teacher browser firefox clean
+  screenshots pdf epub student teacher browser firefox clean
 
 help:
 	@echo "make book         set up, execute every notebook, build _build/html"
@@ -30,6 +30,7 @@ help:
 	@echo "make gpu-records  every experiment at full scale on a CUDA device; MINUTES=9 for a piece of it"
 	@echo "make screenshots  every page, light and dark, wide and narrow, into _build/screenshots"
 	@echo "make pdf          the whole book as one PDF, _build/book.pdf"
+	@echo "make epub         the whole book as one EPUB, for readers of books, _build/book.epub"
 	@echo "make student      exercises to hand out, without answers, into _build/student"
 	@echo "make teacher      the same with answers, for nbgrader, slides and figures, into _build/teacher"
 	@echo "make hashes       requirements-hashes.txt anew, after a change of requirements.txt"
@@ -125,6 +126,10 @@ screenshots: book browser
 
 pdf: book browser
 	$(BIN)/python scripts/pdf.py
+
+# The browser writes the pages as XML, and draws the cover.
+epub: book browser
+	$(BIN)/python scripts/epub.py $(BOOK)
 
 # Notebooks to assign: scripts/course.py says how they are made and graded.
 student: $(READY)

@@ -172,11 +172,16 @@ def fold(cell: Tag, soup: BeautifulSoup) -> None:
 
 def without_scripts(formula: Tag, soup: BeautifulSoup) -> None:
     """Beside a formula, for a reader without scripts, the same in MathML."""
-    source = formula.get_text().strip()
+    number = formula.select_one(".eqno")
+    source = formula.get_text().strip().removeprefix(number.get_text() if number else "").strip()
     for opening, closing in ((r"\(", r"\)"), (r"\[", r"\]")):
         source = source.removeprefix(opening).removesuffix(closing).strip()
     display = "block" if formula.name == "div" else "inline"
     math = BeautifulSoup(convert(source, display=display), "html.parser")
+    math.math["alttext"] = source
+    for name in math.select("mi + :not(mo, mspace)"):  # log x, whose parts TeX sets apart
+        if len(name.find_previous_sibling("mi").get_text()) > 1:
+            name.insert_before(soup.new_tag("mspace", width="0.167em"))
     fallback = soup.new_tag("noscript")
     fallback.append(math)
     formula.insert_after(fallback)

@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+from base64 import b64decode
 from pathlib import Path
+from zipfile import ZipFile
 
 import nbformat
 import pytest
@@ -41,11 +43,11 @@ def book(tmp_path) -> Path:
     return tmp_path
 
 
-def make_book(book: Path) -> tuple[int, str]:
-    """Run `make book` on `book` in the environment of these tests; its exit status and output."""
+def make_book(book: Path, target: str = "book") -> tuple[int, str]:
+    """Run `make TARGET` on `book` in the environment of these tests; its exit status and output."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
     ready = f"{sys.prefix}/.ready"  # taken as made, so that no set-up starts
-    command = ["make", "book", f"BOOK={book}", f"VENV={sys.prefix}", f"--old-file={ready}"]
+    command = ["make", target, f"BOOK={book}", f"VENV={sys.prefix}", f"--old-file={ready}"]
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -233,3 +235,46 @@ def test_a_page_that_left_the_contents_leaves_the_site(book):
     status, output = make_book(book)
     assert status == 0, output
     assert not (book / "_build" / "html" / "chapters" / "one.html").exists()
+
+
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+MIXED = """\
+from IPython.display import HTML, SVG, display
+display(SVG('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M0 0h9"/></svg>'))
+display(HTML("<table><tr><td>six<td>seven &nbsp;<br></table><script>later()</script>"))
+display(HTML('<div class="question" data-question="{}"><p>How many?</p><button>Ask</button></div>'))
+"""
+
+
+def test_what_a_page_may_hold_is_valid_in_an_epub(book, epub_faults):
+    (book / "dot.png").write_bytes(b64decode(PIXEL))
+    (book / "intro.md").write_text(
+        "# First page\n\n[One](chapters/one.ipynb), [the list](_toc.yml), ![A dot](dot.png).\n\n"
+        "$$\n\\log x = y\n$$ (law)\n\nBy {eq}`law`, $x > 0$.\n\n<div hidden>Unseen</div>\n\n"
+        "<noscript>Here it stands still.</noscript>\n"
+    )
+    write_notebook(book / "chapters" / "one.ipynb", MIXED)
+    status, output = make_book(book, "epub")
+    assert status == 0, output
+    made = book / "_build" / "book.epub"
+    assert epub_faults(made) == []
+    with ZipFile(made) as archive:
+        first, one = (
+            BeautifulSoup(archive.read(f"book/{name}.xhtml").decode(), "html.parser").body
+            for name in ("intro", "chapters/one")
+        )
+        assert archive.read(f"book/{first.img['src']}") == b64decode(PIXEL)
+        sizes = len(archive.read("book/cover.png"))
+    assert [link["href"] for link in first.select("a")][0] == "chapters/one.xhtml"
+    assert "the list" in first.text and "Here it stands still." in first.text
+    assert "Unseen" not in first.text and not first.find("a", string="the list")
+    law, inline = first.select("math")
+    assert (law["display"], law["alttext"]) == ("block", r"\log x = y")
+    assert first.select_one("div.math").text.startswith("(1)") and inline["alttext"] == "x > 0"
+    assert first.select_one(f"a[href='#{law.parent['id']}']")
+    assert [cell.text.strip() for cell in one.select("td")] == ["six", "seven"]
+    assert one.select_one(".question").text == "How many?" and one.svg
+    assert sizes > 1000

@@ -758,7 +758,7 @@ def test_without_scripts_it_says_what_to_do(driver, copied):
     context = driver.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(copied.as_uri())
-    assert page.get_by_text("The live network needs JavaScript.").is_visible()
+    assert page.get_by_text("The live network runs in a browser, with JavaScript.").is_visible()
     assert not page.locator("#live-page").is_visible()
     context.close()
 
