@@ -58,9 +58,9 @@ book: $(READY)
 # The book shows the notebooks as nbval executed them. A thread each: two processes of two threads on
 # two cores only wait for each other. All parts run, whichever fails.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --durations 10
-# Some twenty builds of a small book, one after another: minutes alone, and what they test rarely
-# changes. They are in `make test-all`.
-BUILDS := tests/site/test_build.py
+# Some twenty builds of a small book, and the EPUB: minutes, and what they test rarely changes. They
+# are in `make test-all`.
+RARE := tests/site/test_build.py tests/site/test_epub.py
 test-all: ALL := 1
 test-all: firefox
 test test-all: browser
@@ -69,7 +69,7 @@ test test-all: browser
 	$(PYTEST) -n $(NOTEBOOKS) -p scripts.kept --nbval-lax --nbval-current-env \
 	  --nbval-cell-timeout=3600 chapters || status=1; \
 	$(BIN)/python scripts/build_book.py $(BOOK) || status=1; \
-	$(PYTEST) -n $(WORKERS) tests $(if $(ALL),,--ignore $(BUILDS)) || status=1; \
+	$(PYTEST) -n $(WORKERS) tests $(if $(ALL),,$(addprefix --ignore ,$(RARE))) || status=1; \
 	$(if $(ALL),$(PYTEST) -n $(NOTEBOOKS) -m firefox --browser firefox tests/site || status=1;) \
 	exit $$status
 

@@ -1,8 +1,9 @@
-"""Firefox for Playwright: a relay between the two that answers the one command Firefox lacks.
+"""Firefox for Playwright: a relay between the two that stands in for commands Firefox lacks.
 
-Playwright drives Mozilla's own builds by WebDriver BiDi, and for every window says which media
-features it overrides. Firefox 153, Debian's, does not know that command, and no window opens. It
-is answered here where nothing is overridden; all else goes through, both ways.
+Playwright drives Mozilla's own builds by WebDriver BiDi, and tells every browser and window more
+than Debian's Firefox knows; at the first unknown command no window opens. Where Firefox says that
+it does not know one of `STAND_INS`, its answer is given here instead; all else goes through, both
+ways.
 
 Playwright starts this in Firefox's place: firefox.py PATH-OF-FIREFOX, then Firefox's arguments.
 """
@@ -20,20 +21,41 @@ from tornado.web import Application
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, websocket_connect
 
 LARGEST = 2**30  # bytes of a message: screenshots and what a page gives back come in one
-COMMAND = "emulation.setMediaFeaturesOverride"
+# What changes nothing here if it is not done: keeping the bodies of responses and what is downloaded,
+# which no test asks for. And of the screen, its size and how it is turned, which no page asks for.
+STAND_INS = {
+    "network.addDataCollector": {"collector": "none"},
+    "browser.setDownloadBehavior": {},
+    "emulation.setScreenOrientationOverride": {},
+    "emulation.setScreenSettingsOverride": {},
+    "emulation.setMediaFeaturesOverride": {},  # only if it overrides none
+}
 
 
-def answer(message: str) -> str | None:
-    """What Firefox would answer if it knew the command; None for any other, and for an override."""
+def stand_in(message: str) -> tuple[int, dict] | None:
+    """A command's number, and what to answer should Firefox not know it; None for any other."""
     command = json.loads(message)
-    if command["method"] != COMMAND or any(command["params"]["features"].values()):
+    features = command.get("params", {}).get("features", {})
+    if command["method"] not in STAND_INS or any(features.values()):
         return None
-    return json.dumps({"type": "success", "id": command["id"], "result": {}})
+    return command["id"], STAND_INS[command["method"]]
+
+
+def answered(message: str, waiting: dict[int, dict]) -> str:
+    """Firefox's message, or what stands in for it: `waiting` are answers by a command's number."""
+    if not waiting:
+        return message
+    found = json.loads(message)
+    result = waiting.pop(found.get("id"), None)
+    if result is None or found.get("error") != "unknown command":
+        return message
+    return json.dumps({"type": "success", "id": found["id"], "result": result})
 
 
 class Relay(WebSocketHandler):
     def initialize(self, address: str):
         self.address = address
+        self.waiting: dict[int, dict] = {}
 
     async def open(self):
         self.firefox = await websocket_connect(self.address, max_message_size=LARGEST)
@@ -42,16 +64,15 @@ class Relay(WebSocketHandler):
     async def back(self):
         while (message := await self.firefox.read_message()) is not None:
             try:
-                await self.write_message(message)
+                await self.write_message(answered(message, self.waiting))
             except WebSocketClosedError:  # Playwright has gone
                 return
         self.close()
 
     async def on_message(self, message):
-        if (found := answer(message)) is not None:
-            await self.write_message(found)
-        else:
-            await self.firefox.write_message(message)
+        if (found := stand_in(message)) is not None:
+            self.waiting.update([found])
+        await self.firefox.write_message(message)
 
     def on_close(self):
         self.firefox.close()
