@@ -56,8 +56,8 @@ def code_commit() -> str | None:
     try:
         git("ls-files", "--error-unmatch", "__init__.py")  # not just inside someone's repository
         commit = git("rev-parse", "--short=12", "HEAD")
-        # Records are what a clean state of the code makes.
-        changes = git("status", "--porcelain", "--", ".", ":!records/*/*")
+        # Records, and the weights of some, are what a clean state of the code makes.
+        changes = git("status", "--porcelain", "--", ".", ":!records/*/*", ":!models/weights")
     except (OSError, subprocess.CalledProcessError):
         return None
     return f"{commit}-dirty" if changes else commit
