@@ -21,8 +21,8 @@ from tornado.web import Application
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, websocket_connect
 
 LARGEST = 2**30  # bytes of a message: screenshots and what a page gives back come in one
-# What changes nothing here if it is not done: keeping the bodies of responses and what is downloaded,
-# which no test asks for. And of the screen, its size and how it is turned, which no page asks for.
+# What changes nothing here if it is not done: keeping the bodies of responses, and what is
+# downloaded, for which no test asks; the screen's size and its turn, for which no page does.
 STAND_INS = {
     "network.addDataCollector": {"collector": "none"},
     "browser.setDownloadBehavior": {},
