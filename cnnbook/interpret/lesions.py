@@ -102,8 +102,6 @@ def _largest(steps: Graph, name: str) -> str:
         if node.kind in ("conv", "pool"):
             seen.append(node)
         node = steps[node.inputs[0]]
-    if node.kind == "pool" and node.inputs:
-        seen.append(node)
     large = [each for each in seen if each.settings.get("kernel", (1, 1)) != (1, 1)]
     return (large or seen or [steps[name]])[0].label
 

@@ -95,7 +95,10 @@ def test_a_branch_off_gives_zeros():
     assert len([name for name in found if name.startswith("branch")]) == 9 * 4
     label = "inception4c: branch 3, conv 3×3, 16"
     assert found["branch inception4c.3"].label == label
-    assert found["branch inception4c.4"].label == "inception4c: branch 4, max pool 3×3"
+    for module in ("3a", "3b", "4a", "4c", "5a"):  # behind a pooling, and behind a module
+        assert ", conv 1×1, " in found[f"branch inception{module}.1"].label
+        pool = f"inception{module}: branch 4, max pool 3×3"
+        assert found[f"branch inception{module}.4"].label == pool
     other = copy.deepcopy(model)
     other.inception4c.branch3.register_forward_hook(lambda m, i, output: output * 0)
     logits = without(model, images, found["branch inception4c.3"].changes)
