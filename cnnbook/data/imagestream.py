@@ -7,6 +7,7 @@ import io
 import os
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -168,7 +169,8 @@ class ImageStream(Labelled):
 def _failed_worker(loader, error: Exception) -> str:
     """Which decode worker died, and of what."""
     for worker in getattr(loader, "_workers", ()):
-        worker.join(1)  # a process that is gone may not be known to be yet
+        with suppress(RuntimeError):  # which torch raises wherever it hears of the worker's end
+            worker.join(1)  # a process that is gone may not be known to be yet
         if code := worker.exitcode:
             how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
             return f"decode worker {worker.pid} {how}; try fewer workers, which take less memory"

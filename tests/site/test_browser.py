@@ -196,13 +196,21 @@ def test_a_missing_browser_is_named(monkeypatch, tmp_path, name, said):
         browser.find(name)
 
 
-def test_firefox_is_asked_all_that_it_knows():
-    """Only what overrides nothing is answered for it: an override must not be taken for done."""
-    command = {"id": 7, "method": firefox.COMMAND, "params": {"features": {}}}
-    done = {"type": "success", "id": 7, "result": {}}
-    assert json.loads(firefox.answer(json.dumps(command))) == done
+@pytest.mark.parametrize("method, result", firefox.STAND_INS.items())
+def test_what_firefox_does_not_know_is_answered_for_it(method, result):
+    """Only where it says so, and never what overrides something, which would be taken for done."""
+    command = {"id": 7, "method": method, "params": {"features": {}}}
+    waiting = dict([firefox.stand_in(json.dumps(command))])
+    assert waiting == {7: result}
+    unknown = json.dumps({"type": "error", "id": 7, "error": "unknown command", "message": ""})
+    done = {"type": "success", "id": 7, "result": result}
+    assert json.loads(firefox.answered(unknown, dict(waiting))) == done
     for other in (
-        {"method": "session.new", "params": {}},
-        {"params": {"features": {"prefers-color-scheme": "dark"}}},
+        unknown.replace("unknown command", "invalid argument"),
+        unknown.replace("7", "8"),
+        json.dumps(done | {"result": {"value": 1}}),
     ):
-        assert firefox.answer(json.dumps(command | other)) is None
+        assert firefox.answered(other, dict(waiting)) == other
+    overrides = {"params": {"features": {"prefers-color-scheme": "dark"}}}
+    for other in ({"method": "session.new", "params": {}}, overrides):
+        assert firefox.stand_in(json.dumps(command | other)) is None
