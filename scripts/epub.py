@@ -21,6 +21,8 @@ import yaml
 from sphinx_external_toc.api import SiteMap
 from sphinx_external_toc.parsing import parse_toc_yaml
 
+from cnnbook._files import write_whole
+
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT, STYLE = (Path(__file__).with_name(f"epub.{kind}") for kind in ("js", "css"))
 TYPES = {
@@ -156,11 +158,15 @@ def bind(chromium, book: Path, target: Path) -> None:
     )
     parts = {"META-INF/container.xml": CONTAINER, "book/content.opf": package}
     parts |= {f"book/{name}": content for name, content in files.items()}
-    with ZipFile(target, "w") as archive:
-        # First and as it is, so that the file says of itself what it is.
-        archive.writestr(ZipInfo("mimetype"), "application/epub+zip", ZIP_STORED)
-        for name, content in parts.items():
-            archive.writestr(ZipInfo(name), content, ZIP_DEFLATED)
+
+    def write_archive(part: Path) -> None:
+        with ZipFile(part, "w") as archive:
+            # First and as it is, so that the file says of itself what it is.
+            archive.writestr(ZipInfo("mimetype"), "application/epub+zip", ZIP_STORED)
+            for name, content in parts.items():
+                archive.writestr(ZipInfo(name), content, ZIP_DEFLATED)
+
+    write_whole(target, write_archive)
 
 
 def named(name: str) -> str:

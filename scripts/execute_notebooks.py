@@ -15,6 +15,8 @@ from pathlib import Path
 import nbformat
 from nbclient.exceptions import CellExecutionError
 
+from cnnbook._files import write_whole
+
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from watched import Stuck, WatchedClient  # noqa: E402
@@ -54,9 +56,7 @@ def execute(path: Path) -> None:
     )
     client.execute()
     tidy(notebook)
-    draft = path.with_suffix(".ipynb.part")
-    nbformat.write(notebook, draft)
-    draft.replace(path)
+    write_whole(path, lambda part: nbformat.write(notebook, part))
 
 
 def main(paths: list[str]) -> None:

@@ -22,6 +22,8 @@ sys.path.insert(0, str(ROOT / "_ext"))
 
 from execution_key import kept_folder  # noqa: E402
 
+from cnnbook._files import write_whole  # noqa: E402
+
 OUTPUTS = pytest.StashKey[dict]()
 
 
@@ -49,6 +51,4 @@ def keep(notebook_file: pytest.File, place: Path) -> None:
         cell.outputs, cell.execution_count = outputs[number], number + 1
     path = place / notebook_file.path.relative_to(ROOT)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".part")
-    nbformat.write(notebook, draft)
-    draft.replace(path)
+    write_whole(path, lambda part: nbformat.write(notebook, part))

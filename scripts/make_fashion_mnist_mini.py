@@ -14,14 +14,13 @@ import argparse
 import hashlib
 import io
 import lzma
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from cnnbook import data
+from cnnbook._files import write_whole
 from cnnbook.data import fashion_mnist, fashion_mnist_mini
 
 SEED = 2017
@@ -50,14 +49,6 @@ def pack(train: data.ImageSet, test: data.ImageSet) -> bytes:
     return lzma.compress(content.getvalue(), preset=6)
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write `path` whole or not at all."""
-    with tempfile.TemporaryDirectory(prefix=".make-", dir=path.parent) as folder:
-        unfinished = Path(folder) / path.name
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, help="folder of downloaded data sets")
@@ -65,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         packed = pack(*data.load(fashion_mnist.NAME, root=options.root))
-        write(options.output, packed)
+        write_whole(options.output, lambda part: part.write_bytes(packed))
     except (data.DataError, OSError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -12,13 +12,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 from PIL import Image
 
+from cnnbook._files import write_whole
 from cnnbook.data import photographs
 
 SOURCES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
@@ -35,14 +34,6 @@ def encode(path: Path) -> bytes:
     return content.getvalue()
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write `path` whole or not at all."""
-    with tempfile.TemporaryDirectory(prefix=".make-", dir=path.parent) as folder:
-        unfinished = Path(folder) / path.name
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="skimage/data")
@@ -52,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         target = options.output / f"{Path(source).stem}.jpg"
         try:
             content = encode(options.folder / source)
-            write(target, content)
+            write_whole(target, lambda part, content=content: part.write_bytes(content))
         except OSError as error:
             print(error, file=sys.stderr)
             return 2
