@@ -1,4 +1,5 @@
-"""cnnbook: the models, measures, claims and training of an executable book on CNN architectures."""
+"""cnnbook: the models, measures, claims and training of an executable book on CNN
+architectures."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-# Where each public name lives. Loaded on first use, so that `import cnnbook` costs nothing.
+# Where each public name lives. Loaded on first use, so that `import cnnbook` costs
+# nothing.
 _HOMES = {
     "claims": "cnnbook.claims",
     "data": "cnnbook.data",

@@ -6,7 +6,8 @@ import sys
 
 
 def run() -> None:
-    """Run the command line; a Ctrl-C while it is still being loaded is no traceback either."""
+    """Run the command line; a Ctrl-C while it is still being loaded is no traceback
+    either."""
     sys.unraisablehook = _not_lost
     try:
         from cnnbook.cli import main
@@ -18,7 +19,8 @@ def run() -> None:
 
 
 def _not_lost(unraisable) -> None:
-    """Send a Ctrl-C once more that came where Python drops it: in a destructor or a callback."""
+    """Send a Ctrl-C once more that came where Python drops it: in a destructor or a
+    callback."""
     if unraisable.exc_type is not KeyboardInterrupt:
         sys.__unraisablehook__(unraisable)
         return

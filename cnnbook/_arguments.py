@@ -1,7 +1,9 @@
-"""Wrong arguments of public functions: one line that names the argument and what it must be.
+"""Wrong arguments of public functions: one line that names the argument and what it
+must be.
 
-The annotations say what an argument is; here they are held to. A room of the package calls `guard`
-once, below its imports, and whatever it offers is checked from then on.
+The annotations say what an argument is; here they are held to. A room of the
+package calls `guard` once, below its imports, and whatever it offers is checked
+from then on.
 """
 
 from __future__ import annotations
@@ -17,13 +19,15 @@ from dataclasses import is_dataclass
 from numbers import Integral, Real
 from typing import Any, Union, get_args, get_origin
 
-# Of which zero is a value like others. Any other whole number counts something, and is positive.
+# Of which zero is a value like others. Any other whole number counts something, and
+# is positive.
 FROM_ZERO = {"channel", "label", "padding", "rank", "seed", "workers"}
 SHARES = {"dropout", "dropout_aux"}  # in [0, 1]
 
 
 def guard(room: str, *, filled: bool = False, skip: Sequence[str] = ()) -> None:
-    """Have the public functions and network classes of a module check what they are given.
+    """Have the public functions and network classes of a module check what they are
+    given.
 
     Args:
         room: the module's name; what it offers stands in ``__all__``.
@@ -42,7 +46,8 @@ def guard(room: str, *, filled: bool = False, skip: Sequence[str] = ()) -> None:
 
 
 def checked(function: Callable, *, filled: bool = False) -> Callable:
-    """`function`, which raises a TypeError or a ValueError in one line for a wrong argument."""
+    """`function`, which raises a TypeError or a ValueError in one line for a wrong
+    argument."""
     signature = inspect.signature(function)
 
     @functools.wraps(function)
@@ -50,11 +55,16 @@ def checked(function: Callable, *, filled: bool = False) -> Callable:
         try:
             bound = signature.bind(*args, **kwargs).arguments
         except TypeError:
-            return function(*args, **kwargs)  # too many or too few: Python says which
+            # Too many arguments or too few: Python says which.
+            return function(*args, **kwargs)
         for name, value in bound.items():
             parameter = signature.parameters[name]
             if value is not parameter.default:
-                for each in value if parameter.kind is parameter.VAR_POSITIONAL else (value,):
+                for each in (
+                    value
+                    if parameter.kind is parameter.VAR_POSITIONAL
+                    else (value,)
+                ):
                     _check(name, each, _kind(function, name), filled)
         return function(*args, **kwargs)
 
@@ -65,12 +75,15 @@ def checked(function: Callable, *, filled: bool = False) -> Callable:
 
 def _is_plain_class(found) -> bool:
     # Data classes and named tuples hold what they are given.
-    return isinstance(found, type) and not (is_dataclass(found) or issubclass(found, tuple))
+    return isinstance(found, type) and not (
+        is_dataclass(found) or issubclass(found, tuple)
+    )
 
 
 @functools.cache
 def _kind(function: Callable, name: str) -> Any:
-    """What the annotation of `name` stands for; Any where it does not say or cannot be known."""
+    """What the annotation of `name` stands for; Any where it does not say or cannot
+    be known."""
     function = inspect.unwrap(function)
     annotation = function.__annotations__.get(name, Any)
     if not isinstance(annotation, str):
@@ -110,14 +123,21 @@ def _check(name: str, value, kind, filled: bool) -> None:
         if not len(value):
             raise ValueError(f"{name} must not be empty")
         for number in value:
-            if not isinstance(number, Integral) or isinstance(number, bool) or number < 0:
-                raise ValueError(f"{name} must be of whole numbers, got {short(value)}")
+            if (
+                not isinstance(number, Integral)
+                or isinstance(number, bool)
+                or number < 0
+            ):
+                raise ValueError(
+                    f"{name} must be of whole numbers, got {short(value)}"
+                )
 
 
 def _check_number(name: str, value: Real, kind) -> None:
     if not isinstance(value, Integral) and not math.isfinite(value):
         raise ValueError(f"{name} must be a finite number, got {short(value)}")
-    if isinstance(value, Integral) and abs(int(value)) >= 2**63:  # more than torch can count
+    # More than torch can count.
+    if isinstance(value, Integral) and abs(int(value)) >= 2**63:
         raise ValueError(f"{name} must be a smaller number, got {short(value)}")
     if name in SHARES and not 0 <= value <= 1:
         raise ValueError(f"{name} must be in 0 … 1, got {short(value)}")
@@ -129,7 +149,9 @@ def _check_number(name: str, value: Real, kind) -> None:
 
 def _parts(kind) -> tuple:
     """The alternatives of a kind: of ``int | None`` these two."""
-    return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+    return (
+        get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+    )
 
 
 def _is(value, kind) -> bool:
@@ -162,7 +184,8 @@ def _is(value, kind) -> bool:
 
 
 def _is_sequence(value) -> bool:
-    """A list, a tuple, an index of a table, … but no text, no mapping and no table."""
+    """A list, a tuple, an index of a table, … but no text, no mapping and no
+    table."""
     if isinstance(value, (str, bytes, Mapping)) or hasattr(value, "columns"):
         return False
     if type(value).__module__.startswith("torch") and not isinstance(value, tuple):
@@ -190,7 +213,9 @@ def _wanted(kind) -> str | None:
                 dict: "a mapping",
                 Sequence: "a sequence",
                 list: "a sequence",
-                tuple: "a sequence" if ... in get_args(part) else f"{len(sizes)} values",
+                tuple: "a sequence"
+                if ... in get_args(part)
+                else f"{len(sizes)} values",
                 Callable: "a function",
                 type: "a class",
             }.get(origin)
@@ -207,13 +232,18 @@ def _length(value) -> int:
 
 
 def short(value) -> str:
-    """The value as Python writes it, in one line of 60 characters at most; of a thing its kind."""
-    if value is None or isinstance(value, (str, bytes, bool, float, list, tuple, dict)):
+    """The value as Python writes it, in one line of 60 characters at most; of a
+    thing its kind."""
+    if value is None or isinstance(
+        value, (str, bytes, bool, float, list, tuple, dict)
+    ):
         text = " ".join(repr(value).split())
     elif isinstance(value, type):
         text = repr(value)
     elif isinstance(value, Integral):
-        text = str(value) if abs(value) < 10**60 else "a number of more than 60 digits"
+        text = (
+            str(value) if abs(value) < 10**60 else "a number of more than 60 digits"
+        )
     else:
         text = type(value).__name__
     return text if len(text) <= 60 else f"{text[:57]}..."

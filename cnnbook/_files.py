@@ -1,4 +1,5 @@
-"""Files that are there whole or not at all, and the check beforehand that they can be written."""
+"""Files that are there whole or not at all, and the check beforehand that they can
+be written."""
 
 from __future__ import annotations
 
@@ -13,16 +14,19 @@ from typing import BinaryIO
 
 try:
     import fcntl
-except ImportError:  # Windows, where a file that another process writes cannot be renamed anyway
+except ImportError:
+    # Windows, where a file that another process writes cannot be renamed anyway.
     fcntl = None
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Have `write` write a hidden file beside `path`, and rename it once it is on the disk.
+    """Have `write` write a hidden file beside `path`, and rename it once it is on
+    the disk.
 
-    Whatever happens on the way, `path` holds either what it held before or all that is new. A link
-    stays a link: what it leads to is written. So stays a device or a pipe, which is written to. Of
-    two processes that write the same file at once, one waits for the other.
+    Whatever happens on the way, `path` holds either what it held before or all that
+    is new. A link stays a link: what it leads to is written. So stays a device or a
+    pipe, which is written to. Of two processes that write the same file at once,
+    one waits for the other.
 
     Raises:
         OSError: of `path`, if the folder cannot be written or is full.
@@ -36,7 +40,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     with _named(path), _held(part):
         try:
             write(part)
-            with part.open("rb+") as file:  # Windows flushes only what may be written
+            # Windows flushes only what may be written.
+            with part.open("rb+") as file:
                 os.fsync(file.fileno())
             if target.exists():
                 shutil.copymode(target, part)
@@ -48,18 +53,22 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def check_file(path: str | os.PathLike, size: int = 1) -> None:
-    """Raise an error now if `write_whole` could not write `size` bytes to `path` later.
+    """Raise an error now if `write_whole` could not write `size` bytes to `path`
+    later.
 
     Raises:
-        ValueError: in one line: it is a folder, a device or another special file, read-only, or in
-            a folder that is none, cannot be written or has no room.
+        ValueError: in one line: it is a folder, a device or another special file,
+            read-only, or in a folder that is none, cannot be written or has no
+            room.
     """
     path = Path(path)
     try:
         if why := _no_file(path, Path(os.path.realpath(path)), size):
             raise ValueError(f"cannot write {path}: {why}")
     except OSError as error:  # also of a name that is too long to ask for
-        raise ValueError(f"cannot write {path}: {error.strerror or error}") from None
+        raise ValueError(
+            f"cannot write {path}: {error.strerror or error}"
+        ) from None
 
 
 def _no_file(path: Path, target: Path, size: int) -> str | None:
@@ -78,7 +87,8 @@ def _no_file(path: Path, target: Path, size: int) -> str | None:
 
 
 def check_folder(path: str | os.PathLike, size: int = 1) -> None:
-    """Raise an error now if no file of `size` bytes could be written in the folder `path`.
+    """Raise an error now if no file of `size` bytes could be written in the folder
+    `path`.
 
     The folder itself need not be there, and is not made.
 
@@ -96,7 +106,9 @@ def check_folder(path: str | os.PathLike, size: int = 1) -> None:
     try:
         _probe(there, size)
     except OSError as error:
-        raise ValueError(f"cannot write into {path}: {error.strerror or error}") from None
+        raise ValueError(
+            f"cannot write into {path}: {error.strerror or error}"
+        ) from None
 
 
 def _probe(folder: Path, size: int) -> None:
@@ -119,7 +131,8 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
 
 @contextlib.contextmanager
 def _held(part: Path) -> Iterator[None]:
-    """Have `part` for this writer alone; what a killed one held is free, and written over."""
+    """Have `part` for this writer alone; what a killed one held is free, and
+    written over."""
     if fcntl is None:
         yield
         return
@@ -127,23 +140,27 @@ def _held(part: Path) -> Iterator[None]:
         with part.open("ab") as file:
             with contextlib.suppress(OSError):  # a file system without locks
                 fcntl.flock(file, fcntl.LOCK_EX)
-            # Who held it renamed or removed it, and another may have begun the next.
+            # Who held it renamed or removed it, and another may have begun the
+            # next.
             if _is_at(file, part):
                 yield
                 return
 
 
 def _part(target: Path) -> Path:
-    # One name a target, so that a process killed while writing leaves one such file at most. It
-    # keeps the ending, by which some writers choose a format, and is short where `target` is long.
+    # One name a target, so that a process killed while writing leaves one such file
+    # at most. It keeps the ending, by which some writers choose a format, and is
+    # short where `target` is long.
     name = f".part-{target.name}"
     if len(os.fsencode(name)) > 200:
-        name = f".part-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}{target.suffix[:40]}"
+        digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+        name = f".part-{digest}{target.suffix[:40]}"
     return target.with_name(name)
 
 
 def _is_stream(path: Path) -> bool:
-    """Whether it is a device, a pipe or a socket, or leads to one of this process's streams."""
+    """Whether it is a device, a pipe or a socket, or leads to one of this process's
+    streams."""
     if str(path).startswith(("/dev/", "/proc/")):
         return path.exists()
     try:
@@ -167,4 +184,6 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise type(error)(error.errno, error.strerror or str(error), str(path)) from None
+        raise type(error)(
+            error.errno, error.strerror or str(error), str(path)
+        ) from None

@@ -1,7 +1,8 @@
 """The command line: ``cnnbook …``, or ``python -m cnnbook …``.
 
-Wrong input ends with one line on standard error and exit status 2; nothing is left half-written.
-Modules that load torch are imported inside the commands, so that help is quick.
+Wrong input ends with one line on standard error and exit status 2; nothing is left
+half-written. Modules that load torch are imported inside the commands, so that help
+is quick.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ from cnnbook._files import write_whole
 
 # What a console that has no such sign shows instead.
 PLAIN = {
-    "×": "x", "·": "-", "…": "...", "–": "-", "—": "-", "→": "->", "≤": "<=", "≥": ">=",
-    "±": "+-", "²": "2", "³": "3", "‖": "|", "’": "'", "“": '"', "”": '"', "\u202f": " ",
+    "×": "x", "·": "-", "…": "...", "–": "-", "—": "-", "→": "->", "≤": "<=",
+    "≥": ">=", "±": "+-", "²": "2", "³": "3", "‖": "|", "’": "'", "“": '"',
+    "”": '"', "\u202f": " ",
 }  # fmt: skip
 
 
 def _as_asked(kind, tokens):
-    """Numbers as they were typed, or not at all; paths with ~ as shells do not always give them."""
+    """Numbers as they were typed, or not at all; paths with ~ as shells do not
+    always give them."""
     return convert(kind, tokens, converter=_one_value)
 
 
@@ -46,7 +49,8 @@ def _one_value(kind, text: str):
             raise ValueError(f"must be a finite number, got {text}")
         return number
     if kind is int:
-        if len(text) > 19:  # more than 64 bits, and in the end more than Python reads
+        # More than 64 bits, and in the end more than Python reads.
+        if len(text) > 19:
             raise ValueError("must be a number of at most 18 digits")
         return int(text)
     if kind is Path:
@@ -88,13 +92,15 @@ def profile(
     csv: Path | None = None,
     html: Path | None = None,
 ) -> None:
-    """Print a network's table: output, memory, params, flops and receptive field of each layer.
+    """Print a network's table: output, memory, params, flops and receptive field of
+    each layer.
 
     Parameters
     ----------
     name
         An architecture, of which `cnnbook list` names ours; torchvision:swin_t and
-        timm:seresnet50 are theirs, and my_module:build calls a function of your own.
+        timm:seresnet50 are theirs, and my_module:build calls a function of your
+        own.
     input
         Channels x height x width of the image.
     variant
@@ -114,16 +120,24 @@ def profile(
     csv
         Also write the table to this file.
     html
-        Also write a page to this file, with the network drawn, that opens without a network.
+        Also write a page to this file, with the network drawn, that opens without a
+        network.
     """
     from cnnbook._files import check_file
     from cnnbook.models.named import load
     from cnnbook.profiling import profile
 
-    asked = {"batch": batch, "optimizer": optimizer, "device": device, "precision": precision}
+    asked = {
+        "batch": batch,
+        "optimizer": optimizer,
+        "device": device,
+        "precision": precision,
+    }
     asked = {name: value for name, value in asked.items() if value is not None}
     if asked and not training:
-        raise ValueError(f"--{next(iter(asked))} is of a training step: add --training")
+        raise ValueError(
+            f"--{next(iter(asked))} is of a training step: add --training"
+        )
     asked.pop("batch", None)
     if html is not None:
         check_file(html)
@@ -141,7 +155,12 @@ def profile(
 
         report(found, html)
     if json:
-        print(_json(found.to_dict() | ({} if peak is None else {"batch": batch, "peak_kb": peak})))
+        print(
+            _json(
+                found.to_dict()
+                | ({} if peak is None else {"batch": batch, "peak_kb": peak})
+            )
+        )
         return
     print(found)
     if peak is not None:
@@ -162,7 +181,8 @@ def measure(
     channels_last: bool = False,
     json: bool = False,
 ) -> None:
-    """Time a network on this machine: latency, throughput and, on a GPU, peak memory.
+    """Time a network on this machine: latency, throughput and, on a GPU, peak
+    memory.
 
     Parameters
     ----------
@@ -193,7 +213,13 @@ def measure(
     options = variant_of(name, variant)
     model = models.create(name, in_channels=size[0], **options)
     found = measure(
-        model, size, batch_size, device, training, dtype=dtype, channels_last=channels_last
+        model,
+        size,
+        batch_size,
+        device,
+        training,
+        dtype=dtype,
+        channels_last=channels_last,
     )
     print(_json(found.to_dict()) if json else found)
 
@@ -206,14 +232,16 @@ def claims(
     json: bool = False,
     strict: bool = False,
 ) -> int:
-    """Check claims of the book, or ask them of a network; exit status 1 if one does not hold.
+    """Check claims of the book, or ask them of a network; exit status 1 if one does
+    not hold.
 
     Parameters
     ----------
     names
         Of claims, such as alexnet/fc-params; all of them if there is none.
     model
-        Ask it of this network: my_module:build, torchvision:swin_t, timm:seresnet50 or one of ours.
+        Ask it of this network: my_module:build, torchvision:swin_t, timm:seresnet50
+        or one of ours.
     input
         With a model: channels x height x width of its image.
     json
@@ -231,22 +259,28 @@ def claims(
 
         size = _size(input)
         network = load(model, size[0])
-        cards = [claims.show(name, network, size) for name in names or claims.askable()]
+        cards = [
+            claims.show(name, network, size) for name in names or claims.askable()
+        ]
     if json:
-        print(_json([
-            {
-                "id": card.claim.id,
-                "chapter": card.claim.chapter,
-                "statement": card.claim.statement,
-                "source": card.claim.source,
-                "verdict": card.evidence.verdict,
-                "measured": card.evidence.measured,
-                "caveat": card.evidence.caveat,
-                "open": card.evidence.open,
-                "method": card.evidence.method,
-            }
-            for card in cards
-        ]))  # fmt: skip
+        print(
+            _json(
+                [
+                    {
+                        "id": card.claim.id,
+                        "chapter": card.claim.chapter,
+                        "statement": card.claim.statement,
+                        "source": card.claim.source,
+                        "verdict": card.evidence.verdict,
+                        "measured": card.evidence.measured,
+                        "caveat": card.evidence.caveat,
+                        "open": card.evidence.open,
+                        "method": card.evidence.method,
+                    }
+                    for card in cards
+                ]
+            )
+        )
     else:
         print(*cards, sep="\n\n")
     failing = {"does not hold", *(("not yet measured",) if strict else ())}
@@ -257,8 +291,9 @@ app.command(
     "cnnbook.training.command:train",
     help="""Train a network; the same command goes on with a run that was stopped.
 
-    On N devices: torchrun --nproc-per-node N --max-restarts 3 -m cnnbook train NAME …, where up to
-    three times all processes are started anew and go on, if one of them dies.
+    On N devices: torchrun --nproc-per-node N --max-restarts 3 -m cnnbook train
+    NAME …, where up to three times all processes are started anew and go on, if one
+    of them dies.
     """,
 )
 
@@ -268,12 +303,15 @@ def experiment(
     *names: str,
     scale: str = "quick",
     device: str = "auto",
-    seeds: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=True, negative="")] = None,
+    seeds: Annotated[
+        tuple[int, ...] | None, Parameter(consume_multiple=True, negative="")
+    ] = None,
     jobs: int | None = None,
     limit_seconds: float | None = None,
     folder: Path | None = None,
 ) -> None:
-    """Run what experiments have no record of yet; without a name, list the experiments.
+    """Run what experiments have no record of yet; without a name, list the
+    experiments.
 
     The same command goes on with what was stopped.
 
@@ -300,13 +338,17 @@ def experiment(
         for each in map(experiments.find, experiments.names()):
             print(f"{each.name:<18}{each.title}")
         return
-    experiments.run(names, scale, device, seeds, limit_seconds, jobs=jobs, folder=folder)
+    experiments.run(
+        names, scale, device, seeds, limit_seconds, jobs=jobs, folder=folder
+    )
     for name in names:
         print(records.provenance(records.load(name, scale, folder=folder)))
 
 
 @app.command(name="records")
-def records_(name: str | None = None, *, json: bool = False, folder: Path | None = None) -> None:
+def records_(
+    name: str | None = None, *, json: bool = False, folder: Path | None = None
+) -> None:
     """List the runs on record: of one experiment, or how many there are of each.
 
     Parameters
@@ -340,18 +382,23 @@ def records_(name: str | None = None, *, json: bool = False, folder: Path | None
 
 @app.command
 def data(
-    name: str = "fashion-mnist-mini", *, root: Path | None = None, stream: bool = False
+    name: str = "fashion-mnist-mini",
+    *,
+    root: Path | None = None,
+    stream: bool = False,
 ) -> None:
     """Load a set of images, downloading it where needed, and say what it holds.
 
     Parameters
     ----------
     name
-        fashion-mnist-mini, fashion-mnist, cifar10, imagefolder:PATH or webdataset:PATTERN.
+        fashion-mnist-mini, fashion-mnist, cifar10, imagefolder:PATH or
+        webdataset:PATTERN.
     root
         Where torchvision keeps its data sets.
     stream
-        Only find the images of an imagefolder, as for training that reads them when needed.
+        Only find the images of an imagefolder, as for training that reads them when
+        needed.
     """
     from cnnbook import data
 
@@ -360,7 +407,10 @@ def data(
     for part, images in parts.items():
         if images is not None:
             shape = "×".join(map(str, images.input_size))
-            print(f"{part:<11}{len(images):>7,} images  {shape}  {images.num_classes} classes")
+            print(
+                f"{part:<11}{len(images):>7,} images  {shape}  "
+                f"{images.num_classes} classes"
+            )
     print(f"classes    {', '.join(train.classes)}")
 
 
@@ -371,7 +421,10 @@ def main(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors="cnnbook.plain")
     try:
         status = app(
-            arguments, exit_on_error=False, print_error=False, result_action="return_value"
+            arguments,
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
         )
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read this has enough, such as `| head`
@@ -384,7 +437,8 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         _fail("there is not enough memory; try a smaller batch or smaller images")
     except KeyboardInterrupt as stop:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # asked once more, it is ending already
+        # Asked once more, it is ending already.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         print(f"cnnbook: {str(stop) or 'stopped'}", file=sys.stderr)
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
@@ -392,7 +446,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _fail(message: str) -> None:
     # A value of hundreds of digits or letters is not shown to its end.
-    words = [word if len(word) <= 400 else f"{word[:60]}…" for word in message.split()]
+    words = [
+        word if len(word) <= 400 else f"{word[:60]}…" for word in message.split()
+    ]
     print(f"cnnbook: {' '.join(words)}", file=sys.stderr)
     sys.exit(2)
 
@@ -445,4 +501,6 @@ def _write(path: Path, write: Callable[[Path], object]) -> None:
     try:
         write_whole(path, write)
     except OSError as error:
-        raise ValueError(f"cannot write {path}: {error.strerror or error}") from None
+        raise ValueError(
+            f"cannot write {path}: {error.strerror or error}"
+        ) from None

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def test_the_wheel_holds_every_file_of_the_package(tmp_path):
     source = tmp_path / "source"
-    ignore = shutil.ignore_patterns("__pycache__")
+    ignore = shutil.ignore_patterns("__pycache__", "ruff.toml")
     shutil.copytree(ROOT / "cnnbook", source / "cnnbook", ignore=ignore)
     for name in ("pyproject.toml", "LICENSE"):
         shutil.copy(ROOT / name, source)

@@ -1,12 +1,15 @@
-"""The notes' statements, and later papers', each with a check that computes its evidence.
+"""The notes' statements, and later papers', each with a check that computes its
+evidence.
 
-A claim is a function that returns an :class:`Evidence`, registered by the :func:`claim` decorator
-in the module of its chapter. The ledger keeps them in the notes' order.
+A claim is a function that returns an :class:`Evidence`, registered by the
+:func:`claim` decorator in the module of its chapter. The ledger keeps them in the
+notes' order.
 
 >>> from cnnbook import claims
 >>> claims.check("alexnet/fc-params").verdict
 'holds'
->>> claims.check("alexnet/fc-params", model=net, input_size=(3, 224, 224))  # in a network of yours
+>>> # in a network of yours
+>>> claims.check("alexnet/fc-params", model=net, input_size=(3, 224, 224))
 """
 
 from cnnbook._arguments import guard

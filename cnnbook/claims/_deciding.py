@@ -1,4 +1,5 @@
-"""From an interval to a verdict, in the words that every claim that needs runs shares."""
+"""From an interval to a verdict, in the words that every claim that needs runs
+shares."""
 
 from __future__ import annotations
 
@@ -11,18 +12,23 @@ def undecided(*differences: tuple[Difference, float]) -> str:
     """What would decide a statement whose intervals do not.
 
     Args:
-        differences: each with the size of the effect that the paper found, in its unit.
+        differences: each with the size of the effect that the paper found, in its
+            unit.
     """
     seeds = [found.seeds_for(effect) for found, effect in differences]
     sizes = " or ".join(
-        dict.fromkeys(f"{abs(effect):.2g} {found.unit}" for found, effect in differences)
+        dict.fromkeys(
+            f"{abs(effect):.2g} {found.unit}" for found, effect in differences
+        )
     )
     if None in seeds:
-        return f"No number of seeds below 10,000 would resolve {sizes} at this spread."
+        return (
+            f"No number of seeds below 10,000 would resolve {sizes} at this spread."
+        )
     have = min(found.n for found, _ in differences)
     return (
-        f"To tell {sizes} from zero with 80 % power takes about {max(seeds)} seeds at this "
-        f"spread; there are {have}."
+        f"To tell {sizes} from zero with 80 % power takes about {max(seeds)} seeds "
+        f"at this spread; there are {have}."
     )
 
 
@@ -30,6 +36,6 @@ def how(runs: Sequence[Record]) -> str:
     """Scale, images, seeds and device of some runs, in a phrase."""
     run, seeds = runs[0], len({run.seed for run in runs})
     return (
-        f"{run.scale} scale: {run.train_images:,} images of {run.data}, {run.recipe.epochs} "
-        f"epochs, {seeds} seeds, {run.precision}, {run.device}"
+        f"{run.scale} scale: {run.train_images:,} images of {run.data}, "
+        f"{run.recipe.epochs} epochs, {seeds} seeds, {run.precision}, {run.device}"
     )

@@ -16,9 +16,20 @@ if TYPE_CHECKING:
 
 IMAGE = (3, 224, 224)
 
-# The chapters in the notes' order and then those of later papers; each has a module of claims here.
-CHAPTERS = ("measuring", "alexnet", "zfnet", "vgg", "googlenet", "resnet", "resnext", "after")
-NOTES = "Lecture notes"  # a source that begins so is the notes; any other one is a paper
+# The chapters in the notes' order and then those of later papers; each has a module
+# of claims here.
+CHAPTERS = (
+    "measuring",
+    "alexnet",
+    "zfnet",
+    "vgg",
+    "googlenet",
+    "resnet",
+    "resnext",
+    "after",
+)
+# A source that begins so is the notes; any other one is a paper.
+NOTES = "Lecture notes"
 
 CSS_CLASSES = {
     "holds": "claim-holds",
@@ -34,12 +45,16 @@ class Evidence:
     """What a check found.
 
     Attributes:
-        holds: whether the statement is true of what was measured; None if that does not say.
+        holds: whether the statement is true of what was measured; None if that does
+            not say.
         measured: the measurement, in a sentence with its figures and units.
         table: the figures behind the sentence, or None.
-        caveat: where the statement stops being true, or what it leaves out; None if nowhere.
-        open: what would decide it, if it was measured and its interval decides nothing.
-        method: how it was measured, if that needs words; it limits no statement's truth.
+        caveat: where the statement stops being true, or what it leaves out; None if
+            nowhere.
+        open: what would decide it, if it was measured and its interval decides
+            nothing.
+        method: how it was measured, if that needs words; it limits no statement's
+            truth.
 
     Raises:
         ValueError: if something is said to be open of a statement that is decided.
@@ -54,7 +69,9 @@ class Evidence:
 
     def __post_init__(self) -> None:
         if self.open is not None and self.holds is not None:
-            raise ValueError(f"a statement that is decided has nothing open, got {self.open!r}")
+            raise ValueError(
+                f"a statement that is decided has nothing open, got {self.open!r}"
+            )
 
     @property
     def verdict(self) -> str:
@@ -95,7 +112,8 @@ def claim(id: str, *, chapter: str, statement: str, source: str):
         id: ``chapter/short-name``, unique.
         chapter: the chapter that shows it.
         statement: the notes' sentence, or a paper's.
-        source: where the notes ("Lecture notes, …") and the literature say it, or the paper alone.
+        source: where the notes ("Lecture notes, …") and the literature say it, or
+            the paper alone.
     """
 
     def register(check: Callable[[], Evidence]) -> Callable[[], Evidence]:
@@ -116,21 +134,27 @@ def _load() -> None:
 def ledger() -> tuple[Claim, ...]:
     """Every claim, in the notes' order; then those of later papers."""
     _load()
-    return tuple(sorted(_CLAIMS.values(), key=lambda claim: CHAPTERS.index(claim.chapter)))
+    return tuple(
+        sorted(_CLAIMS.values(), key=lambda claim: CHAPTERS.index(claim.chapter))
+    )
 
 
 def check(
-    id: str, model: nn.Module | None = None, input_size: tuple[int, int, int] = IMAGE
+    id: str,
+    model: nn.Module | None = None,
+    input_size: tuple[int, int, int] = IMAGE,
 ) -> Evidence:
-    """Compute the evidence for the claim `id`, in the book's networks or in one of your own.
+    """Compute the evidence for the claim `id`, in the book's networks or in one of
+    your own.
 
     Args:
-        model: a network to ask it of. It is not run with its weights, moved or changed.
+        model: a network to ask it of. It is not run with its weights, moved or
+            changed.
         input_size: (C, H, W) of an image of that network.
 
     Raises:
-        ValueError: if there is no such claim (near ones are offered), or it cannot be asked of any
-            network.
+        ValueError: if there is no such claim (near ones are offered), or it cannot
+            be asked of any network.
     """
     found = _find(id)
     if model is None:
@@ -141,14 +165,21 @@ def check(
 
 
 def show(
-    id: str, model: nn.Module | None = None, input_size: tuple[int, int, int] = IMAGE
+    id: str,
+    model: nn.Module | None = None,
+    input_size: tuple[int, int, int] = IMAGE,
 ) -> Card:
     """As :func:`check`, as the card that a chapter displays."""
-    return Card(_find(id), check(id, model, input_size), of=type(model).__name__ if model else None)
+    return Card(
+        _find(id),
+        check(id, model, input_size),
+        of=type(model).__name__ if model else None,
+    )
 
 
 def askable() -> tuple[str, ...]:
-    """The identifiers of the claims that can be asked of any network, in the ledger's order."""
+    """The identifiers of the claims that can be asked of any network, in the
+    ledger's order."""
     from cnnbook.claims import _own
 
     return tuple(claim.id for claim in ledger() if claim.id in _own.CHECKS)
@@ -157,8 +188,12 @@ def askable() -> tuple[str, ...]:
 def _find(id: str) -> Claim:
     _load()
     if id not in _CLAIMS:
-        close = difflib.get_close_matches(id, _CLAIMS, n=3, cutoff=0.4) or list(_CLAIMS)
-        raise ValueError(f"there is no claim {id!r}; did you mean {' or '.join(close)}?")
+        close = difflib.get_close_matches(id, _CLAIMS, n=3, cutoff=0.4) or list(
+            _CLAIMS
+        )
+        raise ValueError(
+            f"there is no claim {id!r}; did you mean {' or '.join(close)}?"
+        )
     return _CLAIMS[id]
 
 
@@ -169,17 +204,24 @@ def anchor(id: str) -> str:
 
 @dataclass(frozen=True)
 class Card:
-    """A claim beside its evidence, as HTML in a notebook and as plain text elsewhere."""
+    """A claim beside its evidence, as HTML in a notebook and as plain text
+    elsewhere."""
 
     claim: Claim
     evidence: Evidence
-    of: str | None = None  # the class of the network that it was asked of, if none of the book's
+    # The class of the network that it was asked of, if none of the book's.
+    of: str | None = None
 
     def _repr_html_(self) -> str:
         found, claim = self.evidence, self.claim
-        verdict = f'<strong class="claim-verdict">{found.verdict.capitalize()}</strong>'
+        verdict = (
+            f'<strong class="claim-verdict">{found.verdict.capitalize()}</strong>'
+        )
         parts = [
-            f'<p class="claim-statement">{verdict} <q>{escape(claim.statement)}</q></p>',
+            (
+                f'<p class="claim-statement">{verdict} <q>'
+                f"{escape(claim.statement)}</q></p>"
+            ),
             f'<p class="claim-measured">{escape(found.measured)}</p>',
         ]
         if found.caveat:
@@ -204,7 +246,10 @@ class Card:
 
     def __repr__(self) -> str:
         found = self.evidence
-        lines = [f"{self.claim.id}: {found.verdict.upper()}", f"  claim     {self.claim.statement}"]
+        lines = [
+            f"{self.claim.id}: {found.verdict.upper()}",
+            f"  claim     {self.claim.statement}",
+        ]
         lines.append(f"  measured  {found.measured}")
         if found.caveat:
             lines.append(f"  caveat    {found.caveat}")

@@ -30,7 +30,8 @@ class Sentence:
         section: the heading that it stands under.
         depth: how deep it is indented, from 0.
         text: its words, as in the notes.
-        claims: the claims that quote it, each with the span of `text` that it quotes.
+        claims: the claims that quote it, each with the span of `text` that it
+            quotes.
     """
 
     section: str
@@ -57,10 +58,13 @@ def sentences() -> tuple[Sentence, ...]:
     """The notes, point by point, each with the claims that quote it.
 
     Raises:
-        ValueError: if a statement whose source is the notes is not in them word for word.
+        ValueError: if a statement whose source is the notes is not in them word for
+            word.
     """
     points = _points()
-    found: dict[int, list[tuple[Claim, tuple[int, int]]]] = {i: [] for i in range(len(points))}
+    found: dict[int, list[tuple[Claim, tuple[int, int]]]] = {
+        i: [] for i in range(len(points))
+    }
     for claim in filter(lambda claim: claim.is_of_the_notes, ledger()):
         place = next(
             (
@@ -73,7 +77,9 @@ def sentences() -> tuple[Sentence, ...]:
             None,
         )
         if place is None:
-            raise ValueError(f"{claim.id}: the notes do not say {claim.statement!r}")
+            raise ValueError(
+                f"{claim.id}: the notes do not say {claim.statement!r}"
+            )
         found[place[0]].append((claim, place[1]))
     return tuple(
         Sentence(point.section, point.depth, point.text, tuple(found[i]))
@@ -82,10 +88,13 @@ def sentences() -> tuple[Sentence, ...]:
 
 
 def _points() -> list[Sentence]:
-    """The notes' points: a bullet or a number begins one, the lines below continue it."""
+    """The notes' points: a bullet or a number begins one, the lines below continue
+    it."""
     points: list[tuple[str, int, str]] = []
     section = ""
-    for line in files("cnnbook.claims").joinpath("notes.md").read_text("utf-8").splitlines():
+    for line in (
+        files("cnnbook.claims").joinpath("notes.md").read_text("utf-8").splitlines()
+    ):
         if heading := re.match(r"#+ (.*?)\s*$", line):
             section = heading[1]
         elif bullet := re.match(r"( *)(\* +|(?=\d+\.))(.*\S)", line):
@@ -110,9 +119,11 @@ def _quoted(statement: str, text: str) -> tuple[int, int] | None:
 
 
 class Notes:
-    """The notes with a verdict on each sentence, as HTML in a notebook and as plain text.
+    """The notes with a verdict on each sentence, as HTML in a notebook and as plain
+    text.
 
-    `verdicts`, by claim identifier, are those of checks that have run; the others run now.
+    `verdicts`, by claim identifier, are those of checks that have run; the others
+    run now.
     """
 
     def __init__(self, verdicts: Mapping[str, str] | None = None):
@@ -128,9 +139,14 @@ class Notes:
         for sentence in self.sentences:
             if sentence.section != section:
                 section = sentence.section
-                parts.append(f'<p class="notes-section"><strong>{escape(section)}</strong></p>')
+                parts.append(
+                    f'<p class="notes-section"><strong>{escape(section)}</strong>'
+                    "</p>"
+                )
             marked, end = "", 0
-            for claim, (start, stop) in sorted(sentence.claims, key=lambda pair: pair[1]):
+            for claim, (start, stop) in sorted(
+                sentence.claims, key=lambda pair: pair[1]
+            ):
                 verdict = self.verdicts[claim.id]
                 marked += escape(sentence.text[end:start])
                 marked += f'<span class="notes-quote {CSS_CLASSES[verdict]}">'
@@ -148,7 +164,11 @@ class Notes:
             if sentence.section != section:
                 section = sentence.section
                 lines.append(section)
-            verdicts = "; ".join(self.verdicts[claim.id] for claim, _ in sentence.claims)
+            verdicts = "; ".join(
+                self.verdicts[claim.id] for claim, _ in sentence.claims
+            )
             indent = "  " * (sentence.depth + 1)
-            lines.append(f"{indent}{sentence.text}{f'  [{verdicts}]' if verdicts else ''}")
+            lines.append(
+                f"{indent}{sentence.text}{f'  [{verdicts}]' if verdicts else ''}"
+            )
         return "\n".join(lines)

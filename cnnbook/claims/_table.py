@@ -8,12 +8,19 @@ from html import escape
 from cnnbook.claims._mechanism import CSS_CLASSES, Card, anchor, ledger, show
 
 # What a reader of the notes least expects comes first.
-SURPRISE = ("does not hold", "undecided", "holds with a caveat", "not yet measured", "holds")
+SURPRISE = (
+    "does not hold",
+    "undecided",
+    "holds with a caveat",
+    "not yet measured",
+    "holds",
+)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Claims beside their verdicts, as HTML in a notebook and as plain text elsewhere."""
+    """Claims beside their verdicts, as HTML in a notebook and as plain text
+    elsewhere."""
 
     cards: tuple[Card, ...]
 
@@ -25,14 +32,21 @@ class Table:
             if found.caveat:
                 words += f" <strong>But:</strong> {escape(found.caveat)}"
             kind = CSS_CLASSES[found.verdict]
-            verdict = f'<strong class="claim-verdict">{found.verdict.capitalize()}</strong>'
+            verdict = (
+                '<strong class="claim-verdict">'
+                f"{found.verdict.capitalize()}</strong>"
+            )
             rows.append(
                 f'<tr class="{kind}"><td>{verdict}</td>'
-                f'<td><a href="#{anchor(card.claim.id)}">{escape(card.claim.statement)}</a></td>'
+                f'<td><a href="#{anchor(card.claim.id)}">'
+                f"{escape(card.claim.statement)}</a></td>"
                 f"<td>{words}</td></tr>"
             )
         head = "<tr><th>verdict</th><th>the notes</th><th>measured</th></tr>"
-        return f'<table class="rules"><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table>'
+        return (
+            f'<table class="rules"><thead>{head}</thead><tbody>'
+            f"{''.join(rows)}</tbody></table>"
+        )
 
     def __repr__(self) -> str:
         width = max((len(card.evidence.verdict) for card in self.cards), default=0)
@@ -43,9 +57,11 @@ class Table:
 
 
 def table(*ids: str, cards: dict[str, Card] | None = None) -> Table:
-    """The claims `ids` in one table, in this order; without ids every claim of the ledger.
+    """The claims `ids` in one table, in this order; without ids every claim of the
+    ledger.
 
-    All of them are sorted by verdict: first what a reader of the notes least expects.
+    All of them are sorted by verdict: first what a reader of the notes least
+    expects.
 
     Args:
         cards: those of claims that were checked already, by identifier.

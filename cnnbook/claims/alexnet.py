@@ -1,7 +1,8 @@
 """The notes' four statements on AlexNet.
 
-The first three are checked on both networks of that name: the one-GPU network that the lecture
-draws, on its 227×227 image, and the two-GPU one of the paper, on 224×224.
+The first three are checked on both networks of that name: the one-GPU network that
+the lecture draws, on its 227×227 image, and the two-GPU one of the paper, on
+224×224.
 """
 
 from __future__ import annotations
@@ -27,12 +28,18 @@ IMAGES = {"torchvision": (3, 227, 227), "paper": (3, 224, 224)}
 def _profiles(networks: dict[str, nn.Module] | None) -> dict[str, Profile]:
     if networks is None:
         with torch.device("meta"):  # a profile needs no weights
-            networks = {variant: models.alexnet(variant=variant) for variant in IMAGES}
-    return {variant: profile(network, IMAGES[variant]) for variant, network in networks.items()}
+            networks = {
+                variant: models.alexnet(variant=variant) for variant in IMAGES
+            }
+    return {
+        variant: profile(network, IMAGES[variant])
+        for variant, network in networks.items()
+    }
 
 
 def _shares(profiles: dict[str, Profile], measure: str, part) -> pd.DataFrame:
-    """A row per variant: the measure's total, and how much of it lies in ``part(table)``."""
+    """A row per variant: the measure's total, and how much of it lies in
+    ``part(table)``."""
     import pandas as pd
 
     rows = {
@@ -48,7 +55,8 @@ def _shares(profiles: dict[str, Profile], measure: str, part) -> pd.DataFrame:
 
 def _in_words(shares: pd.DataFrame) -> str:
     return " and ".join(
-        f"{share:.1%} in the {name} variant" for name, share in shares["share"].items()
+        f"{share:.1%} in the {name} variant"
+        for name, share in shares["share"].items()
     )
 
 
@@ -73,14 +81,14 @@ def two_gpus(network: models.AlexNet2012 | None = None) -> Evidence:
     crossed = crossing.index[crossing["forward"] > 0]
     return Evidence(
         holds=difference < 1e-5 and 0 < len(crossed) < len(crossing),
-        measured=f"Two halves on two devices ({'; '.join(run.devices)}) give the single device's "
-        f"logits up to a relative difference of {difference:.1g}. Activations cross between them "
-        f"before {len(crossed)} of {len(crossing)} layers only ({', '.join(crossed)}): "
-        f"{crossing['forward'].sum():,} per image forward, "
-        f"{crossing['backward'].sum():,} gradients back.",
+        measured=f"Two halves on two devices ({'; '.join(run.devices)}) give the "
+        f"single device's logits up to a relative difference of {difference:.1g}. "
+        f"Activations cross between them before {len(crossed)} of {len(crossing)} "
+        f"layers only ({', '.join(crossed)}): {crossing['forward'].sum():,} per "
+        f"image forward, {crossing['backward'].sum():,} gradients back.",
         table=run.traffic,
-        caveat="It is true of the 2012 network. The later one-GPU network of the same name, "
-        "which torchvision has, is not split.",
+        caveat="It is true of the 2012 network. The later one-GPU network of the "
+        "same name, which torchvision has, is not split.",
     )
 
 
@@ -97,11 +105,12 @@ def early_memory(networks: dict[str, nn.Module] | None = None) -> Evidence:
     batch = total.params * BYTES_PER_ELEMENT / 1024 / total.memory_kb
     return Evidence(
         holds=bool((shares["share"] > MOST).all()),
-        measured="Of the memory of all outputs, those of the first two convolutions take "
-        f"{_in_words(shares)}.",
+        measured="Of the memory of all outputs, those of the first two "
+        f"convolutions take {_in_words(shares)}.",
         table=shares,
-        caveat="This measure counts outputs, not weights. The torchvision variant's weights take "
-        f"as much memory as its outputs for {batch:.0f} images.",
+        caveat="This measure counts outputs, not weights. The torchvision "
+        f"variant's weights take as much memory as its outputs for {batch:.0f} "
+        "images.",
     )
 
 
@@ -115,7 +124,8 @@ def fc_params(networks: dict[str, nn.Module] | None = None) -> Evidence:
     shares = _shares(_profiles(networks), "params", lambda t: t[t.kind == "linear"])
     return Evidence(
         holds=bool((shares["share"] > NEARLY_ALL).all()),
-        measured=f"Of the parameters, the three linear layers hold {_in_words(shares)}.",
+        measured="Of the parameters, the three linear layers hold "
+        f"{_in_words(shares)}.",
         table=shares,
     )
 
@@ -130,6 +140,7 @@ def conv_flops(networks: dict[str, nn.Module] | None = None) -> Evidence:
     shares = _shares(_profiles(networks), "flops", lambda t: t[t.kind == "conv"])
     return Evidence(
         holds=bool((shares["share"] > MOST).all()),
-        measured=f"Of the multiply-adds, the five convolutions do {_in_words(shares)}.",
+        measured="Of the multiply-adds, the five convolutions do "
+        f"{_in_words(shares)}.",
         table=shares,
     )

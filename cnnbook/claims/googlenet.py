@@ -1,7 +1,7 @@
 """The notes' statements on GoogLeNet.
 
-Those on the architecture are checked on the network's own layers. The one on auxiliary classifiers
-reads the record of the experiment ``aux-vs-batchnorm``.
+Those on the architecture are checked on the network's own layers. The one on
+auxiliary classifiers reads the record of the experiment ``aux-vs-batchnorm``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 NOTES = "Lecture notes, GoogLeNet (2014)"
 PAPER = "Szegedy et al. 2015"
 
-# Points of accuracy that a normalised head gained on ImageNet, and what counts as none.
+# Points of accuracy that a normalised head gained on ImageNet, and what counts as
+# none.
 PUBLISHED_EFFECT = 0.4
 MARGIN = PUBLISHED_EFFECT / 3
 
@@ -45,12 +46,14 @@ def _paper() -> nn.Module:
 
 
 def _executed(network: Profile) -> int:
-    """Parameters without those that do not run in inference: the auxiliary heads'."""
+    """Parameters without those that do not run in inference: the auxiliary
+    heads'."""
     return network.total.params - sum(network.not_run.values())
 
 
 def published_accuracy(name: str) -> float:
-    """Top-1 accuracy in % of torchvision's ImageNet weights, on one central crop of 224 pixels."""
+    """Top-1 accuracy in % of torchvision's ImageNet weights, on one central crop of
+    224 pixels."""
     import torchvision
 
     weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
@@ -61,7 +64,8 @@ def published_accuracy(name: str) -> float:
     "googlenet/efficiency",
     chapter="googlenet",
     statement="Innovations for efficiency.",
-    source=f"{NOTES}; {PAPER}, section 1; accuracy: torchvision's weights IMAGENET1K_V1",
+    source=f"{NOTES}; {PAPER}, section 1; accuracy: torchvision's weights "
+    "IMAGENET1K_V1",
 )
 def efficiency(
     networks: Networks | None = None, accuracy: Mapping[str, float] | None = None
@@ -81,22 +85,25 @@ def efficiency(
             "memory_kb": p.total.memory_kb,
         }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
-    own, alexnet, vgg = (table.loc[name] for name in ("googlenet", "alexnet", "vgg16"))
+    own, alexnet, vgg = (
+        table.loc[name] for name in ("googlenet", "alexnet", "vgg16")
+    )
     return Evidence(
         holds=bool(
             own["top-1 %"] > alexnet["top-1 %"]
             and own.params < min(alexnet.params, vgg.params)
             and own.flops < vgg.flops
         ),
-        measured=f"GoogLeNet is {own['top-1 %'] - alexnet['top-1 %']:.1f} points more accurate "
-        f"than AlexNet with {alexnet.params / own.params:.1f} times fewer parameters. Against "
-        f"VGG-16 it has {vgg.params / own.params:.0f} times fewer parameters and takes "
-        f"{vgg.flops / own.flops:.1f} times fewer multiply-adds and "
-        f"{vgg.memory_kb / own.memory_kb:.1f} times less memory.",
+        measured=f"GoogLeNet is {own['top-1 %'] - alexnet['top-1 %']:.1f} points "
+        f"more accurate than AlexNet with {alexnet.params / own.params:.1f} times "
+        f"fewer parameters. Against VGG-16 it has {vgg.params / own.params:.0f} "
+        f"times fewer parameters and takes {vgg.flops / own.flops:.1f} times fewer "
+        f"multiply-adds and {vgg.memory_kb / own.memory_kb:.1f} times less memory.",
         table=table,
-        caveat=f"VGG-16 is {vgg['top-1 %'] - own['top-1 %']:.1f} points more accurate. And "
-        f"AlexNet takes fewer multiply-adds: GoogLeNet needs {own.flops / alexnet.flops:.1f} times "
-        "as many. It saves weights, not work, against AlexNet.",
+        caveat=f"VGG-16 is {vgg['top-1 %'] - own['top-1 %']:.1f} points more "
+        "accurate. And AlexNet takes fewer multiply-adds: GoogLeNet needs "
+        f"{own.flops / alexnet.flops:.1f} times as many. It saves weights, not "
+        "work, against AlexNet.",
     )
 
 
@@ -113,7 +120,8 @@ def until(network: Profile, side: int) -> tuple[Layer, ...]:
 
 
 def stems(networks: Networks | None = None) -> pd.DataFrame:
-    """What each network spends until its output is 28 pixels wide, from 224: a row per network."""
+    """What each network spends until its output is 28 pixels wide, from 224: a row
+    per network."""
     import pandas as pd
 
     rows = {}
@@ -140,9 +148,10 @@ def stem(networks: Networks | None = None) -> Evidence:
     return Evidence(
         holds=bool((ratio > 2).all()),
         measured="From 224 to 28 pixels GoogLeNet takes "
-        f"{table.convolutions['googlenet']} convolutions, VGG-16 {table.convolutions['vgg16']}. "
-        f"VGG-16 spends {ratio.memory_kb:.1f} times the memory, {ratio.params:.1f} times the "
-        f"parameters and {ratio.flops:.1f} times the multiply-adds on the way, GoogLeNet's first "
+        f"{table.convolutions['googlenet']} convolutions, VGG-16 "
+        f"{table.convolutions['vgg16']}. VGG-16 spends {ratio.memory_kb:.1f} times "
+        f"the memory, {ratio.params:.1f} times the parameters and "
+        f"{ratio.flops:.1f} times the multiply-adds on the way, GoogLeNet's first "
         "convolution counted as the plain 7×7 that figure 3 of the paper draws.",
         table=table,
     )
@@ -158,7 +167,8 @@ def _modules(network: nn.Module) -> dict[str, nn.Module]:
 
 
 def branches(module: nn.Module) -> int:
-    """How many parallel branches read the module's input and are stacked into its output; 0 if not.
+    """How many parallel branches read the module's input and are stacked into its
+    output; 0 if not.
 
     Counted on the graph of what the module executes.
     """
@@ -172,8 +182,8 @@ def branches(module: nn.Module) -> int:
 @claim(
     "googlenet/inception-module",
     chapter="googlenet",
-    statement="Inception module: local unit with parallel branches which is repeated many times "
-    "throughout the network.",
+    statement="Inception module: local unit with parallel branches which is "
+    "repeated many times throughout the network.",
     source=f"{NOTES}; {PAPER}, section 4, figure 2(b) and table 1",
 )
 def inception_module(network: nn.Module | None = None) -> Evidence:
@@ -190,12 +200,15 @@ def inception_module(network: nn.Module | None = None) -> Evidence:
             "flops": sum(layer.flops for layer in layers),
         }
     columns = ["branches", "params", "flops"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("module")
+    table = pd.DataFrame.from_dict(
+        rows, orient="index", columns=columns
+    ).rename_axis("module")
     share = table.flops.sum() / p.total.flops
     return Evidence(
         holds=bool(len(table) > 2 and (table.branches > 1).all() and share > 0.5),
-        measured=f"{len(table)} modules, each of {_each(table.branches)} parallel branches over "
-        f"one input. They do {share:.0%} of the network's multiply-adds.",
+        measured=f"{len(table)} modules, each of {_each(table.branches)} parallel "
+        f"branches over one input. They do {share:.0%} of the network's "
+        "multiply-adds.",
         table=table,
     )
 
@@ -206,13 +219,18 @@ def _each(values) -> str:
 
 def _kernels(module: nn.Module) -> tuple[int, ...]:
     """The kernel sizes of its convolutions, each once."""
-    return tuple(sorted({m.kernel_size[0] for m in module.modules() if isinstance(m, nn.Conv2d)}))
+    return tuple(
+        sorted(
+            {m.kernel_size[0] for m in module.modules() if isinstance(m, nn.Conv2d)}
+        )
+    )
 
 
 @claim(
     "googlenet/kernel-sizes",
     chapter="googlenet",
-    statement="Tries all sizes of kernels instead of setting it as a hyperparameter.",
+    statement="Tries all sizes of kernels instead of setting it as a "
+    "hyperparameter.",
     source=f"{NOTES}; {PAPER}, section 4",
 )
 def kernel_sizes(networks: Networks | None = None) -> Evidence:
@@ -220,7 +238,10 @@ def kernel_sizes(networks: Networks | None = None) -> Evidence:
     import pandas as pd
 
     if networks is None:
-        networks = {"paper": _paper(), "torchvision": _build("googlenet")["googlenet"]}
+        networks = {
+            "paper": _paper(),
+            "torchvision": _build("googlenet")["googlenet"],
+        }
     rows = [
         (variant, name, ", ".join(f"{k}×{k}" for k in _kernels(module)))
         for variant, network in networks.items()
@@ -231,33 +252,39 @@ def kernel_sizes(networks: Networks | None = None) -> Evidence:
     sizes = [_kernels(module) for module in _modules(networks["paper"]).values()]
     return Evidence(
         holds=bool(sizes) and all(len(each) > 2 for each in sizes),
-        measured=f"Each of the {len(sizes)} modules of the paper's network has convolutions of "
-        f"{_each(table['paper'])} side by side, and a 3×3 max pooling.",
+        measured=f"Each of the {len(sizes)} modules of the paper's network has "
+        f"convolutions of {_each(table['paper'])} side by side, and a 3×3 max "
+        "pooling.",
         table=table,
         caveat="All sizes are three: 1, 3 and 5. torchvision's network has only "
-        f"{_each(table['torchvision'])}. And how many channels each size gets is still set by "
-        f"hand: {6 * len(TABLE_1)} numbers in the paper's table 1.",
+        f"{_each(table['torchvision'])}. And how many channels each size gets is "
+        f"still set by hand: {6 * len(TABLE_1)} numbers in the paper's table 1.",
     )
 
 
 def bottlenecks(network: nn.Module | None = None) -> pd.DataFrame:
-    """Each Inception module of the paper's network at 224 pixels against one without reductions.
+    """Each Inception module of the paper's network at 224 pixels against one
+    without reductions.
 
-    A row per module: ``params`` and ``flops`` as it is, ``naive params`` and ``naive flops`` of a
-    module with the same input and the same 1×1, 3×3 and 5×5 outputs (figure 2(a) of the paper).
-    ``reduced`` says whether every larger convolution reads a 1×1 that has fewer channels than the
-    module's input.
+    A row per module: ``params`` and ``flops`` as it is, ``naive params`` and
+    ``naive flops`` of a module with the same input and the same 1×1, 3×3 and 5×5
+    outputs (figure 2(a) of the paper). ``reduced`` says whether every larger
+    convolution reads a 1×1 that has fewer channels than the module's input.
     """
     import pandas as pd
 
     rows = {}
     network = network or _paper()
-    sizes = {layer.name: layer.output for layer in profile(network, (3, 224, 224)).layers}
+    sizes = {
+        layer.name: layer.output for layer in profile(network, (3, 224, 224)).layers
+    }
     for name, module in _modules(network).items():
         first = module.branch1.conv
         size = (first.in_channels, *sizes[f"{name}.branch1.conv"][1:])
         with torch.device("meta"):
-            naive = models.NaiveInception(size[0], TABLE_1[name.removeprefix("inception")])
+            naive = models.NaiveInception(
+                size[0], TABLE_1[name.removeprefix("inception")]
+            )
         own, other = profile(module, size).total, profile(naive, size).total
         rows[name] = {
             "params": own.params,
@@ -272,7 +299,8 @@ def bottlenecks(network: nn.Module | None = None) -> pd.DataFrame:
 def _is_reduced(module: nn.Module, in_channels: int) -> bool:
     convolutions = [m for m in module.modules() if isinstance(m, nn.Conv2d)]
     return all(
-        before.kernel_size == (1, 1) and layer.in_channels == before.out_channels < in_channels
+        before.kernel_size == (1, 1)
+        and layer.in_channels == before.out_channels < in_channels
         for before, layer in pairwise(convolutions)
         if layer.kernel_size != (1, 1)
     )
@@ -281,8 +309,8 @@ def _is_reduced(module: nn.Module, in_channels: int) -> bool:
 @claim(
     "googlenet/bottleneck",
     chapter="googlenet",
-    statement="Uses 1x1 bottleneck layers to reduce channel dimension before expensive "
-    "convolutions.",
+    statement="Uses 1x1 bottleneck layers to reduce channel dimension before "
+    "expensive convolutions.",
     source=f"{NOTES}; {PAPER}, section 4, figure 2 and table 1",
 )
 def bottleneck(network: nn.Module | None = None) -> Evidence:
@@ -290,25 +318,29 @@ def bottleneck(network: nn.Module | None = None) -> Evidence:
     total = table.drop(columns="reduced").sum()
     return Evidence(
         holds=bool(table["reduced"].all() and total.flops < total["naive flops"]),
-        measured=f"In {table['reduced'].sum()} of {len(table)} modules every 3×3 and 5×5 "
-        "convolution reads a 1×1 with fewer channels than the module's input. All modules take "
-        f"{total.flops / 1e9:.2f} billion multiply-adds and {total.params / 1e6:.1f} million "
-        f"parameters; without the reductions they would take {total['naive flops'] / 1e9:.2f} "
-        f"billion and {total['naive params'] / 1e6:.1f} million.",
+        measured=f"In {table['reduced'].sum()} of {len(table)} modules every 3×3 "
+        "and 5×5 convolution reads a 1×1 with fewer channels than the module's "
+        f"input. All modules take {total.flops / 1e9:.2f} billion multiply-adds "
+        f"and {total.params / 1e6:.1f} million parameters; without the reductions "
+        f"they would take {total['naive flops'] / 1e9:.2f} billion and "
+        f"{total['naive params'] / 1e6:.1f} million.",
         table=table,
     )
 
 
 def heads(networks: Networks | None = None) -> pd.DataFrame:
-    """What follows the last convolution or max pooling of each network: a row per network.
+    """What follows the last convolution or max pooling of each network: a row per
+    network.
 
-    Columns: ``features``, their shape (C, H, W); ``read``, the numbers that the linear layers read;
-    ``linear layers``; ``params``, theirs.
+    Columns: ``features``, their shape (C, H, W); ``read``, the numbers that the
+    linear layers read; ``linear layers``; ``params``, theirs.
     """
     import pandas as pd
 
     rows = {}
-    for name, network in (networks or _build("alexnet", "vgg16", "googlenet")).items():
+    for name, network in (
+        networks or _build("alexnet", "vgg16", "googlenet")
+    ).items():
         layers = profile(network, (3, 224, 224)).layers
         linear = [layer for layer in layers if layer.kind == "linear"]
         maps = [layer for layer in layers if len(layer.output) == 3]
@@ -327,8 +359,8 @@ def heads(networks: Networks | None = None) -> pd.DataFrame:
 @claim(
     "googlenet/global-average-pooling",
     chapter="googlenet",
-    statement="Uses Global Average Pooling to collapse spatial dimensions, and one linear layer to "
-    "produce class scores.",
+    statement="Uses Global Average Pooling to collapse spatial dimensions, and one "
+    "linear layer to produce class scores.",
     source=f"{NOTES}; {PAPER}, section 5; Lin, Chen, Yan 2014, section 3.2",
 )
 def global_average_pooling(networks: Networks | None = None) -> Evidence:
@@ -339,14 +371,17 @@ def global_average_pooling(networks: Networks | None = None) -> Evidence:
     per_class = own.params // (own["read"] + 1)
     flattened = per_class * (channels * height * width + 1)
     return Evidence(
-        holds=bool(own["read"] == channels and height > 1 and own["linear layers"] == 1),
-        measured=f"{channels}×{height}×{width} features become {own['read']:,} numbers, read by "
-        f"{own['linear layers']} linear layer of {own.params:,} parameters. Without the pooling it "
-        f"would have {flattened:,}. The linear layers of VGG-16 have {table.params['vgg16']:,}, "
-        f"those of AlexNet {table.params['alexnet']:,}.",
+        holds=bool(
+            own["read"] == channels and height > 1 and own["linear layers"] == 1
+        ),
+        measured=f"{channels}×{height}×{width} features become {own['read']:,} "
+        f"numbers, read by {own['linear layers']} linear layer of {own.params:,} "
+        f"parameters. Without the pooling it would have {flattened:,}. The linear "
+        f"layers of VGG-16 have {table.params['vgg16']:,}, those of AlexNet "
+        f"{table.params['alexnet']:,}.",
         table=table,
-        caveat="In training the auxiliary heads, with two linear layers each, produce class scores "
-        "too.",
+        caveat="In training the auxiliary heads, with two linear layers each, "
+        "produce class scores too.",
     )
 
 
@@ -362,23 +397,27 @@ EFFECTS = {
 def differences(
     runs: Sequence[Record], measure: str = "test_accuracy"
 ) -> dict[str, records.Difference]:
-    """What each of the two does to a measure, as `records.compare` takes it: by effect.
+    """What each of the two does to a measure, as `records.compare` takes it: by
+    effect.
 
-    The last one, "batch norm's share", is by how much the gain of the heads gets smaller with
-    batch normalisation, seed by seed.
+    The last one, "batch norm's share", is by how much the gain of the heads gets
+    smaller with batch normalisation, seed by seed.
     """
     found = {
-        name: records.compare(runs, one, other, measure) for name, (one, other) in EFFECTS.items()
+        name: records.compare(runs, one, other, measure)
+        for name, (one, other) in EFFECTS.items()
     }
     without, with_norm = (found[name].values for name in list(EFFECTS)[:2])
     found["batch norm's share"] = records.interval(
-        [a - b for a, b in zip(without, with_norm, strict=True)], "the heads' gain, less with BN"
+        [a - b for a, b in zip(without, with_norm, strict=True)],
+        "the heads' gain, less with BN",
     )
     return found
 
 
 def effects(runs: Sequence[Record], measure: str = "test_accuracy") -> pd.DataFrame:
-    """The same as a table: ``mean``, and ``low`` and ``high`` of its 95 % interval, in points."""
+    """The same as a table: ``mean``, and ``low`` and ``high`` of its 95 % interval,
+    in points."""
     import pandas as pd
 
     rows = {
@@ -391,14 +430,17 @@ def effects(runs: Sequence[Record], measure: str = "test_accuracy") -> pd.DataFr
 @claim(
     "googlenet/aux-classifiers",
     chapter="googlenet",
-    statement="Auxiliary Classifiers: no longer needed after Batch Normalization (BN).",
-    source=f"{NOTES}; {PAPER}, section 5; Ioffe and Szegedy 2015; Szegedy et al. 2016, section 4",
+    statement="Auxiliary Classifiers: no longer needed after Batch Normalization "
+    "(BN).",
+    source=f"{NOTES}; {PAPER}, section 5; Ioffe and Szegedy 2015; Szegedy et al. "
+    "2016, section 4",
 )
 def aux_classifiers(runs: Sequence[Record] | None = None) -> Evidence:
     """`runs`: those of the experiment ``aux-vs-batchnorm``.
 
-    What the sentence says, and the verdict tests: that the heads' gain is smaller with batch norm
-    than without it, and with it within a margin of none, a third of what Szegedy et al. found.
+    What the sentence says, and the verdict tests: that the heads' gain is smaller
+    with batch norm than without it, and with it within a margin of none, a third of
+    what Szegedy et al. found.
     """
     runs = records.load("aux-vs-batchnorm") if runs is None else runs
     if not runs:
@@ -407,15 +449,18 @@ def aux_classifiers(runs: Sequence[Record] | None = None) -> Evidence:
     before, after = (found[name] for name in list(EFFECTS)[:2])
     smaller = found["batch norm's share"]
     needless, less = after.within(MARGIN, "higher"), smaller.decides("higher")
-    holds = True if needless and less else False if False in (needless, less) else None
+    holds = (
+        True if needless and less else False if False in (needless, less) else None
+    )
     return Evidence(
         holds=holds,
-        measured=f"The heads change the test accuracy by {before} without batch norm and by "
-        f"{after} with it; the gain gets smaller by {smaller} ({how(runs)}).",
+        measured=f"The heads change the test accuracy by {before} without batch "
+        f"norm and by {after} with it; the gain gets smaller by {smaller} "
+        f"({how(runs)}).",
         table=effects(runs),
-        caveat="ImageNet has its own answer: Szegedy et al. (2016, section 4) found no faster "
-        "start from heads, that the lower one can go, and that the other regularises: with batch "
-        "norm in it, 21.6 became 21.2 % top-1 error.",
+        caveat="ImageNet has its own answer: Szegedy et al. (2016, section 4) "
+        "found no faster start from heads, that the lower one can go, and that the "
+        "other regularises: with batch norm in it, 21.6 became 21.2 % top-1 error.",
         open=undecided((after, PUBLISHED_EFFECT), (smaller, PUBLISHED_EFFECT))
         if holds is None
         else None,

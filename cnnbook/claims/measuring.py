@@ -1,9 +1,10 @@
-"""The notes' three formulas (*Net Architecture*, "Some indexes"), against what PyTorch really does.
+"""The notes' three formulas (*Net Architecture*, "Some indexes"), against what
+PyTorch really does.
 
-Each check evaluates the formula as the notes print it, from a layer's hyperparameters, and compares
-it with a real measurement: the bytes of the real output, the real parameters, torch's own counter.
-The subjects are every convolution and linear layer of both AlexNets, so that strides, padding and
-groups all occur.
+Each check evaluates the formula as the notes print it, from a layer's
+hyperparameters, and compares it with a real measurement: the bytes of the real
+output, the real parameters, torch's own counter. The subjects are every convolution
+and linear layer of both AlexNets, so that strides, padding and groups all occur.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ SOURCE = "Lecture notes, Net Architecture: Some indexes"
 
 
 class Run(NamedTuple):
-    """A layer that really ran: the module, and its real input and output for one image."""
+    """A layer that really ran: the module, and its real input and output for one
+    image."""
 
     name: str
     module: nn.Conv2d | nn.Linear
@@ -32,11 +34,17 @@ class Run(NamedTuple):
 
 
 def _networks() -> dict[str, nn.Module]:
-    return {variant: models.alexnet(variant=variant) for variant in ("torchvision", "paper")}
+    return {
+        variant: models.alexnet(variant=variant)
+        for variant in ("torchvision", "paper")
+    }
 
 
-def _layers_run(networks: dict[str, nn.Module], size: tuple[int, ...]) -> Iterator[Run]:
-    """Run each network on one image of `size` and yield what each layer got and gave."""
+def _layers_run(
+    networks: dict[str, nn.Module], size: tuple[int, ...]
+) -> Iterator[Run]:
+    """Run each network on one image of `size` and yield what each layer got and
+    gave."""
     for variant, network in networks.items():
         seen: list[Run] = []
 
@@ -46,7 +54,9 @@ def _layers_run(networks: dict[str, nn.Module], size: tuple[int, ...]) -> Iterat
             with FlopCounterMode(display=False) as counter:
                 module.forward(*inputs)
             name = f"{variant}: {names[module]}" if variant else names[module]
-            seen.append(Run(name, module, inputs[0], output, counter.get_total_flops() // 2))
+            seen.append(
+                Run(name, module, inputs[0], output, counter.get_total_flops() // 2)
+            )
 
         layers = [m for m in names if isinstance(m, nn.Conv2d | nn.Linear)]
         hooks = [layer.register_forward_hook(record) for layer in layers]
@@ -58,13 +68,18 @@ def _layers_run(networks: dict[str, nn.Module], size: tuple[int, ...]) -> Iterat
         yield from seen
 
 
-def _compare(formula: Callable[[Run], float], truth: Callable[[Run], float], unit: str, *what):
-    """A row per layer of the networks on an image of a size: the formula beside the measurement."""
+def _compare(
+    formula: Callable[[Run], float], truth: Callable[[Run], float], unit: str, *what
+):
+    """A row per layer of the networks on an image of a size: the formula beside the
+    measurement."""
     import pandas as pd
 
     networks, size = what
     networks = _networks() if networks is None else networks
-    rows = [(run.name, formula(run), truth(run)) for run in _layers_run(networks, size)]
+    rows = [
+        (run.name, formula(run), truth(run)) for run in _layers_run(networks, size)
+    ]
     columns = ["layer", f"formula ({unit})", f"measured ({unit})"]
     return pd.DataFrame(rows, columns=columns).set_index("layer")
 
@@ -88,7 +103,8 @@ BOTH = "of the two AlexNets"
 
 
 def _kernel(module: nn.Module) -> tuple[int, int, int, int]:
-    """C', C, H, W of a layer's weights, before groups; a linear layer is a 1×1 convolution."""
+    """C', C, H, W of a layer's weights, before groups; a linear layer is a 1×1
+    convolution."""
     if isinstance(module, nn.Linear):
         return module.out_features, module.in_features, 1, 1
     return module.out_channels, module.in_channels, *module.kernel_size
@@ -106,7 +122,9 @@ def _groups(module: nn.Module) -> int:
     source=SOURCE,
 )
 def memory(
-    networks: dict[str, nn.Module] | None = None, size: Size = IMAGE, whose: str = BOTH
+    networks: dict[str, nn.Module] | None = None,
+    size: Size = IMAGE,
+    whose: str = BOTH,
 ) -> Evidence:
     def formula(run: Run) -> float:
         return run.output.numel() * 4 / 1024  # of one image: C · H' · W'
@@ -118,7 +136,8 @@ def memory(
     return _evidence(
         table,
         "The formula gives the bytes that PyTorch allocated for the output",
-        "C is the number of output channels here; the next two formulas call it C'. "
+        "C is the number of output channels here; the next two formulas call it "
+        "C'. "
         "The formula leaves out the weights, and what training keeps besides.",
         whose,
     )
@@ -127,11 +146,14 @@ def memory(
 @claim(
     "measuring/params",
     chapter="measuring",
-    statement="Params: number of weights = (weight shape) + (bias shape) = C' · C · H · W + C'.",
+    statement="Params: number of weights = (weight shape) + (bias shape) "
+    "= C' · C · H · W + C'.",
     source=SOURCE,
 )
 def params(
-    networks: dict[str, nn.Module] | None = None, size: Size = IMAGE, whose: str = BOTH
+    networks: dict[str, nn.Module] | None = None,
+    size: Size = IMAGE,
+    whose: str = BOTH,
 ) -> Evidence:
     def formula(run: Run) -> int:
         out, into, height, width = _kernel(run.module)
@@ -144,8 +166,8 @@ def params(
     return _evidence(
         table,
         "The formula gives the number of learned values",
-        "H and W are the kernel's here, not the image's. With groups, C is the channels of one "
-        "group; a layer without a bias has no last term.",
+        "H and W are the kernel's here, not the image's. With groups, C is the "
+        "channels of one group; a layer without a bias has no last term.",
         whose,
     )
 
@@ -154,22 +176,27 @@ def params(
     "measuring/flops",
     chapter="measuring",
     statement="Number of floating point operations (flop: multiply + add) "
-    "= (number of output elements) · (ops per output element) = (C' · H' · W') · (C · H · W).",
+    "= (number of output elements) · (ops per output element) "
+    "= (C' · H' · W') · (C · H · W).",
     source=SOURCE,
 )
 def flops(
-    networks: dict[str, nn.Module] | None = None, size: Size = IMAGE, whose: str = BOTH
+    networks: dict[str, nn.Module] | None = None,
+    size: Size = IMAGE,
+    whose: str = BOTH,
 ) -> Evidence:
     def formula(run: Run) -> int:
         _, into, height, width = _kernel(run.module)
         return run.output.numel() * (into // _groups(run.module)) * height * width
 
-    table = _compare(formula, lambda run: run.torch_flops, "multiply-adds", networks, size)
+    table = _compare(
+        formula, lambda run: run.torch_flops, "multiply-adds", networks, size
+    )
     return _evidence(
         table,
         "The formula gives half of what torch's FlopCounterMode counts",
-        "A multiplication and its addition count as one; torch counts two. The addition of the "
-        "bias is left out, and so are pooling, activation and normalisation. With groups, C is "
-        "the channels of one group.",
+        "A multiplication and its addition count as one; torch counts two. The "
+        "addition of the bias is left out, and so are pooling, activation and "
+        "normalisation. With groups, C is the channels of one group.",
         whose,
     )

@@ -1,8 +1,10 @@
-"""What the papers measured, as data: every published error that the book speaks of, once.
+"""What the papers measured, as data: every published error that the book speaks of,
+once.
 
-A figure without its protocol says little: one network on one crop and seven networks on 144 crops
-are four points apart (GoogLeNet, table 3). So each figure here has the paper (its key in
-``references.bib``), the table or section, and how it was measured.
+A figure without its protocol says little: one network on one crop and seven
+networks on 144 crops are four points apart (GoogLeNet, table 3). So each figure
+here has the paper (its key in ``references.bib``), the table or section, and how it
+was measured.
 
 >>> from cnnbook.claims import published
 >>> published.value("he2015", "plain-34")
@@ -29,10 +31,12 @@ class Protocol:
     """How a figure was measured.
 
     Attributes:
-        images: on which images: "ImageNet validation", "ImageNet test", "CIFAR-10 test", …
-        crops: "1", "10", "144", "dense", "dense, multi-crop" or, where the paper does not say,
-            "not stated".
-        networks: how many networks' answers are averaged; 0 where the source does not say.
+        images: on which images: "ImageNet validation", "ImageNet test", "CIFAR-10
+            test", …
+        crops: "1", "10", "144", "dense", "dense, multi-crop" or, where the paper
+            does not say, "not stated".
+        networks: how many networks' answers are averaged; 0 where the source does
+            not say.
         remark: what else one must know, such as a mean of several runs.
     """
 
@@ -55,7 +59,8 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Figure:
-    """A published figure: `value` (%) of `measure` for `network`, in `place` of `paper`."""
+    """A published figure: `value` (%) of `measure` for `network`, in `place` of
+    `paper`."""
 
     paper: str
     place: str
@@ -70,7 +75,9 @@ def figures() -> tuple[Figure, ...]:
     return _FIGURES
 
 
-def value(paper: str, network: str, measure: str = TOP1, place: str | None = None) -> float:
+def value(
+    paper: str, network: str, measure: str = TOP1, place: str | None = None
+) -> float:
     """The one figure of a paper for a network.
 
     Raises:
@@ -79,14 +86,16 @@ def value(paper: str, network: str, measure: str = TOP1, place: str | None = Non
     found = [
         figure
         for figure in _FIGURES
-        if (figure.paper, figure.network, figure.measure) == (paper, network, measure)
+        if (figure.paper, figure.network, figure.measure)
+        == (paper, network, measure)
         and place in (None, figure.place)
     ]
     if len(found) != 1:
         of_paper = [figure for figure in _FIGURES if figure.paper == paper]
         if not of_paper:
             raise ValueError(
-                f"no figure of {paper!r}; there are {_names(f.paper for f in _FIGURES)}"
+                f"no figure of {paper!r}; there are "
+                f"{_names(f.paper for f in _FIGURES)}"
             )
         if found:
             raise ValueError(
@@ -101,22 +110,28 @@ def value(paper: str, network: str, measure: str = TOP1, place: str | None = Non
 
 
 def table(paper: str | None = None, place: str | None = None) -> pd.DataFrame:
-    """Published figures as a table, indexed by network: measure, value (%), protocol, source.
+    """Published figures as a table, indexed by network: measure, value (%),
+    protocol, source.
 
     Raises:
         ValueError: if nothing is known of that paper or place.
     """
     import pandas as pd
 
-    chosen = [f for f in _FIGURES if paper in (None, f.paper) and place in (None, f.place)]
+    chosen = [
+        f for f in _FIGURES if paper in (None, f.paper) and place in (None, f.place)
+    ]
     if not chosen:
-        known = _FIGURES if paper is None else [f for f in _FIGURES if f.paper == paper]
+        known = (
+            _FIGURES if paper is None else [f for f in _FIGURES if f.paper == paper]
+        )
         raise ValueError(
             f"no figure of {paper!r}, {place!r}; there are "
             f"{_names(f'{f.paper}, {f.place}' for f in known or _FIGURES)}"
         )
     rows = [
-        (f.network, f.measure, f.value, str(f.protocol), f"{f.paper}, {f.place}") for f in chosen
+        (f.network, f.measure, f.value, str(f.protocol), f"{f.paper}, {f.place}")
+        for f in chosen
     ]
     columns = ["network", "measure", "value", "protocol", "source"]
     return pd.DataFrame(rows, columns=columns).set_index("network")
@@ -148,7 +163,8 @@ def _each(
     measure: str = TOP1,
 ):
     return [
-        Figure(paper, place, network, measure, one, protocol) for network, one in errors.items()
+        Figure(paper, place, network, measure, one, protocol)
+        for network, one in errors.items()
     ]
 
 
@@ -156,8 +172,9 @@ VAL, TEST = "ImageNet validation", "ImageNet test"
 CIFAR = Protocol("CIFAR-10 test", "1")
 
 _FIGURES: tuple[Figure, ...] = (
-    # The winners of the challenge, from its report: top-5 error on the test images, without extra
-    # training data, whatever number of crops and networks each team averaged.
+    # The winners of the challenge, from its report: top-5 error on the test images,
+    # without extra training data, whatever number of crops and networks each team
+    # averaged.
     *_each(
         "russakovsky2015",
         "results of image classification",
@@ -172,9 +189,11 @@ _FIGURES: tuple[Figure, ...] = (
         },
         TOP5,
     ),
-    # AlexNet. Two of the seven networks were first trained on the 15 million images of the whole
-    # ImageNet of 2011 (section 7).
-    *_both("krizhevsky2012", "table 2", Protocol(VAL, "10"), {"AlexNet": (40.7, 18.2)}),
+    # AlexNet. Two of the seven networks were first trained on the 15 million images
+    # of the whole ImageNet of 2011 (section 7).
+    *_both(
+        "krizhevsky2012", "table 2", Protocol(VAL, "10"), {"AlexNet": (40.7, 18.2)}
+    ),
     *_both(
         "krizhevsky2012",
         "table 2",
@@ -266,8 +285,9 @@ _FIGURES: tuple[Figure, ...] = (
         {"6 ZFNets, test": 14.8},
         TOP5,
     ),
-    # VGG: configurations A, B, C, D, E; dense evaluation at one scale, no crops. Trained at one
-    # scale (the shorter side 256), or with scales drawn from 256 to 512.
+    # VGG: configurations A, B, C, D, E; dense evaluation at one scale, no crops.
+    # Trained at one scale (the shorter side 256), or with scales drawn from 256
+    # to 512.
     *_both(
         "simonyan2014",
         "table 3",
@@ -430,7 +450,8 @@ _FIGURES: tuple[Figure, ...] = (
         Protocol("CIFAR-10 test", remark="mean of five runs, ± 0.16"),
         {"ResNet-110, mean": 6.61},
     ),
-    # Pre-activation: the original block, and the one with normalisation and ReLU in front.
+    # Pre-activation: the original block, and the one with normalisation and ReLU in
+    # front.
     *_each(
         "he2016",
         "tables 2 and 3",
@@ -491,7 +512,8 @@ _FIGURES: tuple[Figure, ...] = (
         Protocol(VAL, "1"),
         {"ResNeXt-50 without shortcuts": 26.1, "ResNet-50 without shortcuts": 31.2},
     ),
-    # After 2017. DenseNets, trained as the ResNets of the code that they were compared with.
+    # After 2017. DenseNets, trained as the ResNets of the code that they were
+    # compared with.
     *_both(
         "huang2017",
         "table 3",
@@ -538,7 +560,8 @@ _FIGURES: tuple[Figure, ...] = (
         },
         ACCURACY,
     ),
-    # From ResNet-50 to ConvNeXt-T; the first by torchvision's training, all others by one recipe.
+    # From ResNet-50 to ConvNeXt-T; the first by torchvision's training, all others
+    # by one recipe.
     *_each(
         "liu2022",
         "table 10",
@@ -567,7 +590,8 @@ _FIGURES: tuple[Figure, ...] = (
         },
         ACCURACY,
     ),
-    # Another textbook's runs on Fashion-MNIST, release 1.0.3: ten epochs of plain SGD at 0.01.
+    # Another textbook's runs on Fashion-MNIST, release 1.0.3: ten epochs of plain
+    # SGD at 0.01.
     *_each(
         "zhang2023",
         "chapters 8.1 to 8.6",

@@ -1,7 +1,7 @@
 """The notes' statements on ResNet.
 
-Those on the architecture are checked on the network's own layers, the one on degradation reads the
-record of the experiment ``degradation``.
+Those on the architecture are checked on the network's own layers, the one on
+degradation reads the record of the experiment ``degradation``.
 """
 
 from __future__ import annotations
@@ -43,10 +43,11 @@ PUBLISHED_EFFECT = 0.6
 
 
 def training_errors(runs: Sequence[Record]) -> pd.DataFrame:
-    """Errors after the last epoch in %, by arm: mean, lowest and highest over the seeds.
+    """Errors after the last epoch in %, by arm: mean, lowest and highest over the
+    seeds.
 
-    Training errors are those of fixed images in evaluation mode where they were recorded,
-    else the mean while training.
+    Training errors are those of fixed images in evaluation mode where they were
+    recorded, else the mean while training.
     """
     import pandas as pd
 
@@ -57,7 +58,9 @@ def training_errors(runs: Sequence[Record]) -> pd.DataFrame:
             "validation error %": 100 * (1 - table.validation_accuracy),
         }
     )
-    return errors.groupby(level="arm", sort=False).agg(["mean", "min", "max"]).round(1)
+    return (
+        errors.groupby(level="arm", sort=False).agg(["mean", "min", "max"]).round(1)
+    )
 
 
 @claim(
@@ -77,21 +80,23 @@ def deeper_worse(runs: Sequence[Record] | None = None) -> Evidence:
     holds = plain.decides("higher")
     return Evidence(
         holds=holds,
-        measured=f"From 20 to 56 layers the training error of the plain network goes from "
-        f"{error[SHALLOW]:.1f} to {error[DEEP]:.1f} %: {plain}. With shortcuts it goes from "
-        f"{error['resnet20']:.1f} to {error['resnet56']:.1f} %: {residual} ({how(runs)}).",
+        measured="From 20 to 56 layers the training error of the plain network "
+        f"goes from {error[SHALLOW]:.1f} to {error[DEEP]:.1f} %: {plain}. With "
+        f"shortcuts it goes from {error['resnet20']:.1f} to "
+        f"{error['resnet56']:.1f} %: {residual} ({how(runs)}).",
         table=table,
         open=undecided((plain, PUBLISHED_EFFECT)) if holds is None else None,
-        caveat="It is true of plain networks beyond some depth; up to there depth helps: VGG-16 is "
-        "better than VGG-11, and with shortcuts it helps far beyond.",
+        caveat="It is true of plain networks beyond some depth; up to there depth "
+        "helps: VGG-16 is better than VGG-11, and with shortcuts it helps far "
+        "beyond.",
     )
 
 
 @claim(
     "resnet/harder-to-optimize",
     chapter="resnet",
-    statement="Hypothesis: deeper networks are harder to optimize, and don't learn identity "
-    "functions to emulate shallow models.",
+    statement="Hypothesis: deeper networks are harder to optimize, and don't learn "
+    "identity functions to emulate shallow models.",
     source=f"{NOTES}; {PAPER}, section 1",
 )
 def harder_to_optimize(
@@ -110,14 +115,16 @@ def harder_to_optimize(
     return Evidence(
         holds=holds,
         open=undecided((gap, PUBLISHED_EFFECT)) if holds is None else None,
-        measured=f"The weights of the shallow plain network, copied into the deep one with the "
-        f"identity in all other layers, give logits that differ by {difference:g}. So there are "
-        f"weights for the deep one with a training error of {error[SHALLOW]:.1f} %; the training "
-        f"ended at {error[DEEP]:.1f} %. With shortcuts, the same optimiser brought 56 layers to "
-        f"{error['resnet56']:.1f} %.",
+        measured="The weights of the shallow plain network, copied into the deep "
+        "one with the identity in all other layers, give logits that differ by "
+        f"{difference:g}. So there are weights for the deep one with a training "
+        f"error of {error[SHALLOW]:.1f} %; the training ended at "
+        f"{error[DEEP]:.1f} %. With shortcuts, the same optimiser brought 56 "
+        f"layers to {error['resnet56']:.1f} %.",
         table=table,
-        caveat="It shows that the training did not find weights that exist, so it is not "
-        "overfitting. Why it did not is left to conjecture in the paper too (section 4.1).",
+        caveat="It shows that the training did not find weights that exist, so it "
+        "is not overfitting. Why it did not is left to conjecture in the paper too "
+        "(section 4.1).",
     )
 
 
@@ -125,7 +132,8 @@ def harder_to_optimize(
 
 
 def _deepened(shallow: str, deep: str) -> tuple[nn.Module, nn.Module]:
-    """A shallow network with weights and statistics of some training, and the deep one of it."""
+    """A shallow network with weights and statistics of some training, and the deep
+    one of it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = models.create(shallow)
@@ -148,16 +156,22 @@ def _difference(shallow: nn.Module, deep: nn.Module) -> float:
 @claim(
     "resnet/copy-layers",
     chapter="resnet",
-    statement="Solution: just copying the learned layers from the shallower model and setting "
-    "additional layers to identity mapping.",
+    statement="Solution: just copying the learned layers from the shallower model "
+    "and setting additional layers to identity mapping.",
     source=f"{NOTES}; {PAPER}, section 1",
 )
-def copy_layers(pairs: Mapping[str, tuple[nn.Module, nn.Module]] | None = None) -> Evidence:
-    """`pairs`: of a shallow network and the deep one made of it, by name of the kind."""
+def copy_layers(
+    pairs: Mapping[str, tuple[nn.Module, nn.Module]] | None = None,
+) -> Evidence:
+    """`pairs`: of a shallow network and the deep one made of it, by name of the
+    kind."""
     import pandas as pd
 
     if pairs is None:
-        pairs = {kind: _deepened(f"{kind}20", f"{kind}56") for kind in ("plain", "resnet")}
+        pairs = {
+            kind: _deepened(f"{kind}20", f"{kind}56")
+            for kind in ("plain", "resnet")
+        }
     rows = {
         kind: {
             "shallow, params": sum(p.numel() for p in shallow.parameters()),
@@ -169,13 +183,15 @@ def copy_layers(pairs: Mapping[str, tuple[nn.Module, nn.Module]] | None = None) 
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("kind")
     return Evidence(
         holds=bool((table["largest difference"] == 0).all()),
-        measured="A network of 20 layers, copied into one of 56 with the identity in the other "
-        f"36, gives the same logits: the largest difference is "
-        f"{table['largest difference'].max():g}, for plain and for residual networks.",
+        measured="A network of 20 layers, copied into one of 56 with the identity "
+        "in the other 36, gives the same logits: the largest difference is "
+        f"{table['largest difference'].max():g}, for plain and for residual "
+        "networks.",
         table=table,
-        caveat="It proves that good weights exist, it is not how ResNets are trained: there all "
-        "layers are learned together. The paper's solution is a shortcut, with which the identity "
-        "is easy to reach: zero weights instead of an exact pattern of ones and zeros.",
+        caveat="It proves that good weights exist, it is not how ResNets are "
+        "trained: there all layers are learned together. The paper's solution is a "
+        "shortcut, with which the identity is easy to reach: zero weights instead "
+        "of an exact pattern of ones and zeros.",
     )
 
 
@@ -184,7 +200,11 @@ def copy_layers(pairs: Mapping[str, tuple[nn.Module, nn.Module]] | None = None) 
 
 def blocks(network: nn.Module) -> dict[str, nn.Module]:
     """The residual blocks of a ResNet by name."""
-    stages = {name: m for name, m in network.named_children() if isinstance(m, nn.Sequential)}
+    stages = {
+        name: m
+        for name, m in network.named_children()
+        if isinstance(m, nn.Sequential)
+    }
     return {
         f"{name}.{i}": block
         for name, stage in stages.items()
@@ -193,7 +213,8 @@ def blocks(network: nn.Module) -> dict[str, nn.Module]:
 
 
 def kernels(block: nn.Module) -> tuple[tuple[int, int], ...]:
-    """The kernels of a block's convolutions in their order, without those of its shortcut."""
+    """The kernels of a block's convolutions in their order, without those of its
+    shortcut."""
     return tuple(
         module.kernel_size
         for name, module in block.named_modules()
@@ -212,17 +233,24 @@ def _made_of(networks: Networks, expected: tuple[int, ...]) -> Evidence:
             "blocks": len(found),
             "as stated": sum(each == square for each in found),
             "with a convolution on the shortcut": sum(
-                isinstance(m, nn.Conv2d) and "downsample" in n for n, m in network.named_modules()
+                isinstance(m, nn.Conv2d) and "downsample" in n
+                for n, m in network.named_modules()
             ),
         }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
-    listed = ", ".join(f"{row['blocks']} of {name}" for name, row in table.iterrows())
+    listed = ", ".join(
+        f"{row['blocks']} of {name}" for name, row in table.iterrows()
+    )
     convolutions = ", ".join(f"{k}×{k}" for k in expected)
     return Evidence(
-        holds=bool((table["blocks"] > 0).all() and (table["blocks"] == table["as stated"]).all()),
-        measured=f"{table['as stated'].sum()} of {table['blocks'].sum()} residual paths "
-        f"({listed}) are the convolutions {convolutions}, in this order. Where a block changes "
-        "the shape, its shortcut has a 1×1 convolution besides.",
+        holds=bool(
+            (table["blocks"] > 0).all()
+            and (table["blocks"] == table["as stated"]).all()
+        ),
+        measured=f"{table['as stated'].sum()} of {table['blocks'].sum()} residual "
+        f"paths ({listed}) are the convolutions {convolutions}, in this order. "
+        "Where a block changes the shape, its shortcut has a 1×1 convolution "
+        "besides.",
         table=table,
     )
 
@@ -240,7 +268,8 @@ def basic_block(networks: Networks | None = None) -> Evidence:
 @claim(
     "resnet/bottleneck-block",
     chapter="resnet",
-    statement="Bottleneck block: 1x1 convolution + 3x3 convolution + 1x1 convolution.",
+    statement="Bottleneck block: 1x1 convolution + 3x3 convolution + 1x1 "
+    "convolution.",
     source=f"{NOTES}; {PAPER}, figure 5 and table 1",
 )
 def bottleneck_block(networks: Networks | None = None) -> Evidence:
@@ -252,8 +281,12 @@ def _zeroed() -> dict[str, nn.Module]:
     return {
         "basic": models.BasicBlock(16, 16),
         "bottleneck": models.Bottleneck(16, 4),
-        "pre-activation, basic": models.PreActivationBlock(16, residuals.Basic(16, 16)),
-        "pre-activation, bottleneck": models.PreActivationBlock(16, residuals.Bottleneck(16, 4)),
+        "pre-activation, basic": models.PreActivationBlock(
+            16, residuals.Basic(16, 16)
+        ),
+        "pre-activation, bottleneck": models.PreActivationBlock(
+            16, residuals.Bottleneck(16, 4)
+        ),
     }
 
 
@@ -261,8 +294,9 @@ def _zeroed() -> dict[str, nn.Module]:
 def with_zero_weights(kinds: Networks | None = None) -> pd.DataFrame:
     """What blocks give when their convolutions are zero: a row per kind of block.
 
-    The input is random, half of it negative; the blocks are in training mode. "unchanged" is in %
-    of the input's values, "unchanged, of those ≥ 0" in % of those that are not negative.
+    The input is random, half of it negative; the blocks are in training mode.
+    "unchanged" is in % of the input's values, "unchanged, of those ≥ 0" in % of
+    those that are not negative.
     """
     import pandas as pd
 
@@ -278,14 +312,16 @@ def with_zero_weights(kinds: Networks | None = None) -> pd.DataFrame:
             "unchanged, of those ≥ 0": 100 * same[x >= 0].float().mean().item(),
             "the identity": bool(same.all()),
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("block").round(1)
+    return (
+        pd.DataFrame.from_dict(rows, orient="index").rename_axis("block").round(1)
+    )
 
 
 @claim(
     "resnet/preactivation-block",
     chapter="resnet",
-    statement="Pre-activation block: ReLU inside residual → can learn true identity function by "
-    "setting convolution weights to zero.",
+    statement="Pre-activation block: ReLU inside residual → can learn true "
+    "identity function by setting convolution weights to zero.",
     source=f"{NOTES}; He et al., ECCV 2016, figure 4(e)",
 )
 def preactivation_block(kinds: Networks | None = None) -> Evidence:
@@ -295,21 +331,25 @@ def preactivation_block(kinds: Networks | None = None) -> Evidence:
     others = table[~pre]
     return Evidence(
         holds=bool(pre.any() and (table["the identity"] == pre).all()),
-        measured="With all convolutions zero, pre-activation blocks give each of their inputs "
-        f"back, bit for bit. Basic and bottleneck blocks leave {others['unchanged'].max():.1f} % "
-        "of random inputs unchanged, as the ReLU after their sum cuts off what is negative.",
+        measured="With all convolutions zero, pre-activation blocks give each of "
+        "their inputs back, bit for bit. Basic and bottleneck blocks leave "
+        f"{others['unchanged'].max():.1f} % of random inputs unchanged, as the "
+        "ReLU after their sum cuts off what is negative.",
         table=table,
-        caveat="Inside a stage, a basic block's input comes from such a ReLU and is nowhere "
-        "negative: those it does pass on. What it cannot do is to let a signal through whole, "
-        "of either sign.",
+        caveat="Inside a stage, a basic block's input comes from such a ReLU and "
+        "is nowhere negative: those it does pass on. What it cannot do is to let a "
+        "signal through whole, of either sign.",
     )
 
 
 # The network.
 
 
-def stages(network: nn.Module, input_size: tuple[int, int, int] = (3, 224, 224)) -> pd.DataFrame:
-    """What the first block of each stage does to resolution and channels: a row per stage."""
+def stages(
+    network: nn.Module, input_size: tuple[int, int, int] = (3, 224, 224)
+) -> pd.DataFrame:
+    """What the first block of each stage does to resolution and channels: a row per
+    stage."""
     import pandas as pd
 
     layers = profile(network, input_size).layers
@@ -318,8 +358,12 @@ def stages(network: nn.Module, input_size: tuple[int, int, int] = (3, 224, 224))
     for name, stage in network.named_children():
         if isinstance(stage, nn.Sequential):
             own = [layer for layer in layers if layer.name.startswith(f"{name}.0.")]
-            last = [layer for layer in own if "downsample" not in layer.name][-1].output
-            strides = {m.stride for m in stage[0].modules() if isinstance(m, nn.Conv2d)}
+            last = [layer for layer in own if "downsample" not in layer.name][
+                -1
+            ].output
+            strides = {
+                m.stride for m in stage[0].modules() if isinstance(m, nn.Conv2d)
+            }
             rows[name] = {
                 "blocks": len(stage),
                 "before": before,
@@ -334,8 +378,9 @@ def stages(network: nn.Module, input_size: tuple[int, int, int] = (3, 224, 224))
 @claim(
     "resnet/stages",
     chapter="resnet",
-    statement="Network is divided into stages like VGG: the first block of each stage halves the "
-    "resolution (with stride-2 convolution) and doubles the number of channels.",
+    statement="Network is divided into stages like VGG: the first block of each "
+    "stage halves the resolution (with stride-2 convolution) and doubles the "
+    "number of channels.",
     source=f"{NOTES}; {PAPER}, table 1",
 )
 def network_stages(networks: Networks | None = None) -> Evidence:
@@ -351,18 +396,20 @@ def network_stages(networks: Networks | None = None) -> Evidence:
     return Evidence(
         holds=bool(len(rule) and rule.all()),
         measured=f"In {rule.sum()} of {len(rule)} stages after the first, over "
-        f"{len(networks)} networks, the first block halves the resolution by a stride of 2 and "
-        "doubles the channels.",
+        f"{len(networks)} networks, the first block halves the resolution by a "
+        "stride of 2 and doubles the channels.",
         table=table,
-        caveat=f"The rule does not begin with the first stage: it halves the resolution in "
-        f"{first['halves'].sum()} of {len(first)} networks, as the stem's pooling did that, and "
-        f"its first block gives {' or '.join(f'{g:g}' for g in growth)} times the channels. VGG "
-        "halves by pooling, not by stride.",
+        caveat="The rule does not begin with the first stage: it halves the "
+        f"resolution in {first['halves'].sum()} of {len(first)} networks, as the "
+        "stem's pooling did that, and its first block gives "
+        f"{' or '.join(f'{g:g}' for g in growth)} times the channels. VGG halves "
+        "by pooling, not by stride.",
     )
 
 
 def stem_layers(network: nn.Module, side: int = 56) -> list[Layer]:
-    """The layers from the image of 224 pixels to the first output that is `side` pixels wide."""
+    """The layers from the image of 224 pixels to the first output that is `side`
+    pixels wide."""
     layers = profile(network, (3, 224, 224)).layers
     end = next(i for i, layer in enumerate(layers) if layer.output[-1] == side)
     return list(layers[: end + 1])
@@ -375,8 +422,8 @@ def _square(value: int | tuple[int, int]) -> int:
 @claim(
     "resnet/stem",
     chapter="resnet",
-    statement="Uses the same aggressive stem as GoogLeNet to downsample the input 4x before "
-    "applying residual blocks.",
+    statement="Uses the same aggressive stem as GoogLeNet to downsample the input "
+    "4x before applying residual blocks.",
     source=f"{NOTES}; {PAPER}, table 1; Szegedy et al. 2015, table 1",
 )
 def stem(networks: Networks | None = None) -> Evidence:
@@ -395,19 +442,23 @@ def stem(networks: Networks | None = None) -> Evidence:
     columns = ["network", "layer", "kind", "output", "flops"]
     table = pd.DataFrame(rows, columns=columns).set_index(["network", "layer"])
     ours, theirs = table.loc["resnet50"], table.loc["googlenet"]
-    same = ours[["kind", "output"]].values.tolist() == theirs[["kind", "output"]].values.tolist()
+    same = (
+        ours[["kind", "output"]].values.tolist()
+        == theirs[["kind", "output"]].values.tolist()
+    )
     first = next(iter(blocks(networks["resnet50"])))
     before = profile(networks["resnet50"], (3, 224, 224)).layers[len(ours)]
     factor = 224 // ours["output"].iloc[-1][-1]
     total = sum(layer.flops for layer in stem_layers(networks["googlenet"], 28))
     return Evidence(
         holds=same and factor == 4 and before.name.startswith(first),
-        measured=f"Both begin with {' and '.join(ours['kind'])}: {factor} times fewer pixels on a "
-        f"side, for {ours['flops'].sum() / 1e6:.0f} million multiply-adds. Then ResNet's residual "
-        "blocks begin.",
+        measured=f"Both begin with {' and '.join(ours['kind'])}: {factor} times "
+        f"fewer pixels on a side, for {ours['flops'].sum() / 1e6:.0f} million "
+        "multiply-adds. Then ResNet's residual blocks begin.",
         table=table,
-        caveat="GoogLeNet's stem goes on: two more convolutions and a pooling, to 8 times, for "
-        f"{total / 1e6:.0f} million multiply-adds in all, its 7×7 counted as a plain convolution.",
+        caveat="GoogLeNet's stem goes on: two more convolutions and a pooling, to "
+        f"8 times, for {total / 1e6:.0f} million multiply-adds in all, its 7×7 "
+        "counted as a plain convolution.",
     )
 
 
@@ -425,21 +476,28 @@ def global_average_pooling(networks: Networks | None = None) -> Evidence:
         layers = profile(network, (3, 224, 224)).layers
         before, pool, last = layers[-3:]
         positions = before.output[1] * before.output[2]
-        average = isinstance(dict(network.named_modules()).get(pool.name), nn.AdaptiveAvgPool2d)
+        average = isinstance(
+            dict(network.named_modules()).get(pool.name), nn.AdaptiveAvgPool2d
+        )
         rows[name] = {
             "before": before.output,
             "pooled": pool.output,
             "over all positions": average and pool.output[1:] == (1, 1),
             "linear layers": sum(layer.kind == "linear" for layer in layers),
             "linear, params": last.params,
-            "params without pooling": (last.params - last.output[0]) * positions + last.output[0],
+            "params without pooling": (last.params - last.output[0]) * positions
+            + last.output[0],
         }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
     saved = (table["params without pooling"] - table["linear, params"]) / 1e6
     return Evidence(
-        holds=bool(table["over all positions"].all() and (table["linear layers"] == 1).all()),
-        measured=f"{table['over all positions'].sum()} of {len(table)} networks average each "
-        "channel over all positions before their one linear layer. Without it, that layer would "
-        f"have {saved.min():.0f} to {saved.max():.0f} million more parameters.",
+        holds=bool(
+            table["over all positions"].all()
+            and (table["linear layers"] == 1).all()
+        ),
+        measured=f"{table['over all positions'].sum()} of {len(table)} networks "
+        "average each channel over all positions before their one linear layer. "
+        f"Without it, that layer would have {saved.min():.0f} to {saved.max():.0f} "
+        "million more parameters.",
         table=table,
     )

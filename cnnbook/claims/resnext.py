@@ -16,15 +16,18 @@ from cnnbook.claims._mechanism import Evidence, claim
 from cnnbook.profiling import profile
 from cnnbook.records import Record
 
-# Top-1 error in % on ImageNet's validation images, one crop: Xie et al. 2017, table 3.
+# Top-1 error in % on ImageNet's validation images, one crop: Xie et al. 2017,
+# table 3.
 PUBLISHED = {
     "resnet50": published.value("xie2016", "ResNet-50, 1×64d"),
     "resnext50_32x4d": published.value("xie2016", "ResNeXt-50, 32×4d"),
 }
 # The same from the accuracies of torchvision's weights, IMAGENET1K_V1 of each.
 TORCHVISION = {"resnet50": 100 - 76.13, "resnext50_32x4d": 100 - 77.618}
-PUBLISHED_SLOPE = 0.32  # points a doubling: least squares through table 3, ResNet-50
-EQUAL = 0.05  # "at equal cost": parameters and multiply-adds differ by no more than this share
+# Points a doubling: least squares through table 3, ResNet-50.
+PUBLISHED_SLOPE = 0.32
+# "At equal cost": parameters and multiply-adds differ by no more than this share.
+EQUAL = 0.05
 
 
 def _networks() -> dict[str, nn.Module]:
@@ -32,8 +35,11 @@ def _networks() -> dict[str, nn.Module]:
         return {name: models.create(name) for name in PUBLISHED}
 
 
-def _structure(networks: dict[str, nn.Module], errors: dict[str, float]) -> pd.DataFrame:
-    """A row per network: its 3×3 convolutions, how many are grouped, its cost and its errors."""
+def _structure(
+    networks: dict[str, nn.Module], errors: dict[str, float]
+) -> pd.DataFrame:
+    """A row per network: its 3×3 convolutions, how many are grouped, its cost and
+    its errors."""
     rows = {}
     for name, network in networks.items():
         total = profile(network).total
@@ -54,20 +60,22 @@ def _structure(networks: dict[str, nn.Module], errors: dict[str, float]) -> pd.D
 
 
 def by_doubling(runs: Sequence[Record]) -> records.Difference:
-    """Points of test accuracy that each doubling of the paths adds: a slope a seed."""
+    """Points of test accuracy that each doubling of the paths adds: a slope a
+    seed."""
     places = {run.arm: math.log2(run.options["cardinality"]) for run in runs}
     return records.slope(runs, places)
 
 
 def _our_runs(runs: Sequence[Record]) -> str:
-    """What our own runs of nearly equal cost say, in words: are more paths better there too?"""
+    """What our own runs of nearly equal cost say, in words: are more paths better
+    there too?"""
     found = by_doubling(runs)
     rising = found.decides("higher")
     word = {True: "agree", False: "disagree", None: "do not decide it"}[rising]
     left = f" {undecided((found, PUBLISHED_SLOPE))}" if rising is None else ""
     return (
-        f"Our own small networks of nearly equal cost {word}: a doubling of the paths adds "
-        f"{found} of test accuracy ({how(runs)}).{left}"
+        f"Our own small networks of nearly equal cost {word}: a doubling of the "
+        f"paths adds {found} of test accuracy ({how(runs)}).{left}"
     )
 
 
@@ -82,7 +90,8 @@ def group_convolution(
     errors: dict[str, float] | None = None,
     runs: Sequence[Record] | None = None,
 ) -> Evidence:
-    """Whether ResNeXt-50 is ResNet-50 with grouped convolutions, equally costly, and better.
+    """Whether ResNeXt-50 is ResNet-50 with grouped convolutions, equally costly,
+    and better.
 
     Args:
         networks: "resnet50" and "resnext50_32x4d".
@@ -92,23 +101,37 @@ def group_convolution(
     table = _structure(networks or _networks(), errors or PUBLISHED)
     runs = records.load("cardinality") if runs is None else runs
     if not runs:
-        return Evidence(None, "No run of the experiment cardinality is on record.", table)
+        return Evidence(
+            None, "No run of the experiment cardinality is on record.", table
+        )
     plain, grouped = table.loc["resnet50"], table.loc["resnext50_32x4d"]
-    cost = {measure: grouped[measure] / plain[measure] - 1 for measure in ("params", "flops")}
-    is_grouped = plain["grouped"] == 0 and grouped["grouped"] == grouped["3×3 convolutions"] > 0
-    is_better = all(grouped[name] < plain[name] for name in table if name.startswith("error"))
+    cost = {
+        measure: grouped[measure] / plain[measure] - 1
+        for measure in ("params", "flops")
+    }
+    is_grouped = (
+        plain["grouped"] == 0
+        and grouped["grouped"] == grouped["3×3 convolutions"] > 0
+    )
+    is_better = all(
+        grouped[name] < plain[name] for name in table if name.startswith("error")
+    )
     return Evidence(
-        holds=bool(is_grouped and max(map(abs, cost.values())) <= EQUAL and is_better),
-        measured=f"{grouped['grouped']:.0f} of {grouped['3×3 convolutions']:.0f} 3×3 convolutions "
-        f"of ResNeXt-50 are grouped, {plain['grouped']:.0f} of {plain['3×3 convolutions']:.0f} of "
-        f"ResNet-50. Its parameters differ by {cost['params']:+.1%}, its multiply-adds by "
-        f"{cost['flops']:+.1%}. Its published top-1 error on ImageNet is "
-        f"{grouped['error, paper (%)']:.1f} % against {plain['error, paper (%)']:.1f} %; with "
-        f"torchvision's first weights {grouped['error, torchvision (%)']:.1f} % against "
+        holds=bool(
+            is_grouped and max(map(abs, cost.values())) <= EQUAL and is_better
+        ),
+        measured=f"{grouped['grouped']:.0f} of {grouped['3×3 convolutions']:.0f} "
+        f"3×3 convolutions of ResNeXt-50 are grouped, {plain['grouped']:.0f} of "
+        f"{plain['3×3 convolutions']:.0f} of ResNet-50. Its parameters differ by "
+        f"{cost['params']:+.1%}, its multiply-adds by {cost['flops']:+.1%}. Its "
+        f"published top-1 error on ImageNet is {grouped['error, paper (%)']:.1f} % "
+        f"against {plain['error, paper (%)']:.1f} %; with torchvision's first "
+        f"weights {grouped['error, torchvision (%)']:.1f} % against "
         f"{plain['error, torchvision (%)']:.1f} %.",
         table=table,
-        caveat="The errors on ImageNet are cited, not measured here, and torchvision trained its "
-        f"ResNeXt for 100 epochs, its ResNet for 90. {_our_runs(runs)} Equal multiply-adds are "
-        "not equal time: at 101 layers the paper reports 0.95 s a mini-batch for ResNeXt, 0.70 s "
-        "for ResNet (section 5.1).",
+        caveat="The errors on ImageNet are cited, not measured here, and "
+        "torchvision trained its ResNeXt for 100 epochs, its ResNet for 90. "
+        f"{_our_runs(runs)} Equal multiply-adds are not equal time: at 101 layers "
+        "the paper reports 0.95 s a mini-batch for ResNeXt, 0.70 s for ResNet "
+        "(section 5.1).",
     )

@@ -1,4 +1,5 @@
-"""The notes' statements on VGG: three design rules, five stages, small kernels, equal computation.
+"""The notes' statements on VGG: three design rules, five stages, small kernels,
+equal computation.
 
 All are checked on the networks' own layers; none needs training.
 """
@@ -32,7 +33,9 @@ def _networks() -> Networks:
         return {name: models.create(name) for name in NAMES}
 
 
-def _features(networks: Networks | None, kind: type[nn.Module]) -> dict[str, list[nn.Module]]:
+def _features(
+    networks: Networks | None, kind: type[nn.Module]
+) -> dict[str, list[nn.Module]]:
     """Each network's layers of a kind in its convolutional part, in order."""
     networks = _networks() if networks is None else networks
     return {
@@ -46,15 +49,23 @@ def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def _geometry(layer: nn.Module) -> tuple[tuple[int, int], ...]:
-    return tuple(_pair(getattr(layer, name)) for name in ("kernel_size", "stride", "padding"))
+    return tuple(
+        _pair(getattr(layer, name)) for name in ("kernel_size", "stride", "padding")
+    )
 
 
-def _count(layers: dict[str, list[nn.Module]], rule: tuple[tuple[int, int], ...]) -> pd.DataFrame:
-    """A row per network: its layers, and how many have that kernel, stride and padding."""
+def _count(
+    layers: dict[str, list[nn.Module]], rule: tuple[tuple[int, int], ...]
+) -> pd.DataFrame:
+    """A row per network: its layers, and how many have that kernel, stride and
+    padding."""
     import pandas as pd
 
     rows = {
-        name: {"layers": len(own), "as stated": sum(_geometry(layer) == rule for layer in own)}
+        name: {
+            "layers": len(own),
+            "as stated": sum(_geometry(layer) == rule for layer in own),
+        }
         for name, own in layers.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
@@ -63,7 +74,8 @@ def _count(layers: dict[str, list[nn.Module]], rule: tuple[tuple[int, int], ...]
 def stages(networks: Networks | None = None) -> pd.DataFrame:
     """A row per network and stage (1, 2, …): its convolutions' number and channels.
 
-    A max pool ends a stage. Columns: ``convolutions``, ``channels`` (of the last one).
+    A max pool ends a stage. Columns: ``convolutions``, ``channels`` (of the last
+    one).
     """
     import pandas as pd
 
@@ -78,7 +90,9 @@ def stages(networks: Networks | None = None) -> pd.DataFrame:
             rows.append((name, stage, len(convolutions), channels))
             stage, convolutions = stage + 1, []
         if convolutions:  # not closed by a pool
-            rows.append((name, stage, len(convolutions), convolutions[-1].out_channels))
+            rows.append(
+                (name, stage, len(convolutions), convolutions[-1].out_channels)
+            )
     columns = ["network", "stage", "convolutions", "channels"]
     return pd.DataFrame(rows, columns=columns).set_index(["network", "stage"])
 
@@ -94,11 +108,12 @@ def convolutions(networks: Networks | None = None) -> Evidence:
     found, all_ = table["as stated"].sum(), table["layers"].sum()
     return Evidence(
         holds=bool(found == all_),
-        measured=f"{found} of {all_} convolutions of {', '.join(table.index)} have kernel 3×3, "
-        "stride 1 and padding 1.",
+        measured=f"{found} of {all_} convolutions of {', '.join(table.index)} have "
+        "kernel 3×3, stride 1 and padding 1.",
         table=table,
-        caveat="The paper's table 1 also has a configuration C, with three 1×1 convolutions. It is "
-        "better than B without them, and worse than D with 3×3 there (section 4.1).",
+        caveat="The paper's table 1 also has a configuration C, with three 1×1 "
+        "convolutions. It is better than B without them, and worse than D with 3×3 "
+        "there (section 4.1).",
     )
 
 
@@ -113,8 +128,8 @@ def max_pools(networks: Networks | None = None) -> Evidence:
     found, all_ = table["as stated"].sum(), table["layers"].sum()
     return Evidence(
         holds=bool(found == all_),
-        measured=f"{found} of {all_} max pools of {', '.join(table.index)} have kernel 2×2 and "
-        "stride 2.",
+        measured=f"{found} of {all_} max pools of {', '.join(table.index)} have "
+        "kernel 2×2 and stride 2.",
         table=table,
     )
 
@@ -130,14 +145,19 @@ def double_channels(networks: Networks | None = None) -> Evidence:
     factors = table.T.pct_change().T.iloc[:, 1:] + 1
     doubled = factors.iloc[:, :-1].eq(2).all().all()
     last = factors.iloc[:, -1]
-    counts = "; ".join("-".join(map(str, row)) for row in table.drop_duplicates().to_numpy())
+    counts = "; ".join(
+        "-".join(map(str, row)) for row in table.drop_duplicates().to_numpy()
+    )
     return Evidence(
         holds=bool(doubled),
-        measured=f"The stages have {counts} channels in {', '.join(table.index)}: they double "
-        f"after {factors.eq(2).all().sum()} of the {factors.shape[1]} pools between stages.",
+        measured=f"The stages have {counts} channels in {', '.join(table.index)}: "
+        f"they double after {factors.eq(2).all().sum()} of the {factors.shape[1]} "
+        "pools between stages.",
         table=table,
-        caveat=f"After the fourth pool they do not double: {table.iloc[0, -2]} stay "
-        f"{table.iloc[0, -1]}."
+        caveat=(
+            f"After the fourth pool they do not double: {table.iloc[0, -2]} stay "
+            f"{table.iloc[0, -1]}."
+        )
         if bool(last.eq(1).all())
         else None,
     )
@@ -161,12 +181,16 @@ def five_stages(networks: Networks | None = None) -> Evidence:
     )
 
 
-def _stage(number: int, allowed: Mapping[str, int], networks: Networks | None) -> Evidence:
-    """Whether the stage has as many convolutions as the notes write, in the networks they mean.
+def _stage(
+    number: int, allowed: Mapping[str, int], networks: Networks | None
+) -> Evidence:
+    """Whether the stage has as many convolutions as the notes write, in the
+    networks they mean.
 
     Args:
-        allowed: the number by the name of a network. The notes name VGG-19 beside the numbers
-            without brackets, which in stages 4 and 5 are those of VGG-16.
+        allowed: the number by the name of a network. The notes name VGG-19 beside
+            the numbers without brackets, which in stages 4 and 5 are those of
+            VGG-16.
     """
     table = stages(networks)["convolutions"].unstack(fill_value=0)[[number]]
     found = table[number]
@@ -216,7 +240,10 @@ def stage_3(networks: Networks | None = None) -> Evidence:
     found = _stage(3, {"vgg16": 2, "vgg19": 2}, networks)
     counts = found.table[3]
     true_of = ", ".join(counts.index[counts == 2]) or "none"
-    caveat = f"It is true of {true_of}. The other lines of the notes are those of vgg16 and vgg19."
+    caveat = (
+        f"It is true of {true_of}. The other lines of the notes are those of vgg16 "
+        "and vgg19."
+    )
     return Evidence(found.holds, found.measured, found.table, caveat)
 
 
@@ -233,7 +260,8 @@ def stage_4(networks: Networks | None = None) -> Evidence:
 @claim(
     "vgg/stage-5",
     chapter="vgg",
-    statement="5. conv-conv-conv-[conv]-pool (VGG19 has 4 convolutions in stages 4 and 5).",
+    statement="5. conv-conv-conv-[conv]-pool (VGG19 has 4 convolutions in stages 4 "
+    "and 5).",
     source=f"{NOTES}; {PAPER}, table 1",
 )
 def stage_5(networks: Networks | None = None) -> Evidence:
@@ -247,7 +275,9 @@ def stage_5(networks: Networks | None = None) -> Evidence:
     )
 
 
-CHANNELS = 64  # of the stacks compared; the ratios hold for any number of them, but for the biases
+# Of the stacks compared; the ratios hold for any number of them, but for the
+# biases.
+CHANNELS = 64
 
 
 def _stacks(networks: Networks | None) -> dict[str, nn.Module]:
@@ -261,7 +291,8 @@ def _stacks(networks: Networks | None) -> dict[str, nn.Module]:
 @claim(
     "vgg/two-3x3-receptive-field",
     chapter="vgg",
-    statement="Two 3x3 convolutions have the same receptive field as a single 5x5 convolution.",
+    statement="Two 3x3 convolutions have the same receptive field as a single 5x5 "
+    "convolution.",
     source=f"{NOTES}; {PAPER}, section 2.3",
 )
 def two_3x3_receptive_field(networks: Networks | None = None) -> Evidence:
@@ -272,14 +303,21 @@ def two_3x3_receptive_field(networks: Networks | None = None) -> Evidence:
         size = (network[0].in_channels, 16, 16)
         last = str(len(network) - 1)
         rows[name] = {
-            "derived": int(profile(network, size).table["receptive_field"].iloc[-1]),
+            "derived": int(
+                profile(network, size).table["receptive_field"].iloc[-1]
+            ),
             "measured": measured_receptive_field(network, last, size)[0],
         }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("stack")
     return Evidence(
-        holds=bool((table.nunique() == 1).all() and (table["derived"] == table["measured"]).all()),
+        holds=bool(
+            (table.nunique() == 1).all()
+            and (table["derived"] == table["measured"]).all()
+        ),
         measured="The side of what an output depends on, by the gradient: "
-        + ", ".join(f"{side} pixels for {name}" for name, side in table["measured"].items())
+        + ", ".join(
+            f"{side} pixels for {name}" for name, side in table["measured"].items()
+        )
         + ".",
         table=table,
     )
@@ -303,22 +341,23 @@ def two_3x3_cheaper(networks: Networks | None = None) -> Evidence:
     return Evidence(
         holds=bool(ratio["params"] < 1 and ratio["flops"] < 1),
         measured=f"With {CHANNELS} channels at 56×56, {table.index[0]} have "
-        f"{table['params'].iloc[0]:,} parameters and take {table['flops'].iloc[0] / 1e6:,.1f} "
-        f"million multiply-adds, {table.index[1]} {table['params'].iloc[1]:,} and "
+        f"{table['params'].iloc[0]:,} parameters and take "
+        f"{table['flops'].iloc[0] / 1e6:,.1f} million multiply-adds, "
+        f"{table.index[1]} {table['params'].iloc[1]:,} and "
         f"{table['flops'].iloc[1] / 1e6:,.1f} million: {ratio['params']:.0%} and "
         f"{ratio['flops']:.0%}.",
         table=table,
-        caveat=f"They have {ratio['memory_kb']:.0f} times the memory, an output each. And the "
-        "channels between the two must not be many more than around them: with twice as many they "
-        "cost more than the 5×5.",
+        caveat=f"They have {ratio['memory_kb']:.0f} times the memory, an output "
+        "each. And the channels between the two must not be many more than around "
+        "them: with twice as many they cost more than the 5×5.",
     )
 
 
 @claim(
     "vgg/two-3x3-nonlinearity",
     chapter="vgg",
-    statement="Additionally, two 3x3 convolutions can incorporate more non-linearity by inserting "
-    "ReLU between them.",
+    statement="Additionally, two 3x3 convolutions can incorporate more "
+    "non-linearity by inserting ReLU between them.",
     source=f"{NOTES}; {PAPER}, section 2.3",
 )
 @torch.no_grad()
@@ -336,25 +375,35 @@ def two_3x3_nonlinearity(networks: Networks | None = None) -> Evidence:
         a, b = torch.randn(2, 1, network[0].in_channels, 12, 12, generator=random)
         # An affine map has f(a) + f(b) = f(a + b) + f(0).
         whole = network(a + b) + network(torch.zeros_like(a))
-        departure = (network(a) + network(b) - whole).abs().max() / whole.abs().max()
+        departure = (
+            network(a) + network(b) - whole
+        ).abs().max() / whole.abs().max()
         relus = sum(isinstance(layer, nn.ReLU) for layer in network.modules())
-        rows[name] = {"ReLUs inside": relus, "departure from linear": departure.item()}
+        rows[name] = {
+            "ReLUs inside": relus,
+            "departure from linear": departure.item(),
+        }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("stack")
     linear = table["departure from linear"] < 1e-4
     with_relu, *without = linear
     return Evidence(
         holds=not with_relu and all(without),
         measured="Relative departure from a linear map: "
-        + ", ".join(f"{d:.1f} for {name}" for name, d in table["departure from linear"].items())
-        + ". Without the ReLU, the two convolutions are a linear map, as the one is.",
+        + ", ".join(
+            f"{d:.1f} for {name}"
+            for name, d in table["departure from linear"].items()
+        )
+        + ". Without the ReLU, the two convolutions are a linear map, as the one "
+        "is.",
         table=table,
-        caveat="A single 5×5 convolution in a network has a ReLU after it as well: it is two "
-        "against one, not one against none.",
+        caveat="A single 5×5 convolution in a network has a ReLU after it as well: "
+        "it is two against one, not one against none.",
     )
 
 
 def compute(networks: Networks | None = None) -> pd.DataFrame:
-    """Multiply-adds of each convolution at 224×224: a row per network, stage and place in it."""
+    """Multiply-adds of each convolution at 224×224: a row per network, stage and
+    place in it."""
     import pandas as pd
 
     rows = []
@@ -374,8 +423,8 @@ def compute(networks: Networks | None = None) -> pd.DataFrame:
 @claim(
     "vgg/equal-compute",
     chapter="vgg",
-    statement="Convolution layers at each spatial resolution take the same amount of computation "
-    "by doubling channels and halving its spatial resolution.",
+    statement="Convolution layers at each spatial resolution take the same amount "
+    "of computation by doubling channels and halving its spatial resolution.",
     source=NOTES,
 )
 def equal_compute(networks: Networks | None = None) -> Evidence:
@@ -390,13 +439,15 @@ def equal_compute(networks: Networks | None = None) -> Evidence:
     network = table.index.get_level_values("network")[-1]
     return Evidence(
         holds=bool((upto_4 == amount).all()),
-        measured=f"Each convolution but the first of its stage takes {amount:,.0f} multiply-adds "
-        f"in {(upto_4 == amount).sum()} of {len(upto_4)} cases of stages 1 to 4. In stage 5 each "
-        f"takes {' or '.join(f'{f / amount:.0%}' for f in fifth)} of that.",
+        measured=f"Each convolution but the first of its stage takes {amount:,.0f} "
+        f"multiply-adds in {(upto_4 == amount).sum()} of {len(upto_4)} cases of "
+        "stages 1 to 4. In stage 5 each takes "
+        f"{' or '.join(f'{f / amount:.0%}' for f in fifth)} of that.",
         table=table,
-        caveat="It stops being exact in three places. In stage 5 the channels do not double, so a "
-        "convolution takes a quarter. The first convolution of stages 2 to 4 reads half the "
-        f"channels and takes {'half' if halves else 'another amount'}; that of stage 1 reads the "
+        caveat="It stops being exact in three places. In stage 5 the channels do "
+        "not double, so a convolution takes a quarter. The first convolution of "
+        "stages 2 to 4 reads half the channels and takes "
+        f"{'half' if halves else 'another amount'}; that of stage 1 reads the "
         "image's 3. And stages differ in their number of convolutions: "
         f"{', '.join(f'{t:.2f}' for t in totals)} billion in those of {network}.",
     )

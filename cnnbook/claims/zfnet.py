@@ -1,8 +1,9 @@
 """The notes' statement on ZFNet.
 
-A statement on how people worked cannot be computed. It is answered by what they printed: a table
-in which they try other sizes, and find better ones. Our own search over first layers, the runs of
-``records/stem-search``, shows the same by hand and decides nothing about ImageNet.
+A statement on how people worked cannot be computed. It is answered by what they
+printed: a table in which they try other sizes, and find better ones. Our own search
+over first layers, the runs of ``records/stem-search``, shows the same by hand and
+decides nothing about ImageNet.
 """
 
 from __future__ import annotations
@@ -19,15 +20,19 @@ from cnnbook.records import Record
 if TYPE_CHECKING:
     import pandas as pd
 
-# The two published stems as the search names them: kernel, stride, a quarter of the width.
+# The two published stems as the search names them: kernel, stride, a quarter of the
+# width.
 PUBLISHED = {"AlexNet": "11x11-s4-24", "ZFNet": "7x7-s2-24"}
 TRIED = "ZFNet, 512-1024-512"
 
 
 def ranked(runs: Sequence[Record]) -> pd.DataFrame:
-    """A row per stem, the most accurate on validation images first: rank, accuracy, runs."""
+    """A row per stem, the most accurate on validation images first: rank, accuracy,
+    runs."""
     accuracy = records.table(runs).groupby("arm")["validation_accuracy"]
-    table = accuracy.agg(["mean", "count"]).sort_values("mean", ascending=False, kind="stable")
+    table = accuracy.agg(["mean", "count"]).sort_values(
+        "mean", ascending=False, kind="stable"
+    )
     table.insert(0, "rank", range(1, len(table) + 1))
     return table
 
@@ -35,9 +40,10 @@ def ranked(runs: Sequence[Record]) -> pd.DataFrame:
 @claim(
     "zfnet/trial-and-error",
     chapter="zfnet",
-    statement="Both the architecture of AlexNet and ZFNet are set by trials and errors "
-    "(hand-designed).",
-    source="Lecture notes, ZFNet (2013); Zeiler and Fergus 2014, section 4.1 and table 3",
+    statement="Both the architecture of AlexNet and ZFNet are set by trials and "
+    "errors (hand-designed).",
+    source="Lecture notes, ZFNet (2013); Zeiler and Fergus 2014, section 4.1 and "
+    "table 3",
 )
 def trial_and_error(
     runs: Sequence[Record] | None = None, tried: Sequence[Record] | None = None
@@ -46,8 +52,8 @@ def trial_and_error(
 
     Args:
         runs: of the search, those tested; None: the best on record.
-        tried: of the search, the run of each stem by which one was chosen; None: those on
-            record at the scale of `runs`.
+        tried: of the search, the run of each stem by which one was chosen; None:
+            those on record at the scale of `runs`.
     """
     runs = records.load("stem-search") if runs is None else runs
     if tried is None:
@@ -56,12 +62,14 @@ def trial_and_error(
     other = published.value("zeiler2013", TRIED)
     return Evidence(
         holds=other < kept,
-        measured=f"The paper on ZFNet changes the sizes that it found in AlexNet after a look at "
-        f"the filters (section 4.1), and tries others in its table 3: 512, 1024 and 512 filters "
-        f"in layers 3 to 5 bring {other:g} % top-1 error, the network that it describes "
-        f"{kept:g} %. No rule had led to the better one. {_search(runs, tried)}",
+        measured="The paper on ZFNet changes the sizes that it found in AlexNet "
+        "after a look at the filters (section 4.1), and tries others in its table "
+        f"3: 512, 1024 and 512 filters in layers 3 to 5 bring {other:g} % top-1 "
+        f"error, the network that it describes {kept:g} %. No rule had led to the "
+        f"better one. {_search(runs, tried)}",
         table=ranked(tried or runs) if runs else None,
-        caveat="AlexNet's paper gives no rule for its sizes, and no table of others either.",
+        caveat="AlexNet's paper gives no rule for its sizes, and no table of "
+        "others either.",
     )
 
 
@@ -71,15 +79,20 @@ def _search(runs: Sequence[Record], tried: Sequence[Record]) -> str:
         return "Our own search over stems is not on record."
     table = ranked(tried or runs)
     places = " and ".join(
-        f"{name}'s at place {table.loc[arm, 'rank']}" for name, arm in PUBLISHED.items()
+        f"{name}'s at place {table.loc[arm, 'rank']}"
+        for name, arm in PUBLISHED.items()
     )
     found = (
-        f"Of {len(table)} stems of a small network on clothes at 56 pixels, ordered by their "
-        f"accuracy on validation images, {places}"
+        f"Of {len(table)} stems of a small network on clothes at 56 pixels, "
+        f"ordered by their accuracy on validation images, {places}"
     )
     if tried:
         less = ", less ".join(
-            f"{name}'s {records.compare(runs, 'best', arm)}" for name, arm in PUBLISHED.items()
+            f"{name}'s {records.compare(runs, 'best', arm)}"
+            for name, arm in PUBLISHED.items()
         )
         found += f"; with new seeds, the test accuracy of the first less {less}"
-    return f"{found} ({how(runs)}). What a search on ImageNet would find, it cannot say."
+    return (
+        f"{found} ({how(runs)}). What a search on ImageNet would find, it cannot "
+        "say."
+    )

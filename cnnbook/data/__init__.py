@@ -1,7 +1,8 @@
 """Named sets of images, each as a training and a test part.
 
-A part is an :class:`ImageSet` in memory, or an :class:`ImageStream` that is read from files, by
-worker processes, while it trains. `fit` takes both. Besides, there are four photographs to look at.
+A part is an :class:`ImageSet` in memory, or an :class:`ImageStream` that is read
+from files, by worker processes, while it trains. `fit` takes both. Besides, there
+are four photographs to look at.
 """
 
 from __future__ import annotations
@@ -11,7 +12,13 @@ import os
 from pathlib import Path
 
 from cnnbook._arguments import short
-from cnnbook.data import cifar10, fashion_mnist, fashion_mnist_mini, imagefolder, webdataset
+from cnnbook.data import (
+    cifar10,
+    fashion_mnist,
+    fashion_mnist_mini,
+    imagefolder,
+    webdataset,
+)
 from cnnbook.data.errors import DataError
 from cnnbook.data.imageset import ImageSet
 from cnnbook.data.imagestream import ImageStream
@@ -35,11 +42,13 @@ _DOWNLOADED = {fashion_mnist.NAME: fashion_mnist, cifar10.NAME: cifar10}
 
 
 def names() -> tuple[str, ...]:
-    """The name of every data set; PATH and PATTERN stand for the reader's own images.
+    """The name of every data set; PATH and PATTERN stand for the reader's own
+    images.
 
-    PATH is a folder laid out as ImageNet's: ``train/CLASS/*``, and ``val/`` or ``test/`` beside.
-    PATTERN names WebDataset's shards of training images, such as
-    ``PATH/train-{000000..000146}.tar`` with ``val-*.tar`` beside, or a folder that has such files.
+    PATH is a folder laid out as ImageNet's: ``train/CLASS/*``, and ``val/`` or
+    ``test/`` beside. PATTERN names WebDataset's shards of training images, such as
+    ``PATH/train-{000000..000146}.tar`` with ``val-*.tar`` beside, or a folder that
+    has such files.
     """
     own = (imagefolder.PREFIX + "PATH", webdataset.PREFIX + "PATTERN")
     return (fashion_mnist_mini.NAME, *_DOWNLOADED, *own)
@@ -64,30 +73,42 @@ def load(
 
     Args:
         name: one of :func:`names`.
-        root: the folder of downloaded data sets, laid out as torchvision's; by default
-            $CNNBOOK_DATA, or else ``cnnbook`` in the user's cache. ``fashion-mnist-mini`` comes
-            with the package and needs none.
-        image_size: height and width in pixels of the images of ``imagefolder:PATH`` and
-            ``webdataset:PATTERN``, by default 64. The other sets have a size of their own.
+        root: the folder of downloaded data sets, laid out as torchvision's; by
+            default $CNNBOOK_DATA, or else ``cnnbook`` in the user's cache.
+            ``fashion-mnist-mini`` comes with the package and needs none.
+        image_size: height and width in pixels of the images of ``imagefolder:PATH``
+            and ``webdataset:PATTERN``, by default 64. The other sets have a size of
+            their own.
         download: whether a set that is not in `root` is downloaded.
         progress: whether progress bars are shown.
-        stream: read the images of an ``imagefolder:PATH`` while training, rather than into memory
-            at once. Those of a ``webdataset:PATTERN`` are always streamed, the others never.
+        stream: read the images of an ``imagefolder:PATH`` while training, rather
+            than into memory at once. Those of a ``webdataset:PATTERN`` are always
+            streamed, the others never.
         workers: processes that decode a stream; 0: none. By default one a core.
 
     Raises:
-        ValueError: if no data set has this name (near names are offered), or `image_size` is not
-            a size that this set can have, or `stream` or `workers` do not apply to it.
-        DataError: a ValueError; if files are missing or damaged, or a download fails.
+        ValueError: if no data set has this name (near names are offered), or
+            `image_size` is not a size that this set can have, or `stream` or
+            `workers` do not apply to it.
+        DataError: a ValueError; if files are missing or damaged, or a download
+            fails.
     """
     if not isinstance(name, str):
-        raise TypeError(f"the name of a data set must be a string, got {short(name)}")
-    for option, value in (("download", download), ("progress", progress), ("stream", stream)):
+        raise TypeError(
+            f"the name of a data set must be a string, got {short(name)}"
+        )
+    for option, value in (
+        ("download", download),
+        ("progress", progress),
+        ("stream", stream),
+    ):
         if not isinstance(value, bool):
             raise TypeError(f"{option} must be True or False, got {short(value)}")
     if root is not None and not isinstance(root, (str, os.PathLike)):
         raise TypeError(f"root must be a path or None, got {short(root)}")
-    if workers is not None and (type(workers) is not int or not 0 <= workers <= MOST_WORKERS):
+    if workers is not None and (
+        type(workers) is not int or not 0 <= workers <= MOST_WORKERS
+    ):
         raise ValueError(
             f"workers must be 0 or a positive integer of at most {MOST_WORKERS:,}, "
             f"got {short(workers)}"
@@ -96,8 +117,8 @@ def load(
         size = 64 if image_size is None else image_size
         if type(size) is not int or not 1 <= size <= LARGEST_SIZE:
             raise ValueError(
-                f"image_size must be a positive number of pixels, got {short(size)}; "
-                f"{LARGEST_SIZE:,} are the most"
+                "image_size must be a positive number of pixels, got "
+                f"{short(size)}; {LARGEST_SIZE:,} are the most"
             )
         options = {"image_size": size, "workers": workers, "progress": progress}
         if name.startswith(webdataset.PREFIX):
@@ -105,10 +126,16 @@ def load(
         return imagefolder.load(name, stream=stream, **options)
     if name not in names():
         near = difflib.get_close_matches(name.lower(), names(), n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(names())}"
+        hint = (
+            f"did you mean {' or '.join(near)}?"
+            if near
+            else f"there is {', '.join(names())}"
+        )
         raise ValueError(f"unknown data set {name!r}; {hint}")
     if image_size is not None:
-        raise ValueError(f"the images of {name} have a fixed size; leave out image_size")
+        raise ValueError(
+            f"the images of {name} have a fixed size; leave out image_size"
+        )
     if stream:
         raise ValueError(f"{name} is always read into memory; leave out stream")
     if name == fashion_mnist_mini.NAME:

@@ -1,13 +1,16 @@
-"""From the bytes of an image file to eight bits of red, green and blue, whatever the file holds.
+"""From the bytes of an image file to eight bits of red, green and blue, whatever
+the file holds.
 
 What is no plain RGB has one meaning here, in memory and in a stream alike:
 
-- Grey of 9 … 16 bits keeps its upper eight, as Pillow reads colours of 16 bits. How many bits
-  there are, a TIFF says; other formats fill all 16.
-- What is transparent shows white behind it: RGBA, grey with alpha, a palette's entry.
+- Grey of 9 … 16 bits keeps its upper eight, as Pillow reads colours of 16 bits. How
+  many bits there are, a TIFF says; other formats fill all 16.
+- What is transparent shows white behind it: RGBA, grey with alpha, a palette's
+  entry.
 - A photograph that says how it was held (EXIF) is turned upright.
 - Of an animation or a file of several pages, the first is read.
-- CMYK and other colour spaces are converted as Pillow does, without colour profiles.
+- CMYK and other colour spaces are converted as Pillow does, without colour
+  profiles.
 - Values without a known range (float, signed or 32-bit: HDR, science) are an error.
 """
 
@@ -24,14 +27,16 @@ if TYPE_CHECKING:
 
 # The names' endings of images in folders: torchvision's, and GIF.
 SUFFIXES = (
-    ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif",
+    ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp",
+    ".gif",
 )  # fmt: skip
 ORIENTATION = 0x0112  # of EXIF
 PHOTOMETRIC, BITS, MAXIMUM, SAMPLE_FORMAT = 262, 258, 281, 339  # of TIFF
 
 
 def fit_to(size: int) -> Callable[[Image], Tensor]:
-    """An image → uint8 3 × `size` × `size`: the shorter side is resized, the centre cropped."""
+    """An image → uint8 3 × `size` × `size`: the shorter side is resized, the centre
+    cropped."""
     from torchvision.transforms import CenterCrop, Compose, PILToTensor, Resize
 
     return Compose([Resize(size), CenterCrop(size), PILToTensor()])
@@ -92,15 +97,27 @@ def _rgb(image: Image) -> Image:
 def _upper_eight_bits(image: Image) -> np.ndarray:
     """Grey values of 9 … 16 bits as uint8, H × W."""
     tags = getattr(image, "tag_v2", None) or {}
-    # Pillow gives 16 bits of PNG and of PGM as 32; of TIFF such a mode is what it says.
-    known = image.mode.startswith("I;16") or image.format in ("PNG", "PPM", "JPEG2000")
+    # Pillow gives 16 bits of PNG and of PGM as 32; of TIFF such a mode is what it
+    # says.
+    known = image.mode.startswith("I;16") or image.format in (
+        "PNG",
+        "PPM",
+        "JPEG2000",
+    )
     if not known or _first(tags.get(SAMPLE_FORMAT, 1)) != 1:
         kind = "float" if image.mode == "F" else "signed or 32-bit"
-        raise ValueError(f"its values are {kind}, without a known range; save it with 8 or 16 bits")
-    bits = min(_first(tags.get(BITS, 16)), int(_first(tags.get(MAXIMUM, 65535))).bit_length())
+        raise ValueError(
+            f"its values are {kind}, without a known range; save it with 8 or 16 "
+            "bits"
+        )
+    bits = min(
+        _first(tags.get(BITS, 16)),
+        int(_first(tags.get(MAXIMUM, 65535))).bit_length(),
+    )
     values = np.asarray(image).astype(np.int64)
     values = np.clip(values >> max(0, bits - 8), 0, 255).astype(np.uint8)
-    return 255 - values if tags.get(PHOTOMETRIC) == 0 else values  # 0: white is zero
+    # In a TIFF 0 means that white is zero.
+    return 255 - values if tags.get(PHOTOMETRIC) == 0 else values
 
 
 def _first(value):

@@ -1,9 +1,9 @@
 """Fashion-MNIST, all 70,000 images: 28×28, one channel, ten classes.
 
-Xiao, Rasul and Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
-Algorithms", 2017, arXiv:1708.07747. The files are in the idx format of MNIST: four bytes of magic
-(two zeros, 8 for uint8, the number of dimensions), each dimension as a big-endian 32-bit number,
-then the values.
+Xiao, Rasul and Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking
+Machine Learning Algorithms", 2017, arXiv:1708.07747. The files are in the idx
+format of MNIST: four bytes of magic (two zeros, 8 for uint8, the number of
+dimensions), each dimension as a big-endian 32-bit number, then the values.
 """
 
 from __future__ import annotations
@@ -37,10 +37,18 @@ CLASSES = (
 )
 # SHA-256 of the four files, uncompressed.
 SHA256 = {
-    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    "train-images-idx3-ubyte": (
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+    ),
+    "train-labels-idx1-ubyte": (
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
+    ),
+    "t10k-images-idx3-ubyte": (
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+    ),
+    "t10k-labels-idx1-ubyte": (
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+    ),
 }
 LARGEST = 60_000 * 28 * 28  # values in one file
 TORCHVISION_FOLDER = "FashionMNIST/raw"
@@ -48,11 +56,13 @@ DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 
 
-def load(root: Path, *, download: bool, progress: bool) -> tuple[ImageSet, ImageSet]:
+def load(
+    root: Path, *, download: bool, progress: bool
+) -> tuple[ImageSet, ImageSet]:
     """The 60,000 training and the 10,000 test images.
 
-    Looked for in torchvision's layout below `root`, then where Debian's package puts it; else
-    downloaded to `root`.
+    Looked for in torchvision's layout below `root`, then where Debian's package
+    puts it; else downloaded to `root`.
 
     Raises:
         DataError: if the files are missing, damaged, or cannot be downloaded.
@@ -61,8 +71,9 @@ def load(root: Path, *, download: bool, progress: bool) -> tuple[ImageSet, Image
     if found is None:
         if not download:
             raise DataError(
-                f"{NAME} is neither in {root / TORCHVISION_FOLDER} nor in {DEBIAN_FOLDER}; "
-                f"allow the download, or apt-get install {DEBIAN_PACKAGE}"
+                f"{NAME} is neither in {root / TORCHVISION_FOLDER} nor in "
+                f"{DEBIAN_FOLDER}; allow the download, or apt-get install "
+                f"{DEBIAN_PACKAGE}"
             )
         storage.fetch(NAME, _download, TORCHVISION_FOLDER, root, progress=progress)
         found = find(root)
@@ -70,7 +81,8 @@ def load(root: Path, *, download: bool, progress: bool) -> tuple[ImageSet, Image
 
 
 def find(root: Path) -> dict[str, Path] | None:
-    """The path of each of the four files, plain or gzipped, or None if they are nowhere."""
+    """The path of each of the four files, plain or gzipped, or None if they are
+    nowhere."""
     for folder in (root / TORCHVISION_FOLDER, DEBIAN_FOLDER):
         paths = {}
         for name in SHA256:
@@ -95,7 +107,8 @@ def read_idx(path: Path, dims: int, sha256: str) -> Tensor:
     """
     header = 4 + 4 * dims
     try:
-        # As much as the header says and a byte more: a damaged archive may hold anything.
+        # As much as the header says and a byte more: a damaged archive may hold
+        # anything.
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             content = file.read(header)
             shape = struct.unpack(f">{dims}I", content[4:].ljust(4 * dims, b"\0"))
@@ -106,23 +119,30 @@ def read_idx(path: Path, dims: int, sha256: str) -> Tensor:
         raise _damaged(path, one_line(error)) from error
     magic = bytes((0, 0, 8, dims))
     if content[:4] != magic:
-        raise _damaged(path, f"it begins with {content[:4].hex()}, not {magic.hex()}")
+        raise _damaged(
+            path, f"it begins with {content[:4].hex()}, not {magic.hex()}"
+        )
     if len(content) < header:
         raise _damaged(path, f"its header has {len(content)} bytes, not {header}")
     if wanted > LARGEST:
-        raise _damaged(path, f"its header says {wanted:,} values, {LARGEST:,} are the most")
+        raise _damaged(
+            path, f"its header says {wanted:,} values, {LARGEST:,} are the most"
+        )
     if (found := len(content) - header) != wanted:
         found = f"more than {wanted}" if found > wanted else found
         raise _damaged(path, f"it holds {found} values, its header says {wanted}")
     if hashlib.sha256(content).hexdigest() != sha256:
         raise _damaged(path, "its SHA-256 is wrong")
-    return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=header).view(shape)
+    return torch.frombuffer(
+        bytearray(content), dtype=torch.uint8, offset=header
+    ).view(shape)
 
 
 def _read_part(paths: dict[str, Path], part: str) -> ImageSet:
     names = (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
     images, labels = (
-        read_idx(paths[name], dims, SHA256[name]) for name, dims in zip(names, (3, 1), strict=True)
+        read_idx(paths[name], dims, SHA256[name])
+        for name, dims in zip(names, (3, 1), strict=True)
     )
     try:
         return ImageSet(images.unsqueeze(1), labels.long(), CLASSES, NAME)
@@ -142,6 +162,7 @@ def _download(folder: Path) -> None:
     from torchvision.datasets import FashionMNIST
 
     FashionMNIST(folder, download=True)
-    # torchvision keeps each archive beside its content; the content is all that is read.
+    # torchvision keeps each archive beside its content; the content is all that is
+    # read.
     for archive in (folder / TORCHVISION_FOLDER).glob("*.gz"):
         archive.unlink()

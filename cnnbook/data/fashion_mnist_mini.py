@@ -1,9 +1,11 @@
-"""14,000 images of Fashion-MNIST that come with the package: the book needs no download.
+"""14,000 images of Fashion-MNIST that come with the package: the book needs no
+download.
 
-``fashion_mnist_mini.npy.xz`` is one array, 14,000 × 28 × 28: 10,000 training, 2,000 validation and
-2,000 test images. ``scripts/make_fashion_mnist_mini.py`` draws them from the full data set. The
-classes take turns (image *k* is of class *k* mod 10), so the labels need no file and every run of
-ten images is balanced. The licence of the images is in ``fashion_mnist_mini.LICENSE.txt``.
+``fashion_mnist_mini.npy.xz`` is one array, 14,000 × 28 × 28: 10,000 training, 2,000
+validation and 2,000 test images. ``scripts/make_fashion_mnist_mini.py`` draws them
+from the full data set. The classes take turns (image *k* is of class *k* mod 10),
+so the labels need no file and every run of ten images is balanced. The licence of
+the images is in ``fashion_mnist_mini.LICENSE.txt``.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ SHA256 = "1a820d37f42e6bc91206e7efd45dfe9a45a46dc6748c1f6663204e11ca327e66"
 
 
 def load() -> tuple[ImageSet, ImageSet]:
-    """The training images, with the validation images as their `validation`, and the test images.
+    """The training images, with the validation images as their `validation`, and
+    the test images.
 
     Raises:
         DataError: if the embedded file is missing or damaged.
@@ -35,12 +38,21 @@ def load() -> tuple[ImageSet, ImageSet]:
     try:
         packed = PATH.read_bytes()
     except OSError as error:
-        raise DataError(f"{PATH} cannot be read ({error.strerror}); reinstall cnnbook") from error
+        raise DataError(
+            f"{PATH} cannot be read ({error.strerror}); reinstall cnnbook"
+        ) from error
     if hashlib.sha256(packed).hexdigest() != SHA256:
-        raise DataError(f"{PATH} is damaged (its SHA-256 is wrong); reinstall cnnbook")
+        raise DataError(
+            f"{PATH} is damaged (its SHA-256 is wrong); reinstall cnnbook"
+        )
     array = np.load(io.BytesIO(lzma.decompress(packed)))
     train, validation, test = (
-        ImageSet(images.unsqueeze(1), torch.arange(len(images)) % len(CLASSES), CLASSES, NAME)
+        ImageSet(
+            images.unsqueeze(1),
+            torch.arange(len(images)) % len(CLASSES),
+            CLASSES,
+            NAME,
+        )
         for images in torch.from_numpy(array).split(tuple(SIZES.values()))
     )
     return ImageSet(train.images, train.labels, CLASSES, NAME, validation), test

@@ -28,29 +28,36 @@ def load(
     stream: bool = False,
     workers: int | None = None,
 ) -> tuple[ImageSet, ImageSet] | tuple[ImageStream, ImageStream]:
-    """Read ``PATH/train/CLASS/*`` and ``PATH/test/CLASS/*`` into memory, or find the files only.
+    """Read ``PATH/train/CLASS/*`` and ``PATH/test/CLASS/*`` into memory, or find
+    the files only.
 
-    With ``val/`` beside both, it becomes the training set's `validation`; without ``test/``,
-    ``val/`` is the test set. Every image is made RGB (`cnnbook.data.decode` says how), its shorter
-    side is resized to `image_size`, and the centre is cropped. Hidden files and those that systems
-    leave are no images (`cnnbook.data.listing`).
+    With ``val/`` beside both, it becomes the training set's `validation`; without
+    ``test/``, ``val/`` is the test set. Every image is made RGB
+    (`cnnbook.data.decode` says how), its shorter side is resized to `image_size`,
+    and the centre is cropped. Hidden files and those that systems leave are no
+    images (`cnnbook.data.listing`).
 
     Args:
         name: ``imagefolder:PATH``.
         image_size: height and width of the result, in pixels.
         progress: whether progress bars are shown.
-        stream: whether images are read when they are needed, rather than into memory.
+        stream: whether images are read when they are needed, rather than into
+            memory.
         workers: decode processes of a stream, as `ImageStream` has them.
 
     Raises:
-        DataError: if a folder is missing or empty, the parts have different classes, an image
-            cannot be read, or the images need more than half of the memory that is available.
+        DataError: if a folder is missing or empty, the parts have different
+            classes, an image cannot be read, or the images need more than half of
+            the memory that is available.
     """
     path = Path(name.removeprefix(PREFIX)).expanduser()
-    folders = [path / part for part in ("train", "test", "val") if (path / part).is_dir()]
+    folders = [
+        path / part for part in ("train", "test", "val") if (path / part).is_dir()
+    ]
     if not (path / "train").is_dir() or len(folders) < 2:
         raise DataError(
-            f"{path} must have the folders train and test (or val), each with a folder a class"
+            f"{path} must have the folders train and test (or val), each with a "
+            "folder a class"
         )
     listings = [list_images(folder) for folder in folders]
     for folder, listing in zip(folders[1:], listings[1:], strict=True):
@@ -68,12 +75,18 @@ def load(
     return replace(train, validation=validation[0] if validation else None), test
 
 
-def _find(name: str, listing: Listing, image_size: int, workers: int | None) -> ImageStream:
-    names = [os.fsencode(os.path.relpath(path, listing.root)) for path in listing.paths]
+def _find(
+    name: str, listing: Listing, image_size: int, workers: int | None
+) -> ImageStream:
+    names = [
+        os.fsencode(os.path.relpath(path, listing.root)) for path in listing.paths
+    ]
     return ImageStream(
         root=listing.root,
         files=np.array(names),
-        places=torch.tensor([(file, 0, size) for file, size in enumerate(listing.sizes)]),
+        places=torch.tensor(
+            [(file, 0, size) for file, size in enumerate(listing.sizes)]
+        ),
         labels=torch.tensor(listing.labels),
         classes=listing.classes,
         name=name,
@@ -83,18 +96,21 @@ def _find(name: str, listing: Listing, image_size: int, workers: int | None) -> 
 
 
 def _check_memory(name: str, images: int, image_size: int) -> None:
-    """DataError if the decoded images need more than half of the memory that is available."""
+    """DataError if the decoded images need more than half of the memory that is
+    available."""
     needed, available = images * 3 * image_size**2, available_memory()
     # Holding images out for validation makes a second copy for a moment.
     if available is not None and needed > available / 2:
         raise DataError(
-            f"the {images:,} images of {name} take {needed / 2**30:,.1f} GiB in memory, of which "
-            f"{available / 2**30:,.1f} GiB are free; stream them: stream=True, or --stream"
+            f"the {images:,} images of {name} take {needed / 2**30:,.1f} GiB in "
+            f"memory, of which {available / 2**30:,.1f} GiB are free; stream them: "
+            "stream=True, or --stream"
         )
 
 
 def available_memory() -> int | None:
-    """Bytes that the system can still give; None where it does not say (no Linux)."""
+    """Bytes that the system can still give; None where it does not say (no
+    Linux)."""
     try:
         lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
     except OSError:
@@ -111,7 +127,13 @@ def _read(name: str, listing: Listing, image_size: int, progress: bool) -> Image
     # Decoding and resizing release Python's lock, so threads are enough.
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         decoded = threads.map(lambda path: _decode(path, fit), paths)
-        bar = tqdm(decoded, listing.root.name, len(paths), disable=not progress, unit="image")
+        bar = tqdm(
+            decoded,
+            listing.root.name,
+            len(paths),
+            disable=not progress,
+            unit="image",
+        )
         for i, image in enumerate(bar):
             images[i] = image
     return ImageSet(images, torch.tensor(listing.labels), listing.classes, name)
@@ -120,7 +142,9 @@ def _read(name: str, listing: Listing, image_size: int, progress: bool) -> Image
 def _decode(path: str, fit) -> Tensor:
     try:
         return read_rgb(path, fit)
-    except Exception as error:  # a decoder of damaged bytes raises whatever it trips over
+    except Exception as error:
+        # A decoder of damaged bytes raises whatever it trips over.
         raise DataError(
-            f"{path} cannot be read as an image ({one_line(error)}); replace or delete it"
+            f"{path} cannot be read as an image ({one_line(error)}); replace or "
+            "delete it"
         ) from error

@@ -1,4 +1,5 @@
-"""The form in which a data set that fits into memory reaches training: two tensors and names."""
+"""The form in which a data set that fits into memory reaches training: two tensors
+and names."""
 
 from __future__ import annotations
 
@@ -42,25 +43,36 @@ class ImageSet(Labelled):
                 f"got {type(images).__name__} and {type(labels).__name__}"
             )
         if images.dim() != 4 or images.dtype != torch.uint8 or 0 in images.shape:
-            raise ValueError(f"images must be non-empty, N×C×H×W and uint8, got {describe(images)}")
+            raise ValueError(
+                "images must be non-empty, N×C×H×W and uint8, got "
+                f"{describe(images)}"
+            )
         if labels.shape != images.shape[:1] or labels.dtype != torch.int64:
             raise ValueError(
-                f"labels must be {len(images)} int64 values, one an image, got {describe(labels)}"
+                f"labels must be {len(images)} int64 values, one an image, got "
+                f"{describe(labels)}"
             )
-        if not isinstance(classes, tuple) or not classes or len(set(classes)) < len(classes):
-            raise ValueError(f"classes must be a tuple of different names, got {classes!r}")
+        if (
+            not isinstance(classes, tuple)
+            or not classes
+            or len(set(classes)) < len(classes)
+        ):
+            raise ValueError(
+                f"classes must be a tuple of different names, got {classes!r}"
+            )
         outside = ((labels < 0) | (labels >= len(classes))).nonzero()
         if len(outside):
             first = int(outside[0])
             raise ValueError(
-                f"label {int(labels[first])} of image {first} is outside 0 … {len(classes) - 1}"
+                f"label {int(labels[first])} of image {first} is outside 0 … "
+                f"{len(classes) - 1}"
             )
         if (part := self.validation) is not None and (
             part.classes != classes or part.input_size != self.input_size
         ):
             raise ValueError(
-                "the validation part must have the classes and the image size of its set, "
-                f"got {part!r} for {self!r}"
+                "the validation part must have the classes and the image size of "
+                f"its set, got {part!r} for {self!r}"
             )
 
     @property
@@ -70,19 +82,25 @@ class ImageSet(Labelled):
 
     @cached_property
     def checksum(self) -> str:
-        """SHA-256 of the images' bytes followed by the labels'; names this very data."""
+        """SHA-256 of the images' bytes followed by the labels'; names this very
+        data."""
         digest = hashlib.sha256()
         for tensor in (self.images, self.labels):
             digest.update(tensor.cpu().contiguous().numpy())
         return digest.hexdigest()
 
     def mean_std(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of each channel over all pixels, in [0, 1]; two tensors C."""
-        # Counting the 256 grey levels is exact and needs no copy of the images as floats.
+        """Mean and standard deviation of each channel over all pixels, in [0, 1];
+        two tensors C."""
+        # Counting the 256 grey levels is exact and needs no copy of the images as
+        # floats.
         levels = torch.arange(256, dtype=torch.float64) / 255
         means, stds = [], []
         for channel in self.images.cpu().unbind(dim=1):
-            share = torch.bincount(channel.reshape(-1), minlength=256).double() / channel.numel()
+            share = (
+                torch.bincount(channel.reshape(-1), minlength=256).double()
+                / channel.numel()
+            )
             means.append((share * levels).sum())
             stds.append((share * (levels - means[-1]) ** 2).sum().sqrt())
         return torch.stack(means).float(), torch.stack(stds).float()
@@ -96,10 +114,13 @@ class ImageSet(Labelled):
         return map(self.take, batches)
 
     def subset(self, indices: Sequence[int] | Tensor) -> ImageSet:
-        """The images at `indices`, in that order; name, classes and validation part stay.
+        """The images at `indices`, in that order; name, classes and validation part
+        stay.
 
         Raises:
             ValueError: if `indices` is empty, or not of integers in 0 … N-1.
         """
         indices = self._checked(indices)
-        return replace(self, images=self.images[indices], labels=self.labels[indices])
+        return replace(
+            self, images=self.images[indices], labels=self.labels[indices]
+        )

@@ -1,4 +1,5 @@
-"""The form of a data set that does not fit into memory: where each image is, and its label."""
+"""The form of a data set that does not fit into memory: where each image is, and
+its label."""
 
 from __future__ import annotations
 
@@ -27,23 +28,26 @@ OPEN_FILES = 16  # shards that are read from at a time
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageStream(Labelled):
-    """Labelled images in files, read and decoded by worker processes when they are needed.
+    """Labelled images in files, read and decoded by worker processes when they are
+    needed.
 
-    It is used as an `ImageSet` is, and trains to the same bits as one of the same images. Each
-    becomes RGB, as `cnnbook.data.decode` says; its shorter side is resized to `image_size` and the
-    centre is cropped.
+    It is used as an `ImageSet` is, and trains to the same bits as one of the same
+    images. Each becomes RGB, as `cnnbook.data.decode` says; its shorter side is
+    resized to `image_size` and the centre is cropped.
 
     Attributes:
         root: the folder of all files.
         files: the name of each file below `root`, as bytes.
-        places: N × 3, int64: for each image the file's index, its first byte there, its length.
+        places: N × 3, int64: for each image the file's index, its first byte there,
+            its length.
         labels: N, int64; indices into `classes`.
         classes: the name of each class.
         name: the data set's name, as ``data.load`` takes it.
         image_size: height and width of the images, in pixels.
         validation: the validation images that come with the data set, or None.
-        workers: decode processes; 0: none, this process decodes. None: one a core, the cores of a
-            machine shared among the processes that torchrun started there.
+        workers: decode processes; 0: none, this process decodes. None: one a core,
+            the cores of a machine shared among the processes that torchrun started
+            there.
     """
 
     root: Path
@@ -65,7 +69,8 @@ class ImageStream(Labelled):
     def checksum(self) -> str:
         """SHA-256 of file names, places and lengths, labels and image size.
 
-        The images themselves are not read for it: it would take as long as an epoch.
+        The images themselves are not read for it: it would take as long as an
+        epoch.
         """
         digest = hashlib.sha256(f"{self.image_size}\n".encode())
         digest.update(b"\n".join(self.files.tolist()))
@@ -74,30 +79,44 @@ class ImageStream(Labelled):
         return digest.hexdigest()
 
     def mean_std(self) -> tuple[Tensor, Tensor]:
-        """As ``ImageSet.mean_std``, of 1,000 images evenly spaced over the set, or of all."""
-        sample = torch.linspace(0, len(self) - 1, min(SAMPLE, len(self))).round().long()
+        """As ``ImageSet.mean_std``, of 1,000 images evenly spaced over the set, or
+        of all."""
+        sample = (
+            torch.linspace(0, len(self) - 1, min(SAMPLE, len(self))).round().long()
+        )
         images = torch.cat(list(self.read(sample.split(50))))
-        return ImageSet(images, self.labels[sample], self.classes, self.name).mean_std()
+        return ImageSet(
+            images, self.labels[sample], self.classes, self.name
+        ).mean_std()
 
     def subset(self, indices: Sequence[int] | Tensor) -> ImageStream:
-        """The images at `indices`, in that order; name, classes and validation part stay.
+        """The images at `indices`, in that order; name, classes and validation part
+        stay.
 
         Raises:
             ValueError: if `indices` is empty, or not of integers in 0 … N-1.
         """
         indices = self._checked(indices)
-        return replace(self, places=self.places[indices], labels=self.labels[indices])
+        return replace(
+            self, places=self.places[indices], labels=self.labels[indices]
+        )
 
     def order(self, generator: torch.Generator) -> Tensor:
         """The indices of all images in a random order.
 
-        Images in shards are shuffled within 16 shards at a time, which take turns in a random
-        order: a disk then reads few files, again and again, rather than all of them.
+        Images in shards are shuffled within 16 shards at a time, which take turns
+        in a random order: a disk then reads few files, again and again, rather than
+        all of them.
         """
-        order = torch.randperm(len(self), generator=generator, device=generator.device)
-        if len(self.files) <= OPEN_FILES or not self.places[:, 1].any():  # a file an image
+        order = torch.randperm(
+            len(self), generator=generator, device=generator.device
+        )
+        # Few files, or one image in each.
+        if len(self.files) <= OPEN_FILES or not self.places[:, 1].any():
             return order
-        turns = torch.randperm(len(self.files), generator=generator, device=generator.device)
+        turns = torch.randperm(
+            len(self.files), generator=generator, device=generator.device
+        )
         turn = turns[self.places[:, 0].to(order.device)] // OPEN_FILES
         return order[turn[order].argsort(stable=True)]
 
@@ -107,7 +126,9 @@ class ImageStream(Labelled):
         Raises:
             DataError: if one cannot be read; it names the file.
         """
-        return torch.stack([self._decode(*place) for place in self.places[indices].tolist()])
+        return torch.stack(
+            [self._decode(*place) for place in self.places[indices].tolist()]
+        )
 
     def read(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
         """The images at each batch of indices, decoded ahead by the workers.
@@ -124,7 +145,8 @@ class ImageStream(Labelled):
             num_workers=min(workers, len(batches)),
             collate_fn=_as_it_is,
             pin_memory=torch.cuda.is_available(),
-            # Of its own, so that dropout's random numbers are those of a run in memory.
+            # Of its own, so that dropout's random numbers are those of a run in
+            # memory.
             generator=torch.Generator(),
         )
         found = iter(loader)
@@ -133,9 +155,12 @@ class ImageStream(Labelled):
                 images = next(found)
             except StopIteration:
                 return
-            # Out of shared memory, or killed: what breaks then depends on what it was sending.
+            # Out of shared memory, or killed: what breaks then depends on what it
+            # was sending.
             except (RuntimeError, OSError, EOFError) as error:
-                raise DataError(f"{self.name}: {_failed_worker(found, error)}") from error
+                raise DataError(
+                    f"{self.name}: {_failed_worker(found, error)}"
+                ) from error
             if isinstance(images, DataError):
                 raise images
             yield images
@@ -150,15 +175,17 @@ class ImageStream(Labelled):
             raise DataError(f"{path} cannot be read ({error.strerror})") from error
         if len(content) < length:
             raise DataError(
-                f"{path} ends {length - len(content):,} bytes too early; it was changed since it "
-                "was indexed: load the set anew"
+                f"{path} ends {length - len(content):,} bytes too early; it was "
+                "changed since it was indexed: load the set anew"
             )
         try:
             return read_rgb(io.BytesIO(content), self._fit)
-        except Exception as error:  # a decoder of damaged bytes raises whatever it trips over
+        except Exception as error:
+            # A decoder of damaged bytes raises whatever it trips over.
             what = path if start == 0 else f"{_member(path, start)} in {path}"
             raise DataError(
-                f"{what} cannot be read as an image ({one_line(error)}); replace or delete it"
+                f"{what} cannot be read as an image ({one_line(error)}); replace "
+                "or delete it"
             ) from error
 
     @cached_property
@@ -169,16 +196,25 @@ class ImageStream(Labelled):
 def _failed_worker(loader, error: Exception) -> str:
     """Which decode worker died, and of what."""
     for worker in getattr(loader, "_workers", ()):
-        with suppress(RuntimeError):  # which torch raises wherever it hears of the worker's end
+        # torch raises it wherever it hears of the worker's end.
+        with suppress(RuntimeError):
             worker.join(1)  # a process that is gone may not be known to be yet
         if code := worker.exitcode:
-            how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
-            return f"decode worker {worker.pid} {how}; try fewer workers, which take less memory"
+            how = (
+                f"was killed by signal {-code}"
+                if code < 0
+                else f"ended with status {code}"
+            )
+            return (
+                f"decode worker {worker.pid} {how}; try fewer workers, which take "
+                "less memory"
+            )
     return f"a decode worker failed ({one_line(error)})"
 
 
 def default_workers() -> int:
-    """The cores that this process may use, shared with the others that torchrun started here."""
+    """The cores that this process may use, shared with the others that torchrun
+    started here."""
     # Not everywhere can a process be bound to some of the cores.
     bound = getattr(os, "sched_getaffinity", None)
     cores = len(bound(0)) if bound else os.cpu_count() or 1
@@ -194,7 +230,8 @@ class _Batches:
     def __getitems__(self, indices: Tensor) -> Tensor | DataError:
         try:
             return self.stream.take(indices)
-        except DataError as error:  # raised here, it would reach the reader as a page of traceback
+        except DataError as error:
+            # Raised here, it would reach the reader as a page of traceback.
             return DataError(str(error))
 
 
@@ -203,7 +240,8 @@ def _as_it_is(images: Tensor | DataError) -> Tensor | DataError:
 
 
 def _member(path: Path, start: int) -> str:
-    """The name of the tar member whose content begins at this byte: its header comes before."""
+    """The name of the tar member whose content begins at this byte: its header
+    comes before."""
     with path.open("rb") as shard:
         shard.seek(start - tarfile.BLOCKSIZE)
         header = shard.read(tarfile.BLOCKSIZE)

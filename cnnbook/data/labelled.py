@@ -1,4 +1,5 @@
-"""What a set of images can do that needs only its labels, wherever the images are."""
+"""What a set of images can do that needs only its labels, wherever the images
+are."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 
 class Labelled:
-    """The common part of `ImageSet` and `ImageStream`, dataclasses with these attributes.
+    """The common part of `ImageSet` and `ImageStream`, dataclasses with these
+    attributes.
 
     Attributes:
         labels: N, int64; indices into `classes`.
@@ -42,37 +44,50 @@ class Labelled:
         import pandas as pd
 
         counts = torch.bincount(self.labels, minlength=self.num_classes)
-        return pd.Series(counts.tolist(), index=pd.Index(self.classes, name="class"), name="images")
+        return pd.Series(
+            counts.tolist(),
+            index=pd.Index(self.classes, name="class"),
+            name="images",
+        )
 
     def split(self, fraction: float, seed: int) -> tuple[Labelled, Labelled]:
-        """Set `fraction` of each class aside, by chance but repeatably; the order is kept.
+        """Set `fraction` of each class aside, by chance but repeatably; the order
+        is kept.
 
         Args:
-            fraction: the share of each class that goes to the validation part, in (0, 1).
-            seed: the same seed gives the same parts, whatever the versions of torch and numpy.
+            fraction: the share of each class that goes to the validation part, in
+                (0, 1).
+            seed: the same seed gives the same parts, whatever the versions of torch
+                and numpy.
 
         Returns:
-            The training part and the validation part; neither has a predefined one of its own.
+            The training part and the validation part; neither has a predefined one
+            of its own.
 
         Raises:
-            ValueError: if a class that has images would have none in one of the parts.
+            ValueError: if a class that has images would have none in one of the
+                parts.
         """
         if not 0 < fraction < 1:
             raise ValueError(f"fraction must be between 0 and 1, got {fraction}")
         labels = self.labels.cpu().numpy()
-        chance = np.random.RandomState(seed)  # numpy promises that this stream never changes
+        # NumPy promises that this stream never changes.
+        chance = np.random.RandomState(seed)
         aside = np.zeros(len(labels), dtype=bool)
         for label in np.unique(labels):
             members = chance.permutation(np.flatnonzero(labels == label))
             size = round(fraction * len(members))
             if not 0 < size < len(members):
                 raise ValueError(
-                    f"a fraction of {fraction} leaves one part without images of class "
-                    f"{self.classes[label]!r}, which has {len(members)} in all"
+                    f"a fraction of {fraction} leaves one part without images of "
+                    f"class {self.classes[label]!r}, which has {len(members)} in "
+                    "all"
                 )
             aside[members[:size]] = True
         whole = replace(self, validation=None)
-        return whole.subset(np.flatnonzero(~aside)), whole.subset(np.flatnonzero(aside))
+        return whole.subset(np.flatnonzero(~aside)), whole.subset(
+            np.flatnonzero(aside)
+        )
 
     def __repr__(self) -> str:
         channels, height, width = self.input_size
@@ -80,13 +95,23 @@ class Labelled:
         if self.validation is not None:
             words += f" and {len(self.validation):,} for validation"
         shown = self.classes if self.num_classes <= 10 else (*self.classes[:9], "…")
-        return f"<{type(self).__name__} {words}, {self.num_classes} classes: {', '.join(shown)}>"
+        return (
+            f"<{type(self).__name__} {words}, {self.num_classes} classes: "
+            f"{', '.join(shown)}>"
+        )
 
     def _checked(self, indices: Sequence[int] | Tensor) -> Tensor:
-        """`indices` as a tensor. ValueError if it is empty, or not of integers in 0 … N-1."""
+        """`indices` as a tensor. ValueError if it is empty, or not of integers in
+        0 … N-1."""
         indices = torch.as_tensor(indices, device=self.labels.device)
-        if indices.dim() != 1 or indices.is_floating_point() or indices.dtype == torch.bool:
-            raise ValueError(f"indices must be a list of integers, got {describe(indices)}")
+        if (
+            indices.dim() != 1
+            or indices.is_floating_point()
+            or indices.dtype == torch.bool
+        ):
+            raise ValueError(
+                f"indices must be a list of integers, got {describe(indices)}"
+            )
         if not len(indices):
             raise ValueError("indices must name at least one image")
         indices = indices.long()

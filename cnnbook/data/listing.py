@@ -1,7 +1,9 @@
-"""Which files below a folder are images, and of which class: what systems leave there is neither.
+"""Which files below a folder are images, and of which class: what systems leave
+there is neither.
 
-Photo servers, archivers and notebooks add folders and files of their own, such as ``@eaDir``,
-``__MACOSX``, ``.ipynb_checkpoints`` and ``._x.jpg``. Links are followed, but no folder twice.
+Photo servers, archivers and notebooks add folders and files of their own, such as
+``@eaDir``, ``__MACOSX``, ``.ipynb_checkpoints`` and ``._x.jpg``. Links are
+followed, but no folder twice.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ METADATA = {
     "$RECYCLE.BIN", "#recycle", "@eaDir", "__MACOSX", "__pycache__", "lost+found",
     "System Volume Information", "Thumbs.db", "desktop.ini",
 }  # fmt: skip
-# Images that Pillow does not read, or not everywhere. Left out silently they would be missed.
+# Images that Pillow does not read, or not everywhere. Left out silently they would
+# be missed.
 UNREAD = (".exr", ".hdr", ".heic", ".heif", ".jxl")
 
 
@@ -43,19 +46,21 @@ class Listing:
 
 
 def is_metadata(name: str) -> bool:
-    """Whether a file or folder of this name was left by a system, and is no one's image."""
+    """Whether a file or folder of this name was left by a system, and is no one's
+    image."""
     return name.startswith(".") or name in METADATA
 
 
 def list_images(root: Path) -> Listing:
     """Every image below the class folders of `root`.
 
-    A link from a class to a folder above it, or to one that the class has already, is left out.
+    A link from a class to a folder above it, or to one that the class has already,
+    is left out.
 
     Raises:
-        DataError: if there is no class folder or one without images, a folder cannot be read, two
-            classes share a folder, an image is a link to nothing or no plain file, or of a format
-            that is not read.
+        DataError: if there is no class folder or one without images, a folder
+            cannot be read, two classes share a folder, an image is a link to
+            nothing or no plain file, or of a format that is not read.
     """
     above = {_identity(folder) for folder in (root, *root.resolve().parents)}
     classes = [
@@ -76,19 +81,22 @@ def list_images(root: Path) -> Listing:
         labels += [label] * len(found)
     if empty:
         raise DataError(
-            f"{root}: Found no valid file for the classes {', '.join(empty)}; an image's name "
-            f"ends in {', '.join(SUFFIXES)}"
+            f"{root}: Found no valid file for the classes {', '.join(empty)}; an "
+            f"image's name ends in {', '.join(SUFFIXES)}"
         )
     return Listing(root, tuple(classes), paths, labels, sizes)
 
 
 def _below(folder: str, owner: str, owners: dict[tuple, str], above: set) -> list:
-    """Path and size of each image in `folder` and below, in the order of the folders' paths."""
+    """Path and size of each image in `folder` and below, in the order of the
+    folders' paths."""
     identity = _identity(folder)
     if identity in above or owners.get(identity) == owner:
         return []
     if (other := owners.setdefault(identity, owner)) != owner:
-        raise DataError(f"{folder} is the same folder as one of class {other!r}; remove one")
+        raise DataError(
+            f"{folder} is the same folder as one of class {other!r}; remove one"
+        )
     images, folders = [], []
     for entry in _entries(folder):
         if _is_folder(entry):
@@ -97,9 +105,12 @@ def _below(folder: str, owner: str, owners: dict[tuple, str], above: set) -> lis
             images.append((entry.path, _size(entry)))
         elif entry.name.lower().endswith(UNREAD):
             raise DataError(
-                f"{entry.path} is of a format that is not read; save it as PNG, or remove it"
+                f"{entry.path} is of a format that is not read; save it as PNG, or "
+                "remove it"
             )
-    return images + [image for each in folders for image in _below(each, owner, owners, above)]
+    return images + [
+        image for each in folders for image in _below(each, owner, owners, above)
+    ]
 
 
 def _entries(folder: str) -> list[os.DirEntry]:
@@ -127,9 +138,12 @@ def _size(entry: os.DirEntry) -> int:
         if entry.is_symlink():
             target = os.readlink(entry.path)
             raise DataError(
-                f"{entry.path} is a link to {target}, which cannot be reached ({error.strerror})"
+                f"{entry.path} is a link to {target}, which cannot be reached "
+                f"({error.strerror})"
             ) from error
-        raise DataError(f"{entry.path} cannot be read ({error.strerror})") from error
+        raise DataError(
+            f"{entry.path} cannot be read ({error.strerror})"
+        ) from error
     if not stat.S_ISREG(status.st_mode):
         raise DataError(f"{entry.path} is no plain file; replace or remove it")
     return status.st_size

@@ -1,12 +1,15 @@
-"""Images in WebDataset's shards: tar files in which image and label are files of one name.
+"""Images in WebDataset's shards: tar files in which image and label are files of
+one name.
 
-The format is that of Aizman, Maltby and Breuel, "High Performance I/O For Large Scale Deep
-Learning", 2019, arXiv:2001.01858: ``000017.jpg`` and ``000017.cls`` are an image and its label, a
-number. Any tar files of that form will do, such as webdataset's ShardWriter writes. Names may have
-dots: the last one begins the ending, and ``a.left.jpg`` has the label ``a.left.cls`` or ``a.cls``.
+The format is that of Aizman, Maltby and Breuel, "High Performance I/O For Large
+Scale Deep Learning", 2019, arXiv:2001.01858: ``000017.jpg`` and ``000017.cls`` are
+an image and its label, a number. Any tar files of that form will do, such as
+webdataset's ShardWriter writes. Names may have dots: the last one begins the
+ending, and ``a.left.jpg`` has the label ``a.left.cls`` or ``a.cls``.
 
-Images are read in place, so shards are not compressed. An index beside them, ``sizes.json`` or
-wids' ``*.json`` with a ``shardlist``, says how many samples each must have.
+Images are read in place, so shards are not compressed. An index beside them,
+``sizes.json`` or wids' ``*.json`` with a ``shardlist``, says how many samples each
+must have.
 """
 
 from __future__ import annotations
@@ -30,7 +33,8 @@ from cnnbook.data.listing import is_metadata
 
 PREFIX = "webdataset:"
 IMAGES = ("jpg", "jpeg", "png", "webp")  # the extensions of images
-LARGEST_LABEL = 999_999  # a larger one is no class, but the number of something else
+# A larger one is no class, but the number of something else.
+LARGEST_LABEL = 999_999
 LABEL_BYTES = 100  # more than a number has
 PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 MAGICS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")  # of these formats
@@ -42,21 +46,23 @@ def load(
 ) -> tuple[ImageStream, ImageStream]:
     """Find the images of the shards; they are read when they are needed.
 
-    The headers of all shards are read once, to know how many images there are and where. The
-    names of the classes are the lines of ``classes.txt`` beside the shards, or else 0, 1, ….
+    The headers of all shards are read once, to know how many images there are and
+    where. The names of the classes are the lines of ``classes.txt`` beside the
+    shards, or else 0, 1, ….
 
     Args:
         name: ``webdataset:PATTERN``. The pattern names the training shards, such as
-            ``PATH/train-{000000..000146}.tar``; a folder stands for its ``train*.tar``. The test
-            and the validation shards have ``test`` or ``val`` in place of ``train``, and any
-            numbers. Without test shards, those of ``val`` are the test set.
+            ``PATH/train-{000000..000146}.tar``; a folder stands for its
+            ``train*.tar``. The test and the validation shards have ``test`` or
+            ``val`` in place of ``train``, and any numbers. Without test shards,
+            those of ``val`` are the test set.
         image_size: height and width of the images, in pixels.
         workers: decode processes, as `ImageStream` has them.
         progress: whether progress bars are shown.
 
     Raises:
-        DataError: if a shard is missing or damaged, a label or an image is missing, or the package
-            webdataset is.
+        DataError: if a shard is missing or damaged, a label or an image is missing,
+            or the package webdataset is.
     """
     train, start = _train_shards(name.removeprefix(PREFIX))
     folder = train[0].parent
@@ -65,17 +71,24 @@ def load(
         if found := sorted(folder.glob(f"{start.replace('train', part)}*.tar")):
             parts.append(found)
     if len(parts) < 2:
-        raise DataError(f"{folder} has no test or validation shards, test*.tar or val*.tar")
-    found = [_index(name, shards, image_size, workers, progress) for shards in parts]
+        raise DataError(
+            f"{folder} has no test or validation shards, test*.tar or val*.tar"
+        )
+    found = [
+        _index(name, shards, image_size, workers, progress) for shards in parts
+    ]
     classes = _classes(folder, found[0])
     for stream in found:
         if (largest := int(stream.labels.max())) >= len(classes):
             first = int(stream.places[stream.labels.argmax(), 0])
             raise DataError(
-                f"{folder / os.fsdecode(stream.files[first])} has the label {largest}, "
-                f"there are {len(classes)} classes: 0 … {len(classes) - 1}"
+                f"{folder / os.fsdecode(stream.files[first])} has the label "
+                f"{largest}, there are {len(classes)} classes: 0 … "
+                f"{len(classes) - 1}"
             )
-    train, test, *validation = (replace(stream, classes=classes) for stream in found)
+    train, test, *validation = (
+        replace(stream, classes=classes) for stream in found
+    )
     return replace(train, validation=validation[0] if validation else None), test
 
 
@@ -92,22 +105,32 @@ def _train_shards(pattern: str) -> tuple[list[Path], str]:
     if path.is_dir():
         shards, start = sorted(path.glob("train*.tar")), "train"
         if not shards:
-            raise DataError(f"{path} has no training shards, train*.tar{_packed(path)}")
+            raise DataError(
+                f"{path} has no training shards, train*.tar{_packed(path)}"
+            )
         return shards, start
     start = path.name.partition("{")[0].removesuffix(".tar").rstrip("0123456789")
     if "train" not in start:
-        raise DataError(f"the name of the training shards must have train in it, got {path}")
+        raise DataError(
+            f"the name of the training shards must have train in it, got {path}"
+        )
     try:
         present = {entry.name for entry in os.scandir(path.parent)}
     except OSError as error:
-        raise DataError(f"{path.parent} cannot be read ({error.strerror})") from error
-    # The names of millions of shards that are not there would take minutes to spell out.
+        raise DataError(
+            f"{path.parent} cannot be read ({error.strerror})"
+        ) from error
+    # The names of millions of shards that are not there would take minutes to spell
+    # out.
     meant = math.prod(
         abs(int(last) - int(first)) // max(1, int(step or 1)) + 1
         for first, last, step in RANGE.findall(path.name)
     )
     if meant > max(len(present), 100_000):
-        raise DataError(f"{path} names {meant:,} shards, {path.parent} has {len(present):,} files")
+        raise DataError(
+            f"{path} names {meant:,} shards, {path.parent} has {len(present):,} "
+            "files"
+        )
     try:
         shards = [path.with_name(name) for name in expand_urls(path.name)]
     except ValueError as error:
@@ -120,12 +143,22 @@ def _train_shards(pattern: str) -> tuple[list[Path], str]:
 
 def _packed(folder: Path) -> str:
     """What to do about compressed shards in `folder`, if there are some."""
-    found = sorted(each.name for each in folder.iterdir() if each.name.endswith(PACKED))
-    return f"; {found[0]} is compressed, unpack it: images are read in place" if found else ""
+    found = sorted(
+        each.name for each in folder.iterdir() if each.name.endswith(PACKED)
+    )
+    return (
+        f"; {found[0]} is compressed, unpack it: images are read in place"
+        if found
+        else ""
+    )
 
 
 def _index(
-    name: str, shards: list[Path], image_size: int, workers: int | None, progress: bool
+    name: str,
+    shards: list[Path],
+    image_size: int,
+    workers: int | None,
+    progress: bool,
 ) -> ImageStream:
     from tqdm import tqdm
 
@@ -133,15 +166,19 @@ def _index(
         found = threads.map(_scan, shards)
         # None: not in a log file or a pipe.
         hidden = None if progress else True
-        scanned = list(tqdm(found, "index", len(shards), disable=hidden, unit=" shards"))
+        scanned = list(
+            tqdm(found, "index", len(shards), disable=hidden, unit=" shards")
+        )
     counts = _promised(shards[0].parent)
     for shard, found in zip(shards, scanned, strict=True):
         if (promised := counts.get(shard.name, len(found))) != len(found):
             raise DataError(
-                f"{shard} has {len(found):,} samples, the index beside it says {promised:,}; "
-                "replace it, or the index"
+                f"{shard} has {len(found):,} samples, the index beside it says "
+                f"{promised:,}; replace it, or the index"
             )
-    places = [(file, *place) for file, found in enumerate(scanned) for *place, _ in found]
+    places = [
+        (file, *place) for file, found in enumerate(scanned) for *place, _ in found
+    ]
     return ImageStream(
         root=shards[0].parent,
         files=np.array([os.fsencode(shard.name) for shard in shards]),
@@ -162,7 +199,9 @@ def _scan(shard: Path) -> list[tuple[int, int, int]]:
         with tarfile.open(shard, "r:") as tar:
             for member in tar:
                 key, dot, extension = member.name.rpartition(".")
-                hidden = any(map(is_metadata, member.name.removeprefix("./").split("/")))
+                hidden = any(
+                    map(is_metadata, member.name.removeprefix("./").split("/"))
+                )
                 if not member.isreg() or not key or not dot or hidden:
                     continue
                 if extension.lower() in IMAGES:
@@ -182,7 +221,9 @@ def _scan(shard: Path) -> list[tuple[int, int, int]]:
             raise DataError(
                 f"{shard} is compressed; unpack it: images are read in place"
             ) from error
-        raise DataError(f"{shard} is damaged ({one_line(error)}); replace it") from error
+        raise DataError(
+            f"{shard} is damaged ({one_line(error)}); replace it"
+        ) from error
     if not places:
         raise DataError(f"{shard} holds no images ({', '.join(IMAGES)})")
     return _matched(shard, places, labels)
@@ -195,16 +236,21 @@ def _check_end(tar: tarfile.TarFile) -> None:
     if rest[: tarfile.BLOCKSIZE] != bytes(tarfile.BLOCKSIZE):
         raise tarfile.ReadError(f"no header and no end at byte {tar.offset}")
     if rest != bytes(2 * tarfile.BLOCKSIZE):
-        raise tarfile.ReadError(f"it is cut off in its end marker, at byte {tar.offset}")
+        raise tarfile.ReadError(
+            f"it is cut off in its end marker, at byte {tar.offset}"
+        )
     while rest := tar.fileobj.read(1 << 20):
         if rest.strip(b"\0"):
-            raise tarfile.ReadError(f"it goes on after its end marker at byte {tar.offset}")
+            raise tarfile.ReadError(
+                f"it goes on after its end marker at byte {tar.offset}"
+            )
 
 
 def _matched(
     shard: Path, places: dict[str, tuple[int, int]], labels: dict[str, int]
 ) -> list[tuple[int, int, int]]:
-    """Each image's place with its label, of the same name or of that up to its first dot."""
+    """Each image's place with its label, of the same name or of that up to its
+    first dot."""
     found, used = [], set()
     for key, place in places.items():
         folder, slash, file = key.rpartition("/")
@@ -226,16 +272,20 @@ def _label(shard: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> int:
     text = tar.extractfile(member).read(LABEL_BYTES + 1)
     shown = repr(text[:20]) + (" …" if len(text) > 20 else "")
     if len(text) > LABEL_BYTES or not text.strip().isdigit():
-        raise DataError(f"{member.name} in {shard} must be a class's number, got {shown}")
+        raise DataError(
+            f"{member.name} in {shard} must be a class's number, got {shown}"
+        )
     if (label := int(text)) > LARGEST_LABEL:
         raise DataError(
-            f"{member.name} in {shard} must be a class's number, 0 … {LARGEST_LABEL:,}, got {label}"
+            f"{member.name} in {shard} must be a class's number, 0 … "
+            f"{LARGEST_LABEL:,}, got {label}"
         )
     return label
 
 
 def _promised(folder: Path) -> dict[str, int]:
-    """How many samples each shard has, by the indices in `folder`; of most, none says it."""
+    """How many samples each shard has, by the indices in `folder`; of most, none
+    says it."""
     counts = {}
     for path in sorted(folder.glob("*.json")):
         try:
@@ -260,9 +310,13 @@ def _classes(folder: Path, train: ImageStream) -> tuple[str, ...]:
     try:
         text = content.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{file} must be text in UTF-8 ({one_line(error)})") from error
+        raise DataError(
+            f"{file} must be text in UTF-8 ({one_line(error)})"
+        ) from error
     # Not splitlines, for which more than an end of line ends a line.
-    names = tuple(line.strip() for line in re.split(r"[\r\n]+", text) if line.strip())
+    names = tuple(
+        line.strip() for line in re.split(r"[\r\n]+", text) if line.strip()
+    )
     if not names or len(set(names)) < len(names) or "\0" in text:
         raise DataError(f"{file} must name each class once, a line each")
     return names

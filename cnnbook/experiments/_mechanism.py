@@ -36,16 +36,18 @@ class Trial:
 
     Attributes:
         arm: the condition's label: letters, digits and . + _ -
-        architecture, options: the network, as ``models.create(architecture, **options)`` takes it.
+        architecture, options: the network, as
+            ``models.create(architecture, **options)`` takes it.
         recipe: how it is trained; its seed is replaced by that of the run.
         data: the image set's name, as ``data.load`` takes it.
         train_images: use only so many images, the first ones; None: all.
-        rates: learning rates, of which that with the lowest training loss at the end of a
-            run with the seed `CHOOSING_SEED` takes the place of the recipe's; (): none.
-        choosing_epochs: so many epochs for those runs, when the recipe's would take too long;
-            None: the recipe's.
-        among: conditions of which this one becomes that with the highest accuracy on
-            validation images, chosen alike; (): none.
+        rates: learning rates, of which that with the lowest training loss at the
+            end of a run with the seed `CHOOSING_SEED` takes the place of the
+            recipe's; (): none.
+        choosing_epochs: so many epochs for those runs, when the recipe's would take
+            too long; None: the recipe's.
+        among: conditions of which this one becomes that with the highest accuracy
+            on validation images, chosen alike; (): none.
         chooses: the arm for which this run helps to choose; None for a result.
         ships: whether the weights of seed 0 come with the package.
 
@@ -67,9 +69,13 @@ class Trial:
 
     def __post_init__(self) -> None:
         if not ARM.fullmatch(self.arm):
-            raise ValueError(f"arm must be of letters, digits and . + _ -, got {self.arm!r}")
+            raise ValueError(
+                f"arm must be of letters, digits and . + _ -, got {self.arm!r}"
+            )
         if self.rates and self.among:
-            raise ValueError(f"{self.arm} is chosen by its rates or among others, not by both")
+            raise ValueError(
+                f"{self.arm} is chosen by its rates or among others, not by both"
+            )
 
     @property
     def seed(self) -> int:
@@ -80,7 +86,8 @@ class Trial:
         return replace(self, recipe=replace(self.recipe, seed=seed))
 
     def candidates(self) -> list[Trial]:
-        """The runs by which this condition is chosen; none if there is nothing to choose."""
+        """The runs by which this condition is chosen; none if there is nothing to
+        choose."""
         epochs = self.choosing_epochs or self.recipe.epochs
         rates = [
             replace(
@@ -92,7 +99,11 @@ class Trial:
         ]
         return [
             replace(
-                each.with_seed(CHOOSING_SEED), chooses=self.arm, rates=(), among=(), ships=False
+                each.with_seed(CHOOSING_SEED),
+                chooses=self.arm,
+                rates=(),
+                among=(),
+                ships=False,
             )
             for each in (*rates, *self.among)
         ]
@@ -103,13 +114,19 @@ class Trial:
         No test image takes part.
         """
         if self.among:
-            best = max(done, key=lambda run: run.history.validation_accuracy.iloc[-1])
+            best = max(
+                done, key=lambda run: run.history.validation_accuracy.iloc[-1]
+            )
         else:
             best = min(done, key=final_loss)
         return replace(
-            self, architecture=best.architecture, options=best.options,
-            recipe=replace(self.recipe, lr=best.recipe.lr), rates=(), among=(),
-        )  # fmt: skip
+            self,
+            architecture=best.architecture,
+            options=best.options,
+            recipe=replace(self.recipe, lr=best.recipe.lr),
+            rates=(),
+            among=(),
+        )
 
     def settings(self) -> dict:
         """What a record of this run must have in common with it."""
@@ -132,7 +149,8 @@ class Experiment:
         trials: from a scale to its trials.
         seeds: at each scale that it has, how many seeds make it complete.
         threads: of a run on a CPU.
-        alone: whether its runs need the machine for themselves, their time being a result.
+        alone: whether its runs need the machine for themselves, their time being a
+            result.
     """
 
     name: str
@@ -145,9 +163,13 @@ class Experiment:
     def seeds_at(self, scale: str) -> range:
         """The stated seeds. ValueError if the experiment has no such scale."""
         if scale not in SCALES:
-            raise ValueError(f"unknown scale {scale!r}; there is {', '.join(SCALES)}")
+            raise ValueError(
+                f"unknown scale {scale!r}; there is {', '.join(SCALES)}"
+            )
         if scale not in self.seeds:
-            raise ValueError(f"{self.name} has no {scale} scale; it has {', '.join(self.seeds)}")
+            raise ValueError(
+                f"{self.name} has no {scale} scale; it has {', '.join(self.seeds)}"
+            )
         return range(self.seeds[scale])
 
 
@@ -162,7 +184,8 @@ def experiment(
     threads: int = 1,
     alone: bool = False,
 ):
-    """Register the decorated function, from a scale to the trials, as an experiment.
+    """Register the decorated function, from a scale to the trials, as an
+    experiment.
 
     Args:
         name: that of the module, with - for _.
@@ -170,9 +193,13 @@ def experiment(
     """
     seeds = {"full": 3, "quick": 3} if seeds is None else seeds
 
-    def register(trials: Callable[[str], Sequence[Trial]]) -> Callable[[str], Sequence[Trial]]:
+    def register(
+        trials: Callable[[str], Sequence[Trial]],
+    ) -> Callable[[str], Sequence[Trial]]:
         if not NAME.fullmatch(name) or name in _EXPERIMENTS:
-            raise ValueError(f"an experiment's name must be new and like kernel-stacks: {name!r}")
+            raise ValueError(
+                f"an experiment's name must be new and like kernel-stacks: {name!r}"
+            )
         _EXPERIMENTS[name] = Experiment(name, title, trials, seeds, threads, alone)
         return trials
 
@@ -181,14 +208,19 @@ def experiment(
 
 def names() -> tuple[str, ...]:
     """Every experiment; each has a module of its name here, with _ for -."""
-    return tuple(sorted(path.stem.replace("_", "-") for path in FOLDER.glob("[a-z]*.py")))
+    return tuple(
+        sorted(path.stem.replace("_", "-") for path in FOLDER.glob("[a-z]*.py"))
+    )
 
 
 def find(name: str) -> Experiment:
-    """The experiment `name`. ValueError if there is none (near names are offered)."""
+    """The experiment `name`. ValueError if there is none (near names are
+    offered)."""
     if name not in _EXPERIMENTS:
         if name not in names():
-            near = difflib.get_close_matches(str(name).lower(), names(), n=3, cutoff=0.5)
+            near = difflib.get_close_matches(
+                str(name).lower(), names(), n=3, cutoff=0.5
+            )
             hint = " or ".join(near) if near else ", ".join(names())
             hint = f"did you mean {hint}?" if near else f"there is {hint}"
             raise ValueError(f"unknown experiment {name!r}; {hint}")
@@ -216,7 +248,8 @@ def run_one(
         progress: show a progress bar.
         shared: how many runs are on the device at the same time, this one included.
         checkpoint: a folder from which a run that was stopped goes on.
-        weights: the folder for weights that come with the package; None: they are not kept.
+        weights: the folder for weights that come with the package; None: they are
+            not kept.
 
     Raises:
         NotEnoughMemory: a ValueError, if a timing needs more than the device has.
@@ -235,9 +268,14 @@ def run_one(
     parameters = sum(parameter.numel() for parameter in model.parameters())
     with _threads(find(name).threads if device.type == "cpu" else None):
         run = fit(
-            model, train, test, trial.recipe,
-            device=device, progress=progress, checkpoint=checkpoint,
-        )  # fmt: skip
+            model,
+            train,
+            test,
+            trial.recipe,
+            device=device,
+            progress=progress,
+            checkpoint=checkpoint,
+        )
         here = surroundings(run.device, shared)
     record = Record(
         **where,
@@ -261,7 +299,8 @@ def run_one(
 
 @contextmanager
 def _threads(number: int | None) -> Iterator[None]:
-    """So many threads for torch's operations on the CPU; None: as many as there are."""
+    """So many threads for torch's operations on the CPU; None: as many as there
+    are."""
     before = torch.get_num_threads()
     torch.set_num_threads(before if number is None else number)
     try:
@@ -270,9 +309,14 @@ def _threads(number: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _keep_weights(run: Run, record: Record, train: ImageSet, test: ImageSet, folder: Path) -> None:
-    """Write the trained network's weights in half precision, measured as they are written."""
-    mean, std = (part.flatten().tolist() for part in (run.prepare.mean, run.prepare.std))
+def _keep_weights(
+    run: Run, record: Record, train: ImageSet, test: ImageSet, folder: Path
+) -> None:
+    """Write the trained network's weights in half precision, measured as they are
+    written."""
+    mean, std = (
+        part.flatten().tolist() for part in (run.prepare.mean, run.prepare.std)
+    )
     about = pretrained.Weights(
         architecture=record.architecture,
         options=record.options,
@@ -288,7 +332,9 @@ def _keep_weights(run: Run, record: Record, train: ImageSet, test: ImageSet, fol
         path=folder / f"{record.architecture}-{record.data}{pretrained.SUFFIX}",
     )
     kept = {name: value.clone() for name, value in run.model.state_dict().items()}
-    halved = {n: v.half().float() if v.is_floating_point() else v for n, v in kept.items()}
+    halved = {
+        n: v.half().float() if v.is_floating_point() else v for n, v in kept.items()
+    }
     run.model.load_state_dict(halved)
     device = next(run.model.parameters()).device
     found = evaluate(run.model, test, run.prepare, autocast(device, "fp32"))
@@ -327,26 +373,35 @@ def _measured(run: Run) -> dict:
 
 
 def final_loss(record: Record) -> float:
-    """The training loss after the last epoch: on fixed images where the recipe has them."""
+    """The training loss after the last epoch: on fixed images where the recipe has
+    them."""
     fixed = "fixed_loss" if record.recipe.fixed_images else "train_loss"
     return float(record.history[fixed].iloc[-1])
 
 
 def check_recorded(trial: Trial | TimingTrial, record: Record | Timing) -> None:
-    """ValueError if the trial's record was made with other settings than it has now."""
+    """ValueError if the trial's record was made with other settings than it has
+    now."""
     was = trial.settings_of(record)
     for setting, value in trial.settings().items():
         if was[setting] != value:
             place = records.path_of(
-                record.experiment, record.scale, record.arm, record.seed, "",
+                record.experiment,
+                record.scale,
+                record.arm,
+                record.seed,
+                "",
                 chooses=getattr(record, "chooses", None) is not None,
-            ).as_posix()  # fmt: skip
+            ).as_posix()
             raise ValueError(
-                f"{place} was recorded with {setting} "
-                f"{was[setting]!r}, the experiment has {value!r} now; delete it to run it again"
+                f"{place} was recorded with {setting} {was[setting]!r}, the "
+                f"experiment has {value!r} now; delete it to run it again"
             )
 
 
 def _settings(one: Trial | Record) -> dict:
-    plain = {key: getattr(one, key) for key in ("architecture", "data", "train_images")}
-    return plain | {"options": json.loads(json.dumps(one.options))}  # JSON knows lists only
+    plain = {
+        key: getattr(one, key) for key in ("architecture", "data", "train_images")
+    }
+    # JSON knows lists only.
+    return plain | {"options": json.loads(json.dumps(one.options))}

@@ -18,14 +18,16 @@ from cnnbook.training.device import full_name
 def surroundings(device: str, shared: int = 1) -> dict:
     """The fields of a record that say on what it was made.
 
-    Where the code was copied without its repository, $CNNBOOK_COMMIT names the commit.
+    Where the code was copied without its repository, $CNNBOOK_COMMIT names the
+    commit.
 
     Args:
         device: as `device_name` gives it.
         shared: how many runs were on the device at the same time.
     """
     return {
-        "device": full_name(device) + (f", shared by {shared} runs" if shared > 1 else ""),
+        "device": full_name(device)
+        + (f", shared by {shared} runs" if shared > 1 else ""),
         "threads": torch.get_num_threads(),
         "versions": {
             "python": platform.python_version(),
@@ -44,7 +46,8 @@ def digits(value: float) -> float:
 
 @cache
 def code_commit() -> str | None:
-    """The commit of the package's code, "-dirty" if the code differs from it; None without git."""
+    """The commit of the package's code, "-dirty" if the code differs from it; None
+    without git."""
     package = Path(cnnbook.__file__).parent
 
     def git(*arguments: str) -> str:
@@ -54,10 +57,14 @@ def code_commit() -> str | None:
         ).stdout.strip()
 
     try:
-        git("ls-files", "--error-unmatch", "__init__.py")  # not just inside someone's repository
+        # Fails where the package only lies inside someone else's repository.
+        git("ls-files", "--error-unmatch", "__init__.py")
         commit = git("rev-parse", "--short=12", "HEAD")
-        # Records, and the weights of some, are what a clean state of the code makes.
-        changes = git("status", "--porcelain", "--", ".", ":!records/*/*", ":!models/weights")
+        # Records, and the weights of some, are what a clean state of the code
+        # makes.
+        changes = git(
+            "status", "--porcelain", "--", ".", ":!records/*/*", ":!models/weights"
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return f"{commit}-dirty" if changes else commit

@@ -1,8 +1,9 @@
 """Which runs of an experiment are left, and how several processes share them.
 
-A run is claimed by a lock on its folder of checkpoints, which the system gives back when the
-process ends, however it ends. So the same experiment may be called twice at once, or killed:
-each run is made once, and one that was stopped goes on from its last epoch.
+A run is claimed by a lock on its folder of checkpoints, which the system gives back
+when the process ends, however it ends. So the same experiment may be called twice
+at once, or killed: each run is made once, and one that was stopped goes on from its
+last epoch.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ from cnnbook.records import Record, Timing
 from cnnbook.records.store import read_all, run_name, save_plan
 from cnnbook.training.device import find_device
 
-WORK = ".work"  # beside the records: checkpoints and locks of what runs now, or was stopped
+# Beside the records: checkpoints and locks of what runs now, or was stopped.
+WORK = ".work"
 PATIENCE = 2.0  # seconds between two looks at what other processes are doing
 BUSY = 0.5  # the load above which a machine is not quiet
 
@@ -56,26 +58,31 @@ def run(
 ) -> tuple[Record | Timing, ...]:
     """Run what has no record yet, and return all runs on record at this scale.
 
-    Each run is recorded when it ends: after an interruption the next call goes on with the
-    others, and with a training that was stopped from its last epoch. First come the runs that
-    choose learning rates, then one seed of everything, then the next.
+    Each run is recorded when it ends: after an interruption the next call goes on
+    with the others, and with a training that was stopped from its last epoch. First
+    come the runs that choose learning rates, then one seed of everything, then the
+    next.
 
     Args:
         name: the experiment, or several.
-        scale: "quick" (minutes on two CPU cores), "standard" (hours) or "full" (one GPU).
+        scale: "quick" (minutes on two CPU cores), "standard" (hours) or "full" (one
+            GPU).
         device: "auto" (a GPU where there is one) or a torch device.
-        seeds: each trial is run with each of these, as seed of the weights and of the recipe;
-            what is only timed is run once. By default those that the experiment states.
-        limit_seconds: start no run that is not expected to end within so many seconds from
-            now, going by the longest run of its trial so far, or else of any; None: no limit.
+        seeds: each trial is run with each of these, as seed of the weights and of
+            the recipe; what is only timed is run once. By default those that the
+            experiment states.
+        limit_seconds: start no run that is not expected to end within so many
+            seconds from now, going by the longest run of its trial so far, or else
+            of any; None: no limit.
         progress: show progress bars (of one process) and a line for each run.
         jobs: so many processes at once; None: this one.
         folder: where the records are kept, instead of among those of the book.
 
     Raises:
-        ValueError: if a name is unknown, a trial cannot be run, `jobs` is not positive, or a
-            record on file was made with other settings than the experiment has now; or if a
-            run needs the machine for itself and others use it.
+        ValueError: if a name is unknown, a trial cannot be run, `jobs` is not
+            positive, or a record on file was made with other settings than the
+            experiment has now; or if a run needs the machine for itself and others
+            use it.
         FloatingPointError: if a run's loss is not finite.
     """
     names = (name,) if isinstance(name, str) else tuple(name)
@@ -83,11 +90,15 @@ def run(
         raise ValueError("name at least one experiment")
     if jobs is not None and (type(jobs) is not int or jobs < 1):
         raise ValueError(f"jobs must be a positive integer, got {jobs!r}")
-    queue = Queue(names, scale, None if seeds is None else tuple(seeds), _path(folder))
+    queue = Queue(
+        names, scale, None if seeds is None else tuple(seeds), _path(folder)
+    )
     queue.check()
     alone = [each.name for each in queue.experiments if each.alone]
     if alone and jobs not in (None, 1):
-        raise ValueError(f"{alone[0]} is timed: one run at a time, so leave out jobs={jobs}")
+        raise ValueError(
+            f"{alone[0]} is timed: one run at a time, so leave out jobs={jobs}"
+        )
     place = find_device(device)
     deadline = None if limit_seconds is None else time.monotonic() + limit_seconds
     if jobs in (None, 1):
@@ -97,7 +108,9 @@ def run(
     return tuple(found for each in names for found in read_all(each, scale, folder))
 
 
-def plan(name: str, scale: str, seeds: Sequence[int] | None = None) -> list[Trial | TimingTrial]:
+def plan(
+    name: str, scale: str, seeds: Sequence[int] | None = None
+) -> list[Trial | TimingTrial]:
     """Every result of an experiment at a scale, seed by seed; a timing once.
 
     A learning rate that is still to be chosen is that of the recipe.
@@ -105,7 +118,9 @@ def plan(name: str, scale: str, seeds: Sequence[int] | None = None) -> list[Tria
     found = find(name)
     stated = found.seeds_at(scale)
     seeds = stated if seeds is None else seeds
-    runs = [trial.with_seed(seed) for seed in seeds for trial in found.trials(scale)]
+    runs = [
+        trial.with_seed(seed) for seed in seeds for trial in found.trials(scale)
+    ]
     return list({(run.arm, run.seed): run for run in runs}.values())
 
 
@@ -118,15 +133,16 @@ def missing(
     """Of the runs that could start now, those without a record.
 
     Raises:
-        ValueError: if a record on file was made with other settings than the experiment has
-            now.
+        ValueError: if a record on file was made with other settings than the
+            experiment has now.
     """
     return look(name, scale, seeds, folder).ready
 
 
 @dataclass(frozen=True)
 class Left:
-    """What an experiment lacks: runs that could start, and how many must wait for a choice."""
+    """What an experiment lacks: runs that could start, and how many must wait for a
+    choice."""
 
     ready: list[Trial | TimingTrial]
     waiting: int
@@ -141,9 +157,13 @@ def look(
     seeds: Sequence[int] | None = None,
     folder: str | os.PathLike | None = None,
 ) -> Left:
-    """What has no record yet: the choices of learning rates first, then seed by seed."""
+    """What has no record yet: the choices of learning rates first, then seed by
+    seed."""
     runs = plan(name, scale, seeds)
-    done = {(record.arm, record.seed): record for record in read_all(name, scale, folder)}
+    done = {
+        (record.arm, record.seed): record
+        for record in read_all(name, scale, folder)
+    }
     tried = {
         (record.arm, record.seed): record
         for record in records.candidates(name, scale, folder=folder)
@@ -156,7 +176,9 @@ def look(
                 choosing |= {each.arm: each for each in open_}
                 waiting += 1
                 continue
-            trial = trial.with_best([tried[each.arm, each.seed] for each in candidates])
+            trial = trial.with_best(
+                [tried[each.arm, each.seed] for each in candidates]
+            )
         if not _recorded(trial, done):
             ready.append(trial)
     return Left([*choosing.values(), *ready], waiting)
@@ -171,7 +193,8 @@ def _recorded(trial: Trial | TimingTrial, done: dict) -> bool:
 
 @dataclass(frozen=True)
 class Queue:
-    """The runs of some experiments at a scale, as all processes see them: on file."""
+    """The runs of some experiments at a scale, as all processes see them: on
+    file."""
 
     names: tuple[str, ...]
     scale: str
@@ -183,33 +206,46 @@ class Queue:
         return [find(name) for name in self.names]
 
     def check(self) -> None:
-        """Raise what is wrong before anything runs, and note what makes a scale complete."""
+        """Raise what is wrong before anything runs, and note what makes a scale
+        complete."""
         for each in self.experiments:
-            runs = [run_name(run.arm, run.seed) for run in plan(each.name, self.scale)]
+            runs = [
+                run_name(run.arm, run.seed) for run in plan(each.name, self.scale)
+            ]
             look(each.name, self.scale, self.seeds, self.folder)
             save_plan(each.name, self.scale, runs, self.folder)
 
     def left(self) -> tuple[list[tuple[str, Trial | TimingTrial]], int]:
-        """What could start now, one seed of everything first, and how many runs are left."""
-        found = {name: look(name, self.scale, self.seeds, self.folder) for name in self.names}
+        """What could start now, one seed of everything first, and how many runs are
+        left."""
+        found = {
+            name: look(name, self.scale, self.seeds, self.folder)
+            for name in self.names
+        }
         runs = [(name, run) for name, left in found.items() for run in left.ready]
-        # Candidates first, then by seed; sorting keeps the order of the experiments.
+        # Candidates first, then by seed; sorting keeps the order of the
+        # experiments.
         runs.sort(key=lambda one: _round(one[1]))
         return runs, sum(map(len, found.values()))
 
     def work_folder(self, name: str, run: Trial | TimingTrial) -> Path:
         root = records.FOLDER if self.folder is None else self.folder
         kind = "candidates-" if getattr(run, "chooses", None) else ""
-        return root / WORK / name / self.scale / f"{kind}{run_name(run.arm, run.seed)}"
+        return (
+            root / WORK / name / self.scale / f"{kind}{run_name(run.arm, run.seed)}"
+        )
 
     @contextmanager
     def claim(self, name: str, run: Trial | TimingTrial) -> Iterator[Path | None]:
-        """A folder for the run's checkpoints, while no other process has it; else None."""
+        """A folder for the run's checkpoints, while no other process has it; else
+        None."""
         place = self.work_folder(name, run)
         try:
             place.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ValueError(f"cannot write {place}: {error.strerror or error}") from None
+            raise ValueError(
+                f"cannot write {place}: {error.strerror or error}"
+            ) from None
         lock = FileLock(place.with_name(f"{place.name}.lock"), timeout=0)
         try:
             lock.acquire()
@@ -231,16 +267,24 @@ def _round(run: Trial | TimingTrial) -> int:
 
 
 def work(
-    queue: Queue, device: torch.device, deadline: float | None, progress: bool, bars: bool = True
+    queue: Queue,
+    device: torch.device,
+    deadline: float | None,
+    progress: bool,
+    bars: bool = True,
 ) -> None:
-    """Make one run after the other until none is left, or none would end in time."""
+    """Make one run after the other until none is left, or none would end in
+    time."""
     failed: set[tuple] = set()
     while True:
         runs, left = queue.left()
         runs = [each for each in runs if _key(*each) not in failed]
         late = 0
         for name, run in runs:
-            if deadline is not None and _expected(queue, name, run) > deadline - time.monotonic():
+            if (
+                deadline is not None
+                and _expected(queue, name, run) > deadline - time.monotonic()
+            ):
                 late += 1
                 continue
             with queue.claim(name, run) as place:
@@ -254,7 +298,10 @@ def work(
                 break
         else:
             if late:
-                _say(progress, f"{late} of {left} runs left would take too long; run it again")
+                _say(
+                    progress,
+                    f"{late} of {left} runs left would take too long; run it again",
+                )
             if late or not left or not _somebody_works(queue, runs):
                 return
             time.sleep(PATIENCE)  # what others do may make other runs ready
@@ -272,9 +319,17 @@ def _make(
 ) -> None:
     if find(name).alone:
         require_quiet(name)
-    weights = pretrained.FOLDER if queue.folder is None else queue.folder / "weights"
+    weights = (
+        pretrained.FOLDER if queue.folder is None else queue.folder / "weights"
+    )
     record = run_one(
-        name, queue.scale, run, device, progress and bars, checkpoint=place, weights=weights
+        name,
+        queue.scale,
+        run,
+        device,
+        progress and bars,
+        checkpoint=place,
+        weights=weights,
     )
     records.save(record, queue.folder)
     shutil.rmtree(place, ignore_errors=True)
@@ -283,23 +338,28 @@ def _make(
 
 
 def require_quiet(name: str) -> None:
-    """ValueError unless the machine has had next to nothing to do for the last minute."""
+    """ValueError unless the machine has had next to nothing to do for the last
+    minute."""
     load = os.getloadavg()[0]
     if load > BUSY:
         raise ValueError(
-            f"{name} is timed and needs a quiet machine: the load is {load:.2f}, it must be "
-            f"below {BUSY}; stop what else runs and wait a minute"
+            f"{name} is timed and needs a quiet machine: the load is {load:.2f}, "
+            f"it must be below {BUSY}; stop what else runs and wait a minute"
         )
 
 
 def _is_left(queue: Queue, name: str, run: Trial | TimingTrial) -> bool:
     """Whether it still has no record, now that it is claimed."""
     chooses = getattr(run, "chooses", None) is not None
-    path = records.path_of(name, queue.scale, run.arm, run.seed, queue.folder, chooses=chooses)
+    path = records.path_of(
+        name, queue.scale, run.arm, run.seed, queue.folder, chooses=chooses
+    )
     return not path.exists()
 
 
-def _somebody_works(queue: Queue, runs: Sequence[tuple[str, Trial | TimingTrial]]) -> bool:
+def _somebody_works(
+    queue: Queue, runs: Sequence[tuple[str, Trial | TimingTrial]]
+) -> bool:
     """Whether another process has one of the runs that are left."""
     for name, run in runs:
         with queue.claim(name, run) as place:
@@ -330,12 +390,16 @@ def _path(folder: str | os.PathLike | None) -> Path | None:
 def _work_together(
     jobs: int, queue: Queue, device: str, deadline: float | None, progress: bool
 ) -> None:
-    """Have `jobs` processes work through the queue; they end with this one, however it ends."""
+    """Have `jobs` processes work through the queue; they end with this one, however
+    it ends."""
     context = multiprocessing.get_context("spawn")
     pairs = [context.Pipe() for _ in range(jobs)]
     seconds = None if deadline is None else deadline - time.monotonic()
     arguments = (queue, device, seconds, progress)
-    workers = [context.Process(target=_worker, args=(theirs, *arguments)) for _, theirs in pairs]
+    workers = [
+        context.Process(target=_worker, args=(theirs, *arguments))
+        for _, theirs in pairs
+    ]
     for worker, (_, theirs) in zip(workers, pairs, strict=True):
         worker.start()
         theirs.close()  # so that the pipe ends when the process does
@@ -356,9 +420,14 @@ def _work_together(
 
 
 def _worker(
-    pipe: Connection, queue: Queue, device: str, seconds: float | None, progress: bool
+    pipe: Connection,
+    queue: Queue,
+    device: str,
+    seconds: float | None,
+    progress: bool,
 ) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of Ctrl-C the first process takes care
+    # Of Ctrl-C the first process takes care.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
 
     def watch() -> None:

@@ -10,7 +10,13 @@ import torch
 
 from cnnbook import models
 from cnnbook.experiments._provenance import digits, surroundings
-from cnnbook.measuring import DTYPES, measure, peak_bandwidth, peak_operations, traffic
+from cnnbook.measuring import (
+    DTYPES,
+    measure,
+    peak_bandwidth,
+    peak_operations,
+    traffic,
+)
 from cnnbook.profiling import profile
 from cnnbook.records import Timing
 from cnnbook.training.device import find_device
@@ -21,12 +27,14 @@ class TimingTrial:
     """A network, and how it is timed.
 
     Attributes:
-        architecture, options: the network, as ``models.create(architecture, **options)`` takes it.
+        architecture, options: the network, as
+            ``models.create(architecture, **options)`` takes it.
         input_size: (C, H, W) of an image.
         batch_size: images in a call.
         training: time the gradients too.
         dtype: "float32" or "bfloat16", of weights and activations.
-        min_seconds: for how long calls are repeated, as `cnnbook.measuring.measure` takes it.
+        min_seconds: for how long calls are repeated, as `cnnbook.measuring.measure`
+            takes it.
     """
 
     architecture: str
@@ -70,8 +78,11 @@ class TimingTrial:
         device, start = find_device(device), time.perf_counter()
         model = models.create(self.architecture, **self.options)
         p = profile(model, self.input_size, training=self.training)
-        # A GPU's float32 would otherwise be that of its tensor cores, with 10 bits of mantissa.
-        with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
+        # A GPU's float32 would otherwise be that of its tensor cores, with 10 bits
+        # of mantissa.
+        with torch.backends.cudnn.flags(
+            enabled=True, benchmark=True, allow_tf32=False
+        ):
             found = measure(
                 model,
                 self.input_size,
@@ -83,7 +94,10 @@ class TimingTrial:
                 min_seconds=self.min_seconds,
             )
         itemsize = DTYPES[self.dtype].itemsize
-        operations, bandwidth = peak_operations(device, self.dtype), peak_bandwidth(device)
+        operations, bandwidth = (
+            peak_operations(device, self.dtype),
+            peak_bandwidth(device),
+        )
         return Timing(
             **where,
             **self.settings(),

@@ -1,11 +1,12 @@
 """GoogLeNet's auxiliary heads and batch normalisation: each off and on, two by two.
 
-It decides whether what the heads gain gets smaller with batch normalisation, and whether it
-gets so small that they are no longer needed. The first is the interval of the gain without
-less the gain with; it is refuted by one below zero. The second holds if the whole interval of
-the gain with batch normalisation is below `MARGIN`, a third of the gain that Szegedy et al. 2016
-(section 4) found for a normalised head of Inception-v3: 21.6 to 21.2 % top-1 error. Learning
-rates are chosen by runs of two epochs.
+It decides whether what the heads gain gets smaller with batch normalisation, and
+whether it gets so small that they are no longer needed. The first is the interval
+of the gain without less the gain with; it is refuted by one below zero. The second
+holds if the whole interval of the gain with batch normalisation is below `MARGIN`,
+a third of the gain that Szegedy et al. 2016 (section 4) found for a normalised head
+of Inception-v3: 21.6 to 21.2 % top-1 error. Learning rates are chosen by runs of
+two epochs.
 """
 
 from __future__ import annotations
@@ -24,13 +25,23 @@ ARMS = {
 }
 QUICK = Recipe(epochs=6, batch_size=64, optimizer="adamw", lr=1e-3, image_size=64)
 STANDARD = Recipe(
-    epochs=6, batch_size=64, optimizer="adamw", weight_decay=0.01, warmup_epochs=0.5,
-    image_size=64, precision="fp32",
-)  # fmt: skip
+    epochs=6,
+    batch_size=64,
+    optimizer="adamw",
+    weight_decay=0.01,
+    warmup_epochs=0.5,
+    image_size=64,
+    precision="fp32",
+)
 FULL = Recipe(
-    epochs=8, batch_size=256, optimizer="adamw", lr=1e-3, warmup_epochs=1.0,
-    augment=("flip", "crop"), image_size=64,
-)  # fmt: skip
+    epochs=8,
+    batch_size=256,
+    optimizer="adamw",
+    lr=1e-3,
+    warmup_epochs=1.0,
+    augment=("flip", "crop"),
+    image_size=64,
+)
 # scale: recipe, learning rates to choose from, data, images, share of the channels
 SCALES = {
     "quick": (QUICK, (), "fashion-mnist-mini", 4000, 0.25),
@@ -41,8 +52,8 @@ SCALES = {
 
 @experiment(
     "aux-vs-batchnorm",
-    title="GoogLeNet with and without auxiliary heads, each with and without batch normalisation: "
-    "do the heads still help once activations are normalised?",
+    title="GoogLeNet with and without auxiliary heads, each with and without batch "
+    "normalisation: do the heads still help once activations are normalised?",
     seeds={"full": 3, "standard": 10, "quick": 3},
 )
 def aux_vs_batchnorm(scale: str) -> list[Trial]:

@@ -1,10 +1,12 @@
-"""Cardinality against accuracy at equal cost: table 3 of the ResNeXt paper, in small.
+"""Cardinality against accuracy at equal cost: table 3 of the ResNeXt paper, in
+small.
 
-It decides one statement: that accuracy rises with the number of paths. Its measure is the slope
-of accuracy against log₂(paths), a line for each seed over all arms; it is refuted by an interval
-of the slopes below zero. The paper's own five arms of ResNet-50 (table 3: 23.9 to 22.2 % top-1
-error from 1 to 32 paths) rise by `PUBLISHED_SLOPE` points a doubling. No arm is picked
-afterwards as the best. Learning rates are chosen by runs of two epochs.
+It decides one statement: that accuracy rises with the number of paths. Its measure
+is the slope of accuracy against log₂(paths), a line for each seed over all arms; it
+is refuted by an interval of the slopes below zero. The paper's own five arms of
+ResNet-50 (table 3: 23.9 to 22.2 % top-1 error from 1 to 32 paths) rise by
+`PUBLISHED_SLOPE` points a doubling. No arm is picked afterwards as the best.
+Learning rates are chosen by runs of two epochs.
 """
 
 from __future__ import annotations
@@ -12,20 +14,24 @@ from __future__ import annotations
 from cnnbook.experiments._mechanism import Trial, experiment
 from cnnbook.training import Recipe
 
-PUBLISHED_SLOPE = 0.32  # least squares through 76.1, 77.0, 77.4, 77.7 and 77.8 % at 1 … 32 paths
-# Cardinality and width of table 2, a quarter and half as wide as published. A quarter of 14 is no
-# whole number, so the quick scale has no 8 paths.
+# Least squares through 76.1, 77.0, 77.4, 77.7 and 77.8 % at 1 … 32 paths.
+PUBLISHED_SLOPE = 0.32
+# Cardinality and width of table 2, a quarter and half as wide as published. A
+# quarter of 14 is no whole number, so the quick scale has no 8 paths.
 QUICK = ((1, 16), (2, 10), (4, 6), (32, 1))
 ALL = ((1, 32), (2, 20), (4, 12), (8, 7), (32, 2))
-# scale: cardinality and width, channels, blocks a stage, data, images, recipe, learning rates
+# scale: cardinality and width, channels, blocks a stage, data, images, recipe,
+# learning rates
 SCALES = {
     "quick": (
-        QUICK, 16, 1, "fashion-mnist-mini", 5000, Recipe(epochs=3, batch_size=64, lr=0.1), (),
+        QUICK, 16, 1, "fashion-mnist-mini", 5000,
+        Recipe(epochs=3, batch_size=64, lr=0.1), (),
     ),
     "standard": (
         ALL, 32, 1, "fashion-mnist", 20_000,
         Recipe(
-            epochs=5, batch_size=64, warmup_epochs=0.5, image_size=14, precision="fp32",
+            epochs=5, batch_size=64, warmup_epochs=0.5, image_size=14,
+            precision="fp32",
         ),
         (0.1, 0.05, 0.025),
     ),
@@ -38,13 +44,18 @@ SCALES = {
 
 @experiment(
     "cardinality",
-    title="ResNeXts of equal depth, multiply-adds and parameters, with 1 to 32 paths a block: "
-    "do more and narrower paths classify better?",
+    title="ResNeXts of equal depth, multiply-adds and parameters, with 1 to 32 "
+    "paths a block: do more and narrower paths classify better?",
     seeds={"full": 3, "standard": 10, "quick": 3},
 )
 def cardinality(scale: str) -> list[Trial]:
     templates, channels, blocks, data, images, recipe, rates = SCALES[scale]
-    shape = {"channels": channels, "blocks": blocks, "num_classes": 10, "in_channels": 1}
+    shape = {
+        "channels": channels,
+        "blocks": blocks,
+        "num_classes": 10,
+        "in_channels": 1,
+    }
     return [
         Trial(
             arm=f"{paths}x{width}d",

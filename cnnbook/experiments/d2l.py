@@ -1,13 +1,16 @@
-"""The training settings of another textbook, Zhang et al., *Dive into Deep Learning* 1.0.3.
+"""The training settings of another textbook, Zhang et al., *Dive into Deep
+Learning* 1.0.3.
 
-Chapters 8.1, 8.2, 8.4 and 8.6: plain SGD at a constant rate of 0.01, batches of 128, ten epochs on
-Fashion-MNIST, pixels in [0, 1], no augmentation. Three things differ from the book's code. The
-networks are ours: VGG-11 with a quarter of the channels is the same; AlexNet has torchvision's
-filters; GoogLeNet, here without batch normalisation and auxiliary heads, and ResNet-18 are
-torchvision's. The weights start as ours do, not by Xavier's rule. And 60 of the 60,000 training
-images are held out, where d2l takes its validation figures from the test images.
+Chapters 8.1, 8.2, 8.4 and 8.6: plain SGD at a constant rate of 0.01, batches of
+128, ten epochs on Fashion-MNIST, pixels in [0, 1], no augmentation. Three things
+differ from the book's code. The networks are ours: VGG-11 with a quarter of the
+channels is the same; AlexNet has torchvision's filters; GoogLeNet, here without
+batch normalisation and auxiliary heads, and ResNet-18 are torchvision's. The
+weights start as ours do, not by Xavier's rule. And 60 of the 60,000 training images
+are held out, where d2l takes its validation figures from the test images.
 
-It has no other scale than that of a GPU: shortened, so small steps learn next to nothing.
+It has no other scale than that of a GPU: shortened, so small steps learn next to
+nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +43,8 @@ ARCHITECTURES = {
 
 @experiment(
     "d2l",
-    title="Four networks with the training settings of Dive into Deep Learning: what do ours add?",
+    title="Four networks with the training settings of Dive into Deep Learning: "
+    "what do ours add?",
     seeds={"full": 3},
 )
 def d2l(scale: str) -> list[Trial]:

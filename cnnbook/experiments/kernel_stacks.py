@@ -1,17 +1,19 @@
-"""Small kernels in a row against a large one: of equal field and parameters, and VGG's own test.
+"""Small kernels in a row against a large one: of equal field and parameters, and
+VGG's own test.
 
-It decides three things. Whether two 3×3 convolutions classify better than a 5×5 (and three than
-a 7×7) when both may have the same parameters: refuted by an interval of the difference in
-accuracy below zero. Whether the ReLUs between them help: stack less "-linear" stack. And whether
-VGG's own observation repeats (section 4.1): its network B with each pair of 3×3 convolutions
-replaced by one 5×5 had a top-1 error `PUBLISHED_EFFECT` points higher; there widths are equal,
-so the 5×5 has the more parameters.
+It decides three things. Whether two 3×3 convolutions classify better than a 5×5
+(and three than a 7×7) when both may have the same parameters: refuted by an
+interval of the difference in accuracy below zero. Whether the ReLUs between them
+help: stack less "-linear" stack. And whether VGG's own observation repeats
+(section 4.1): its network B with each pair of 3×3 convolutions replaced by one 5×5
+had a top-1 error `PUBLISHED_EFFECT` points higher; there widths are equal, so the
+5×5 has the more parameters.
 
-At the standard scale the widths of the first six arms make their kernels' parameters equal to
-2 %: 18·20² = 7,200 against 25·17² = 7,225, and 27·19² = 9,747 against 49·14² = 9,604. At the
-other scales all have one width. But for the two arms of VGG the networks differ in nothing but
-what covers the window: see `cnnbook.models.KernelStack`. Learning rates are chosen by runs of two
-epochs.
+At the standard scale the widths of the first six arms make their kernels'
+parameters equal to 2 %: 18·20² = 7,200 against 25·17² = 7,225, and 27·19² = 9,747
+against 49·14² = 9,604. At the other scales all have one width. But for the two arms
+of VGG the networks differ in nothing but what covers the window: see
+`cnnbook.models.KernelStack`. Learning rates are chosen by runs of two epochs.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from cnnbook.experiments._mechanism import Trial, experiment
 from cnnbook.training import Recipe
 
 PUBLISHED_EFFECT = 7.0  # points of top-1 error on ImageNet, VGG section 4.1
-# arm: kernel size, convolutions in a row, without ReLU between them, width at equal parameters
+# arm: kernel size, convolutions in a row, without ReLU between them, width at equal
+# parameters
 ARMS = {
     "5x5": (5, 1, False, 17),
     "3x3-3x3": (3, 2, False, 20),
@@ -33,26 +36,36 @@ ARMS = {
 
 def recipe(epochs: int, batch_size: int, **options) -> Recipe:
     return Recipe(
-        epochs=epochs, batch_size=batch_size, optimizer="adamw", lr=3e-3, schedule="one-cycle",
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer="adamw",
+        lr=3e-3,
+        schedule="one-cycle",
         **options,
-    )  # fmt: skip
+    )
 
 
-# scale: recipe, learning rates to choose from, data, images, channels (None: each arm's own)
+# scale: recipe, learning rates to choose from, data, images, channels (None: each
+# arm's own)
 SCALES = {
     "quick": (recipe(4, 64), (), "fashion-mnist-mini", None, 16),
     "standard": (
-        recipe(6, 64, precision="fp32"), (1.5e-3, 3e-3, 6e-3), "fashion-mnist", 20_000, None,
+        recipe(6, 64, precision="fp32"),
+        (1.5e-3, 3e-3, 6e-3),
+        "fashion-mnist",
+        20_000,
+        None,
     ),
     "full": (recipe(12, 256), (), "fashion-mnist", None, 64),
-}  # fmt: skip
+}
 VGG = recipe(6, 64, precision="fp32", image_size=32, weight_decay=0.01)
 
 
 @experiment(
     "kernel-stacks",
-    title="Several 3×3 convolutions against one larger one of the same receptive field: does the "
-    "stack learn as well, and what do the ReLUs between its convolutions add?",
+    title="Several 3×3 convolutions against one larger one of the same receptive "
+    "field: does the stack learn as well, and what do the ReLUs between its "
+    "convolutions add?",
     seeds={"full": 3, "standard": 10, "quick": 3},
 )
 def kernel_stacks(scale: str) -> list[Trial]:
@@ -88,7 +101,7 @@ def kernel_stacks(scale: str) -> list[Trial]:
                 rates=(5e-4, 1e-3, 2e-3),
                 choosing_epochs=2,
                 **where,
-            )  # fmt: skip
+            )
             for name in ("vgg13", "vgg13-5x5")
         ]
     return trials

@@ -1,12 +1,14 @@
-"""Pre-activation against the original residual block: table 2 of its paper, in small.
+"""Pre-activation against the original residual block: table 2 of its paper, in
+small.
 
-It decides whether a network of 110 layers learns more, and errs less, with the ReLU inside the
-residual (He et al., ECCV 2016, tables 2 and 3: 6.61 to 6.37 % error at 110 layers, 7.61 to 4.92
-at 1001). It is refuted by an interval of "preact_resnet110 − resnet110" above zero. At 56 layers
-the paper has no figure; the pair is there to show whether depth matters.
+It decides whether a network of 110 layers learns more, and errs less, with the ReLU
+inside the residual (He et al., ECCV 2016, tables 2 and 3: 6.61 to 6.37 % error at
+110 layers, 7.61 to 4.92 at 1001). It is refuted by an interval of
+"preact_resnet110 − resnet110" above zero. At 56 layers the paper has no figure; the
+pair is there to show whether depth matters.
 
-Each arm trains at the best of three learning rates, chosen by runs of two epochs: the paper had
-to warm up the original network of 110 layers at a low one.
+Each arm trains at the best of three learning rates, chosen by runs of two epochs:
+the paper had to warm up the original network of 110 layers at a low one.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ PUBLISHED_EFFECT = 0.24  # points of test error at 110 layers, on CIFAR-10
 
 @experiment(
     "preactivation",
-    title="Residual networks with the ReLU after the sum and inside the residual, at equal depth "
-    "and cost: does an identity without a ReLU on the way help a deep network?",
+    title="Residual networks with the ReLU after the sum and inside the residual, "
+    "at equal depth and cost: does an identity without a ReLU on the way help a "
+    "deep network?",
     seeds={"full": 3, "standard": 5, "quick": 3},
 )
 def preactivation(scale: str) -> list[Trial]:
@@ -31,16 +34,25 @@ def preactivation(scale: str) -> list[Trial]:
         where = {"data": "fashion-mnist-mini", "train_images": 3000}
         # As in "degradation": 28 pixels halved, so that the time is for depth.
         recipe = Recipe(
-            epochs=8, batch_size=64, lr=0.05, warmup_epochs=1, weight_decay=1e-4, image_size=14
+            epochs=8,
+            batch_size=64,
+            lr=0.05,
+            warmup_epochs=1,
+            weight_decay=1e-4,
+            image_size=14,
         )
     elif scale == "standard":
         depths = (56, 110)
         where = {"data": "fashion-mnist"}
         rates = RATES
         recipe = Recipe(
-            epochs=6, warmup_epochs=0.5, weight_decay=1e-4, image_size=14,
-            precision="fp32", fixed_images=10_000,
-        )  # fmt: skip
+            epochs=6,
+            warmup_epochs=0.5,
+            weight_decay=1e-4,
+            image_size=14,
+            precision="fp32",
+            fixed_images=10_000,
+        )
     else:
         depths = (110, 164)
         where = {"data": "fashion-mnist"}

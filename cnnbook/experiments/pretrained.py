@@ -1,7 +1,8 @@
 """The small networks whose trained weights come with the package.
 
-They are networks of the notes, made narrow so that all files together stay below 8 MB, and
-trained until they find the class of at least 91 % of the test images. Nothing is compared.
+They are networks of the notes, made narrow so that all files together stay below
+8 MB, and trained until they find the class of at least 91 % of the test images.
+Nothing is compared.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from cnnbook.training import Recipe
 
 COMMON = Recipe(schedule="one-cycle", augment=("flip", "crop"), label_smoothing=0.1)
 MOMENTUM = replace(COMMON, epochs=8, lr=0.1, precision="fp32")
-ADAPTIVE = replace(COMMON, optimizer="adamw", lr=1e-3, weight_decay=0.01, precision="fp32")
+ADAPTIVE = replace(
+    COMMON, optimizer="adamw", lr=1e-3, weight_decay=0.01, precision="fp32"
+)
 
 # architecture: how it is trained, and what makes it small
 NETWORKS = {
@@ -36,8 +39,8 @@ NETWORKS = {
 
 @experiment(
     "pretrained",
-    title="Small networks of the notes, trained on all of Fashion-MNIST: their weights come with "
-    "the package.",
+    title="Small networks of the notes, trained on all of Fashion-MNIST: their "
+    "weights come with the package.",
     seeds={"standard": 1},
 )
 def pretrained(scale: str) -> list[Trial]:

@@ -1,12 +1,15 @@
-"""Stems of every kernel, stride and width in a grid, the two published ones among them.
+"""Stems of every kernel, stride and width in a grid, the two published ones among
+them.
 
-It decides whether a search over such choices singles a published stem out: which would speak
-against "trial and error". At the standard scale one run of each stem ranks them by their
-accuracy on validation images; the two published ones and the best are then trained anew with
-other seeds and tested. A search on clothes at 56 pixels cannot say what one on ImageNet finds.
+It decides whether a search over such choices singles a published stem out: which
+would speak against "trial and error". At the standard scale one run of each stem
+ranks them by their accuracy on validation images; the two published ones and the
+best are then trained anew with other seeds and tested. A search on clothes at
+56 pixels cannot say what one on ImageNet finds.
 
-The images are enlarged to 56 pixels so that an 11×11 kernel with stride 4 has something to look
-at. The kernels and strides are the published ones; the widths are a quarter of them (24 for 96).
+The images are enlarged to 56 pixels so that an 11×11 kernel with stride 4 has
+something to look at. The kernels and strides are the published ones; the widths are
+a quarter of them (24 for 96).
 """
 
 from __future__ import annotations
@@ -30,8 +33,8 @@ PUBLISHED = {"AlexNet": arm(11, 4, 24), "ZFNet": arm(7, 2, 24)}
 
 @experiment(
     "stem-search",
-    title="Kernel, stride and width of the first convolution, searched over a grid: where do the "
-    "stems of AlexNet and ZFNet fall?",
+    title="Kernel, stride and width of the first convolution, searched over a "
+    "grid: where do the stems of AlexNet and ZFNet fall?",
     seeds={"full": 3, "standard": 5, "quick": 3},
 )
 def stem_search(scale: str) -> list[Trial]:

@@ -1,7 +1,7 @@
 """Every plot of the book, in one style that reads on light and dark pages.
 
-Each function receives a table, a tensor or a network, draws it, and returns a matplotlib figure; it
-computes nothing. In a notebook the figure appears as SVG.
+Each function receives a table, a tensor or a network, draws it, and returns a
+matplotlib figure; it computes nothing. In a notebook the figure appears as SVG.
 """
 
 from cnnbook.figures.after import compound, ladder, newcomers, separable, transfer
@@ -23,7 +23,12 @@ from cnnbook.figures.maps import (
     stems,
     top_nine,
 )
-from cnnbook.figures.network import architecture, receptive_field, shares, two_halves
+from cnnbook.figures.network import (
+    architecture,
+    receptive_field,
+    shares,
+    two_halves,
+)
 from cnnbook.figures.occlusion import occlusion
 from cnnbook.figures.pixels import gradient, variants
 from cnnbook.figures.report import report

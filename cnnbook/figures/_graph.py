@@ -37,8 +37,9 @@ class Node:
 def graph(module: nn.Module, input_size: tuple[int, int, int]) -> list[Node]:
     """The steps of `module` in execution order, placed in rows and lanes.
 
-    The first node is the input's shape, the last the output's. A path without layers between a
-    fork and a join is a node of kind "skip". The module is only read.
+    The first node is the input's shape, the last the output's. A path without
+    layers between a fork and a join is a node of kind "skip". The module is only
+    read.
     """
     return _place(_with_skips(_shorten(_steps(module, input_size))))
 
@@ -53,7 +54,8 @@ def readers(nodes: list[Node]) -> dict[Node, list[Node]]:
 
 
 def _steps(module: nn.Module, input_size: tuple[int, int, int]) -> list[Node]:
-    """The steps that are drawn; what follows a layer is written into that layer's node."""
+    """The steps that are drawn; what follows a layer is written into that layer's
+    node."""
     traced = graph_of(module, input_size)
     after, nodes = traced.readers(), {}
     for step in traced:
@@ -73,7 +75,9 @@ def _steps(module: nn.Module, input_size: tuple[int, int, int]) -> list[Node]:
         else:
             kind = step.kind if step.kind in (*LAYERS, "join") else "other"
             nodes[step.name] = Node(step.label, kind, inputs, list(step.notes))
-    last = Node(_times(traced[traced.output].shape), "shape", [nodes[traced.output]])
+    last = Node(
+        _times(traced[traced.output].shape), "shape", [nodes[traced.output]]
+    )
     return [*dict.fromkeys(nodes.values()), last]
 
 
@@ -82,14 +86,19 @@ def _times(shape: tuple[int, ...]) -> str:
 
 
 def _shorten(nodes: list[Node]) -> list[Node]:
-    """Sums of sums become one; of many paths that are alike, the first two and the last stay."""
+    """Sums of sums become one; of many paths that are alike, the first two and the
+    last stay."""
     after = readers(nodes)
     for node in nodes:
         if node.text == "+":
             node.inputs = [
                 each
                 for one in node.inputs
-                for each in (one.inputs if one.text == "+" and len(after[one]) == 1 else [one])
+                for each in (
+                    one.inputs
+                    if one.text == "+" and len(after[one]) == 1
+                    else [one]
+                )
             ]
     nodes = _reached(nodes)
     after, dots = readers(nodes), {}
@@ -101,14 +110,22 @@ def _shorten(nodes: list[Node]) -> list[Node]:
                 path.append(end)
                 (end,) = after[end]
             if path:
-                alike[end, tuple((each.text, *each.notes) for each in path)].append(path)
+                alike[end, tuple((each.text, *each.notes) for each in path)].append(
+                    path
+                )
         for (end, _), paths in alike.items():
             if len(paths) > MOST_ALIKE:
                 lasts = [path[-1] for path in paths]
-                middle = dots[paths[-1][0]] = Node(f"… {len(paths)} in all …", "dots", [fork])
-                end.inputs = [each for each in end.inputs if each not in lasts[2:-1]]
+                middle = dots[paths[-1][0]] = Node(
+                    f"… {len(paths)} in all …", "dots", [fork]
+                )
+                end.inputs = [
+                    each for each in end.inputs if each not in lasts[2:-1]
+                ]
                 end.inputs.insert(end.inputs.index(lasts[-1]), middle)
-    return _reached([each for node in nodes for each in (dots.get(node), node) if each])
+    return _reached(
+        [each for node in nodes for each in (dots.get(node), node) if each]
+    )
 
 
 def _reached(nodes: list[Node]) -> list[Node]:
@@ -134,25 +151,34 @@ def _with_skips(nodes: list[Node]) -> list[Node]:
 
 
 def _place(nodes: list[Node]) -> list[Node]:
-    """Rows by the longest way from the input; each parallel path in a lane of its own."""
+    """Rows by the longest way from the input; each parallel path in a lane of its
+    own."""
     after = readers(nodes)
 
     def paths(fork: Node) -> list[Node]:
-        """The first nodes of the paths that leave `fork`, those without layers last."""
+        """The first nodes of the paths that leave `fork`, those without layers
+        last."""
         return sorted(
             (each for each in after[fork] if len(each.inputs) == 1),
             key=lambda each: each.kind == "skip",
         )
 
     def width(node: Node) -> float:
-        return SKIP_LANE if node.kind == "skip" else max(1, sum(map(width, paths(node))))
+        return (
+            SKIP_LANE
+            if node.kind == "skip"
+            else max(1, sum(map(width, paths(node))))
+        )
 
     for node in nodes:
         node.row = 1 + max((each.row for each in node.inputs), default=-1)
         if len(node.inputs) > 1:
             layered = [each.x for each in node.inputs if each.kind != "skip"]
             node.x = sum(layered) / len(layered) if layered else node.inputs[0].x
-        edge = node.x - sum(width(each) for each in paths(node) if each.kind != "skip") / 2
+        edge = (
+            node.x
+            - sum(width(each) for each in paths(node) if each.kind != "skip") / 2
+        )
         for each in paths(node):
             each.x = edge + width(each) / 2
             edge += width(each)

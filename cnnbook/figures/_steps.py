@@ -138,7 +138,8 @@ def _layer(graph: Graph, name: str) -> str:
 
 
 def lanes(graph: Graph) -> list[Step]:
-    """The layers and joins of any network, each with what it reads; first the image."""
+    """The layers and joins of any network, each with what it reads; first the
+    image."""
     found: dict[str, Step] = {}
     after = graph.readers()
     for node in graph:

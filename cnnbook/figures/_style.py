@@ -1,4 +1,5 @@
-"""The one style: transparent ground, mid-tone text, a palette safe for colour-blind readers."""
+"""The one style: transparent ground, mid-tone text, a palette safe for colour-blind
+readers."""
 
 from __future__ import annotations
 
@@ -26,13 +27,23 @@ FAINT = "#6b728040"
 BLUE, ORANGE, GREEN, PURPLE = "#2470b0", "#b45309", "#17795a", "#a0478f"
 KINDS = {"conv": BLUE, "pool": ORANGE, "linear": GREEN}
 
-# A grid of positions by how often the image's sides have been halved on the way to it, in
-# every figure of the book: Tol's light scheme, made for dark letters on colour.
-GRIDS = ("#77aadd", "#99ddff", "#44bb99", "#bbcc33", "#eedd88", "#ee8866", "#ffaabb")
+# A grid of positions by how often the image's sides have been halved on the way to
+# it, in every figure of the book: Tol's light scheme, made for dark letters on
+# colour.
+GRIDS = (
+    "#77aadd",
+    "#99ddff",
+    "#44bb99",
+    "#bbcc33",
+    "#eedd88",
+    "#ee8866",
+    "#ffaabb",
+)
 VECTOR = "#c9ccd1"  # what has no grid any more
 INK = "#0d1117"  # letters on these colours: a contrast of 7:1 or more
 
-# Inches and points: on a phone of 360 pixels, text of the smallest size is 9 pixels high.
+# Inches and points: on a phone of 360 pixels, text of the smallest size is 9 pixels
+# high.
 WIDTH = 5.2
 SMALL = 10
 LEGIBLE = 10.4  # where the axes leave no room beside the figure
@@ -62,7 +73,8 @@ RC = {
 
 
 def kind_color(kind: str) -> str:
-    """The colour of a layer kind; purple if it is no convolution, pool or linear layer."""
+    """The colour of a layer kind; purple if it is no convolution, pool or linear
+    layer."""
     return KINDS.get(kind, PURPLE)
 
 
@@ -73,7 +85,8 @@ def in_words(table: pd.DataFrame) -> list[str]:
 
 
 def halvings(side: int, image: int) -> int:
-    """How often an image's side has been halved to get to `side`, rounded: 224 → 55 is 2."""
+    """How often an image's side has been halved to get to `side`, rounded: 224 → 55
+    is 2."""
     return max(0, round(math.log2(image / max(side, 1))))
 
 
@@ -100,7 +113,9 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
         try:
             with mpl.rc_context(RC):
                 return draw(*args, **kwargs)
-        except Exception as error:  # pandas, torch and matplotlib have many for what is no figure's
+        except Exception as error:
+            # What is no figure's: pandas, torch and matplotlib have many errors for
+            # it.
             if _is_ours(error):
                 raise
             wrong = _what_is_wrong(draw.__name__, (*args, *kwargs.values()), error)
@@ -112,15 +127,26 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 def _what_is_wrong(name: str, arguments: tuple, error: Exception) -> str:
     """In one line, for an error that came up while the figure was drawn."""
     tables = [table for table in arguments if hasattr(table, "columns")]
-    if isinstance(error, KeyError) and tables and error.args[0] not in tables[0].columns:
+    if (
+        isinstance(error, KeyError)
+        and tables
+        and error.args[0] not in tables[0].columns
+    ):
         columns = ", ".join(map(str, tables[0].columns)) or "none"
-        return f"{name} needs a table with the column {error.args[0]!r}, got one with {columns}"
+        return (
+            f"{name} needs a table with the column {error.args[0]!r}, got one with "
+            f"{columns}"
+        )
     reason = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{name} cannot draw this ({reason}); help(figures.{name}) says what it takes"
+    return (
+        f"{name} cannot draw this ({reason}); help(figures.{name}) says what it "
+        "takes"
+    )
 
 
 def _is_ours(error: Exception) -> bool:
-    """Whether a check of this package raised it, rather than what tripped over a value."""
+    """Whether a check of this package raised it, rather than what tripped over a
+    value."""
     last = error.__traceback__
     while last.tb_next is not None:
         last = last.tb_next
@@ -139,5 +165,6 @@ def _svg_in_notebooks() -> None:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
         set_matplotlib_formats("svg", metadata={"Date": None}, facecolor="none")
-        # The same figure is the same file. A cell is drawn when it ends, so outside of `RC`.
+        # The same figure is the same file. A cell is drawn when it ends, so outside
+        # of `RC`.
         mpl.rcParams["svg.hashsalt"] = "cnnbook"

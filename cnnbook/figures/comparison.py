@@ -14,7 +14,16 @@ from matplotlib.text import Annotation
 from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
-from cnnbook.figures._style import BLUE, FAINT, GREEN, ORANGE, PURPLE, TEXT, new_figure, styled
+from cnnbook.figures._style import (
+    BLUE,
+    FAINT,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    TEXT,
+    new_figure,
+    styled,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,15 +44,19 @@ FAMILIES = {
 
 
 def _family_color(name: str) -> str:
-    return next(color for family, color in FAMILIES.items() if name.startswith(family))
+    return next(
+        color for family, color in FAMILIES.items() if name.startswith(family)
+    )
 
 
 @styled
 def trade_off(table: pd.DataFrame) -> Figure:
-    """Accuracy against operations, a disc a network, its area the number of parameters.
+    """Accuracy against operations, a disc a network, its area the number of
+    parameters.
 
     Args:
-        table: a row per network, with ``flops``, ``params`` and ``accuracy`` in percent.
+        table: a row per network, with ``flops``, ``params`` and ``accuracy`` in
+            percent.
     """
     figure = new_figure(3.9)
     ax = figure.subplots()
@@ -62,7 +75,8 @@ def trade_off(table: pd.DataFrame) -> Figure:
 
 
 def _discs(figure: Figure, ax: Axes, x, y, params, colors) -> list[float]:
-    """Discs whose area is the number of parameters, as large as they can be without overlap.
+    """Discs whose area is the number of parameters, as large as they can be without
+    overlap.
 
     The axes must have their scales and margins. Returns the radii in points.
     """
@@ -104,7 +118,13 @@ def seconds(table: pd.DataFrame) -> Figure:
     _ticks(ax.xaxis)
     _ticks(ax.yaxis)
     for rate in (rates.min(), rates.max()):
-        ax.plot([low, high], [low / rate * 1e3, high / rate * 1e3], color=FAINT, lw=1.2, zorder=0)
+        ax.plot(
+            [low, high],
+            [low / rate * 1e3, high / rate * 1e3],
+            color=FAINT,
+            lw=1.2,
+            zorder=0,
+        )
     _label(figure, ax, table.index, x, y, [3] * len(table))
     return figure
 
@@ -114,7 +134,8 @@ def winners(table: pd.DataFrame) -> Figure:
     """The winners of a challenge year by year, a bar each.
 
     Args:
-        table: a row per entry, with ``year``, ``entry``, ``top5_error`` in percent, and ``deep``.
+        table: a row per entry, with ``year``, ``entry``, ``top5_error`` in percent,
+            and ``deep``.
     """
     figure = new_figure(0.36 * len(table) + 0.6)
     ax = figure.subplots()
@@ -123,7 +144,8 @@ def winners(table: pd.DataFrame) -> Figure:
     for y, error in enumerate(table["top5_error"]):
         ax.text(error + 0.4, y, f"{error:g}", va="center")
     ax.set_yticks(
-        range(len(table)), [f"{e}  {y}" for y, e in zip(table["year"], table["entry"], strict=True)]
+        range(len(table)),
+        [f"{e}  {y}" for y, e in zip(table["year"], table["entry"], strict=True)],
     )
     ax.set(xlabel="top-5 error (%)", xlim=(0, table["top5_error"].max() * 1.1))
     ax.tick_params(axis="y", length=0)
@@ -139,16 +161,20 @@ def _ticks(axis: Axis) -> None:
 
 
 def _label(figure: Figure, ax: Axes, names, xs, ys, radii, kept_free=()) -> None:
-    """Write each name beside its disc, where it covers neither a name nor a disc if it can.
+    """Write each name beside its disc, where it covers neither a name nor a disc if
+    it can.
 
-    `radii` of the discs are in points; `kept_free` are other points (x, y) not to be covered.
+    `radii` of the discs are in points; `kept_free` are other points (x, y) not to
+    be covered.
     """
     figure.draw_without_rendering()  # lays it out, so that points have a place
     renderer = FigureCanvasAgg(figure).get_renderer()
     points = ax.transData.transform(list(zip(xs, ys, strict=True)))
-    pixels = [0.8 * radius * figure.dpi / 72 for radius in radii]  # a box within the disc
+    # A box within the disc.
+    pixels = [0.8 * radius * figure.dpi / 72 for radius in radii]
     taken = [
-        Bbox([(x - r, y - r), (x + r, y + r)]) for (x, y), r in zip(points, pixels, strict=True)
+        Bbox([(x - r, y - r), (x + r, y + r)])
+        for (x, y), r in zip(points, pixels, strict=True)
     ]
     taken += [text.get_window_extent(renderer) for text in ax.texts]
     taken += [Bbox([p - 2, p + 2]) for p in map(ax.transData.transform, kept_free)]
@@ -174,9 +200,16 @@ def _label(figure: Figure, ax: Axes, names, xs, ys, radii, kept_free=()) -> None
                 text = _name(ax, name, (x, y), place)
                 box = text.get_window_extent(renderer)
                 inside = ax.bbox.contains(*box.min) and ax.bbox.contains(*box.max)
-                nearest = min(range(len(points)), key=lambda i: _gap(box, points[i]) - pixels[i])
+                nearest = min(
+                    range(len(points)),
+                    key=lambda i: _gap(box, points[i]) - pixels[i],
+                )
                 misleading = names[nearest] != name
-                cost = box.count_overlaps(taken) + 0.5 * misleading + 100 * (not inside)
+                cost = (
+                    box.count_overlaps(taken)
+                    + 0.5 * misleading
+                    + 100 * (not inside)
+                )
                 crowding[distance, dx, dy] = cost, place
                 text.remove()
         _, place = min(crowding.values(), key=lambda pair: pair[0])
@@ -186,10 +219,14 @@ def _label(figure: Figure, ax: Axes, names, xs, ys, radii, kept_free=()) -> None
 def _gap(box: Bbox, point: tuple[float, float]) -> float:
     """Pixels between a box and a point outside it."""
     x, y = point
-    return math.hypot(max(box.x0 - x, 0, x - box.x1), max(box.y0 - y, 0, y - box.y1))
+    return math.hypot(
+        max(box.x0 - x, 0, x - box.x1), max(box.y0 - y, 0, y - box.y1)
+    )
 
 
-def _name(ax: Axes, name: str, point: tuple[float, float], place: dict) -> Annotation:
+def _name(
+    ax: Axes, name: str, point: tuple[float, float], place: dict
+) -> Annotation:
     return ax.annotate(name, point, textcoords="offset points", **place)
 
 

@@ -180,7 +180,8 @@ def _term(value: float) -> str:
 
 
 def _wrapped(text: str, width: int = 14) -> list[str]:
-    """Lines of at most `width` characters, broken before a plus or an equals sign."""
+    """Lines of at most `width` characters, broken before a plus or an equals
+    sign."""
     lines = [""]
     for part in text.replace(" = ", " §= ").replace(" + ", " §+ ").split("§"):
         if len(lines[-1]) + len(part) > width:

@@ -15,18 +15,25 @@ if TYPE_CHECKING:
 
 
 @styled
-def degradation(errors: pd.DataFrame, kinds: Mapping[str, tuple[str, str]]) -> Figure:
-    """Training error by epoch, a panel per kind of network: thin a run, thick the mean of an arm.
+def degradation(
+    errors: pd.DataFrame, kinds: Mapping[str, tuple[str, str]]
+) -> Figure:
+    """Training error by epoch, a panel per kind of network: thin a run, thick the
+    mean of an arm.
 
     Args:
-        errors: a row per run and epoch: ``arm``, ``seed``, ``epoch``, ``error`` in %.
-        kinds: the arms of the shallow and of the deep network, by the panel's title.
+        errors: a row per run and epoch: ``arm``, ``seed``, ``epoch``, ``error`` in
+            %.
+        kinds: the arms of the shallow and of the deep network, by the panel's
+            title.
     """
     figure = new_figure(2.7)
     panels = figure.subplots(1, len(kinds), sharey=True)
     for ax, (kind, arms) in zip(panels, kinds.items(), strict=True):
         for arm, color in zip(arms, (BLUE, ORANGE), strict=True):
-            runs = errors[errors["arm"] == arm].pivot(index="epoch", columns="seed", values="error")
+            runs = errors[errors["arm"] == arm].pivot(
+                index="epoch", columns="seed", values="error"
+            )
             mean = runs.mean(axis=1)
             ax.plot(runs, color=color, lw=0.8, alpha=0.55)
             ax.plot(mean, color=color, label=arm)
@@ -37,18 +44,26 @@ def degradation(errors: pd.DataFrame, kinds: Mapping[str, tuple[str, str]]) -> F
 
 
 @styled
-def through_depth(norms: Mapping[str, Mapping[str, Sequence[float]]], ylabel: str) -> Figure:
-    """A quantity of each layer, on a logarithmic scale: a panel per kind, three networks each.
+def through_depth(
+    norms: Mapping[str, Mapping[str, Sequence[float]]], ylabel: str
+) -> Figure:
+    """A quantity of each layer, on a logarithmic scale: a panel per kind, three
+    networks each.
 
     Args:
-        norms: by the panel's title, by the network's name: a number per layer, in order.
+        norms: by the panel's title, by the network's name: a number per layer, in
+            order.
         ylabel: what the numbers are.
     """
     figure = new_figure(2.7)
     panels = figure.subplots(1, len(norms), sharey=True)
     for ax, (kind, networks) in zip(panels, norms.items(), strict=True):
-        for (name, values), color in zip(networks.items(), (BLUE, ORANGE, GREEN), strict=True):
-            ax.plot(range(1, len(values) + 1), values, color=color, lw=1.6, label=name)
+        for (name, values), color in zip(
+            networks.items(), (BLUE, ORANGE, GREEN), strict=True
+        ):
+            ax.plot(
+                range(1, len(values) + 1), values, color=color, lw=1.6, label=name
+            )
         _name_lines(ax, at=0)
         ax.set(title=kind, xlabel="layer", yscale="log")
     panels[0].set(ylabel=ylabel)
@@ -56,9 +71,14 @@ def through_depth(norms: Mapping[str, Mapping[str, Sequence[float]]], ylabel: st
 
 
 def _name_lines(ax: Axes, at: int) -> None:
-    """The names of the labelled lines, in their colours and in the order of their values `at`."""
+    """The names of the labelled lines, in their colours and in the order of their
+    values `at`."""
     lines = [line for line in ax.lines if not line.get_label().startswith("_")]
     lines.sort(key=lambda line: -line.get_ydata()[at])
     ax.legend(
-        handles=lines, labelcolor="linecolor", handlelength=0, frameon=False, loc="upper right"
+        handles=lines,
+        labelcolor="linecolor",
+        handlelength=0,
+        frameon=False,
+        loc="upper right",
     )

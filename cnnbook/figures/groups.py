@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cnnbook.figures._style import BLUE, GREEN, ORANGE, PURPLE, TEXT, new_figure, styled
+from cnnbook.figures._style import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    TEXT,
+    new_figure,
+    styled,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,8 +28,8 @@ def connections(reads: dict[str, Tensor]) -> Figure:
     """Which input channels each output channel reads, a panel a layer.
 
     Args:
-        reads: by title, C' × C, true where an output channel depends on an input channel. Outputs
-            that read the same channels have the same colour.
+        reads: by title, C' × C, true where an output channel depends on an input
+            channel. Outputs that read the same channels have the same colour.
     """
     figure = new_figure(1.75 * len(reads))
     for ax, (title, matrix) in zip(
@@ -63,7 +71,13 @@ def by_arm(accuracy: pd.Series) -> Figure:
         ax.text(high + 0.12 * room, y, f"mean {values.mean():.1%}", va="center")
     ax.set_yticks(range(len(arms)), arms)
     ax.set(xlabel="test accuracy", xlim=(low - 0.1 * room, high + 0.65 * room))
-    ax.set_xticks([tick for tick in ax.get_xticks() if low - 0.1 * room <= tick <= high + 1e-9])
+    ax.set_xticks(
+        [
+            tick
+            for tick in ax.get_xticks()
+            if low - 0.1 * room <= tick <= high + 1e-9
+        ]
+    )
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:.1%}")
     ax.set_ylim(len(arms) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)

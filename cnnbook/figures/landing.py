@@ -1,4 +1,5 @@
-"""The picture that the book begins with: what networks got wrong, and what an image cost them."""
+"""The picture that the book begins with: what networks got wrong, and what an image
+cost them."""
 
 from __future__ import annotations
 
@@ -17,11 +18,13 @@ WIDE, NARROW = (9.4, 3.2), (WIDTH, 3.9)  # inches: of a desktop and of a phone
 
 @styled
 def error_against_cost(table: pd.DataFrame, wide: bool = True) -> Figure:
-    """Top-1 error against multiply-adds, a disc a network, its area the number of parameters.
+    """Top-1 error against multiply-adds, a disc a network, its area the number of
+    parameters.
 
     Args:
-        table: a row per network, with ``label``, ``year``, ``flops`` and ``params``, ``error`` in
-            percent, and ``url``, where the network's name leads in the SVG.
+        table: a row per network, with ``label``, ``year``, ``flops`` and
+            ``params``, ``error`` in percent, and ``url``, where the network's name
+            leads in the SVG.
         wide: for a desktop's page; else for a phone's.
     """
     width, height = WIDE if wide else NARROW
@@ -36,7 +39,9 @@ def error_against_cost(table: pd.DataFrame, wide: bool = True) -> Figure:
     ax.set_axisbelow(True)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
-    radii = _discs(figure, ax, x, y, table["params"], [_family_color(n) for n in table.index])
+    radii = _discs(
+        figure, ax, x, y, table["params"], [_family_color(n) for n in table.index]
+    )
     _ticks(ax.xaxis)
     names = [f"{row.label} {row.year}" for row in table.itertuples()]
     _label(figure, ax, names, x, y, radii)

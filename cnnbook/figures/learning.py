@@ -23,11 +23,23 @@ def images(imageset: ImageSet, each: int = 6) -> Figure:
     for row, name in enumerate(imageset.classes):
         chosen = (imageset.labels == row).nonzero()[:each, 0]
         for column, index in enumerate(chosen):
-            ax = figure.add_subplot(imageset.num_classes, each, row * each + column + 1)
-            ax.imshow(imageset.images[index].permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray")
+            ax = figure.add_subplot(
+                imageset.num_classes, each, row * each + column + 1
+            )
+            ax.imshow(
+                imageset.images[index].permute(1, 2, 0).squeeze(-1).numpy(),
+                cmap="gray",
+            )
             ax.axis("off")
             if column == 0:
-                ax.text(-0.25, 0.5, name, ha="right", va="center", transform=ax.transAxes)
+                ax.text(
+                    -0.25,
+                    0.5,
+                    name,
+                    ha="right",
+                    va="center",
+                    transform=ax.transAxes,
+                )
     return figure
 
 
@@ -65,14 +77,22 @@ def runs(table: pd.DataFrame) -> Figure:
     """Every run by what it cost and what it reached, in the colour of its scale.
 
     Args:
-        table: a row a run, with columns ``scale``, ``minutes`` and ``accuracy`` (0 … 1).
+        table: a row a run, with columns ``scale``, ``minutes`` and ``accuracy``
+            (0 … 1).
     """
     figure = new_figure(3.2)
     ax = figure.subplots()
     groups = table.groupby("scale", sort=False)
     for (scale, rows), color in zip(groups, (BLUE, ORANGE, GREEN), strict=False):
         label = f"{scale} ({len(rows)})"
-        ax.scatter(rows["minutes"], 100 * rows["accuracy"], s=12, color=color, label=label, lw=0)
+        ax.scatter(
+            rows["minutes"],
+            100 * rows["accuracy"],
+            s=12,
+            color=color,
+            label=label,
+            lw=0,
+        )
     ax.set(xlabel="minutes a run", ylabel="test accuracy (%)", xscale="log")
     ax.xaxis.set_major_formatter("{x:g}")
     ax.legend(labelcolor="linecolor", frameon=False, handletextpad=0.2)
@@ -81,14 +101,22 @@ def runs(table: pd.DataFrame) -> Figure:
 
 @styled
 def filters(weight: Tensor, columns: int = 16) -> Figure:
-    """The kernels of a first layer, C' × C × K × K with C 1 or 3, each scaled to its own range."""
+    """The kernels of a first layer, C' × C × K × K with C 1 or 3, each scaled to
+    its own range."""
     kernels = weight.detach().cpu().float()
-    low, high = kernels.amin((1, 2, 3), keepdim=True), kernels.amax((1, 2, 3), keepdim=True)
+    low, high = (
+        kernels.amin((1, 2, 3), keepdim=True),
+        kernels.amax((1, 2, 3), keepdim=True),
+    )
     kernels = (kernels - low) / (high - low).clamp(min=1e-12)
     rows = math.ceil(len(kernels) / columns)
     figure = new_figure(WIDTH * rows / columns)
     for i, kernel in enumerate(kernels):
         ax = figure.add_subplot(rows, columns, i + 1)
-        ax.imshow(kernel.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", interpolation="nearest")
+        ax.imshow(
+            kernel.permute(1, 2, 0).squeeze(-1).numpy(),
+            cmap="gray",
+            interpolation="nearest",
+        )
         ax.axis("off")
     return figure

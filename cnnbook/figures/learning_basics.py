@@ -1,4 +1,5 @@
-"""Pictures of learning, step by step: an answer and its gradient, a valley, a schedule."""
+"""Pictures of learning, step by step: an answer and its gradient, a valley, a
+schedule."""
 
 from __future__ import annotations
 
@@ -9,7 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from cnnbook.figures._style import BLUE, GREEN, ORANGE, PURPLE, TEXT, new_figure, styled
+from cnnbook.figures._style import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    TEXT,
+    new_figure,
+    styled,
+)
 
 COLORS = (BLUE, ORANGE, GREEN, PURPLE)
 
@@ -21,7 +30,8 @@ def answer(
     values: Mapping[str, Sequence[float]],
     label: int,
 ) -> Figure:
-    """An image, and below each title a bar for every class; the right class is orange.
+    """An image, and below each title a bar for every class; the right class is
+    orange.
 
     Args:
         image: C × H × W, 0 … 255.
@@ -30,7 +40,9 @@ def answer(
         label: the right class.
     """
     figure = new_figure(3.3)
-    grid = figure.add_gridspec(1, 1 + len(values), width_ratios=[0.9] + [1.0] * len(values))
+    grid = figure.add_gridspec(
+        1, 1 + len(values), width_ratios=[0.9] + [1.0] * len(values)
+    )
     picture = figure.add_subplot(grid[0])
     picture.imshow(image.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray")
     picture.set_title(classes[label])
@@ -49,26 +61,36 @@ def answer(
 
 
 @styled
-def maps(panels: Mapping[str, Tensor], signs: Sequence[str] = (), smooth: bool = False) -> Figure:
+def maps(
+    panels: Mapping[str, Tensor], signs: Sequence[str] = (), smooth: bool = False
+) -> Figure:
     """Maps H × W in a row, each in its own range.
 
     Args:
         panels: by their titles.
         signs: what stands between them.
-        smooth: leave the scaling to whoever shows the picture; otherwise each number is a square.
+        smooth: leave the scaling to whoever shows the picture; otherwise each
+            number is a square.
     """
     figure = new_figure(2.0)
     axes = figure.subplots(1, len(panels))
-    for number, (ax, (title, values)) in enumerate(zip(axes, panels.items(), strict=True)):
+    for number, (ax, (title, values)) in enumerate(
+        zip(axes, panels.items(), strict=True)
+    ):
         how = "none" if smooth else "nearest"
         ax.imshow(values.detach().numpy(), cmap="gray", interpolation=how)
         ax.set_title(title, fontsize=9)
         ax.axis("off")
         if number < len(signs):
             ax.text(
-                1.12, 0.5, signs[number], transform=ax.transAxes, va="center", ha="center",
+                1.12,
+                0.5,
+                signs[number],
+                transform=ax.transAxes,
+                va="center",
+                ha="center",
                 fontsize=14,
-            )  # fmt: skip
+            )
     return figure
 
 
@@ -99,17 +121,26 @@ def lines(
     ax.set(**{f"{axis}scale": "log" for axis in log})
     if x is None and "x" not in log:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(labelcolor="linecolor", handlelength=0, frameon=False, loc="center left",
-              bbox_to_anchor=(1, 0.5))  # fmt: skip
+    ax.legend(
+        labelcolor="linecolor",
+        handlelength=0,
+        frameon=False,
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+    )
     return figure
 
 
 @styled
-def through_layers(sizes: Mapping[str, Mapping[str, Sequence[float]]], ylabel: str) -> Figure:
-    """A quantity of each layer on a logarithmic scale: a panel each, the same lines in all.
+def through_layers(
+    sizes: Mapping[str, Mapping[str, Sequence[float]]], ylabel: str
+) -> Figure:
+    """A quantity of each layer on a logarithmic scale: a panel each, the same lines
+    in all.
 
     Args:
-        sizes: by the panel's title, by the line's name: a number per layer, in order.
+        sizes: by the panel's title, by the line's name: a number per layer, in
+            order.
         ylabel: what the numbers are.
     """
     figure = new_figure(2.7)
@@ -120,13 +151,21 @@ def through_layers(sizes: Mapping[str, Mapping[str, Sequence[float]]], ylabel: s
         ax.set(title=title, xlabel="layer", yscale="log")
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     panels[0].set(ylabel=ylabel)
-    panels[-1].legend(labelcolor="linecolor", handlelength=0, frameon=False, loc="center left",
-                      bbox_to_anchor=(1, 0.5), reverse=True)  # fmt: skip
+    panels[-1].legend(
+        labelcolor="linecolor",
+        handlelength=0,
+        frameon=False,
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+        reverse=True,
+    )
     return figure
 
 
 @styled
-def valley(paths: Mapping[str, Tensor], heights: Tensor, extent: Sequence[float]) -> Figure:
+def valley(
+    paths: Mapping[str, Tensor], heights: Tensor, extent: Sequence[float]
+) -> Figure:
     """Paths over a landscape, a panel each.
 
     Args:
@@ -135,13 +174,23 @@ def valley(paths: Mapping[str, Tensor], heights: Tensor, extent: Sequence[float]
         extent: left, right, bottom, top.
     """
     figure = new_figure(1.15 * len(paths))
-    panels = figure.subplots(len(paths), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    panels = figure.subplots(
+        len(paths), 1, sharex=True, sharey=True, squeeze=False
+    )[:, 0]
     left, right, bottom, top = extent
     x = np.linspace(left, right, heights.shape[1])
     y = np.linspace(bottom, top, heights.shape[0])
     levels = np.geomspace(0.05, float(heights.max()), 9)
     for ax, (name, path), color in zip(panels, paths.items(), COLORS, strict=False):
-        ax.contour(x, y, heights.numpy(), levels=levels, colors=TEXT, linewidths=0.5, alpha=0.6)
+        ax.contour(
+            x,
+            y,
+            heights.numpy(),
+            levels=levels,
+            colors=TEXT,
+            linewidths=0.5,
+            alpha=0.6,
+        )
         ax.plot(*path.T.numpy(), "o-", color=color, ms=2.5, lw=1.2)
         ax.set(xlim=(left, right), ylim=(bottom, top), yticks=[])
         ax.set_title(name, color=color, fontsize=9, loc="left", pad=2)
@@ -151,9 +200,12 @@ def valley(paths: Mapping[str, Tensor], heights: Tensor, extent: Sequence[float]
 
 @styled
 def spans(
-    kept: Mapping[str, tuple[float, float]], lost: Mapping[str, tuple[float, float]], xlabel: str
+    kept: Mapping[str, tuple[float, float]],
+    lost: Mapping[str, tuple[float, float]],
+    xlabel: str,
 ) -> Figure:
-    """What was done from where to where, a bar a row from the top; what was lost is hollow.
+    """What was done from where to where, a bar a row from the top; what was lost is
+    hollow.
 
     Args:
         kept: by the row's name, where its bar begins and ends.
@@ -163,7 +215,10 @@ def spans(
     figure = new_figure(0.9 + 0.4 * len(kept))
     ax = figure.subplots()
     rows = list(kept)
-    for spans, colors in ((kept, {"color": BLUE}), (lost, {"fc": "none", "ec": ORANGE, "lw": 1.5})):
+    for spans, colors in (
+        (kept, {"color": BLUE}),
+        (lost, {"fc": "none", "ec": ORANGE, "lw": 1.5}),
+    ):
         for name, (begin, end) in spans.items():
             ax.barh(rows.index(name), end - begin, left=begin, height=0.5, **colors)
     for name, (_, end) in lost.items():
@@ -186,5 +241,7 @@ def pictures(rows: Mapping[str, Tensor]) -> Figure:
             ax.imshow(image.squeeze(0).numpy(), cmap="gray")
             ax.axis("off")
             if column == 0:
-                ax.text(-0.2, 0.5, name, ha="right", va="center", transform=ax.transAxes)
+                ax.text(
+                    -0.2, 0.5, name, ha="right", va="center", transform=ax.transAxes
+                )
     return figure

@@ -42,7 +42,8 @@ def lesions(
         chance: the accuracy of a guess, a share of 1; drawn as a dotted line.
 
     Raises:
-        ValueError: if there are more than two networks, or a table has no such part.
+        ValueError: if there are more than two networks, or a table has no such
+            part.
     """
     if len(tables) > len(COLORS):
         raise ValueError(f"one or two networks can be drawn, got {len(tables)}")

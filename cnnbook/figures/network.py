@@ -48,7 +48,9 @@ def architecture(profile: Profile) -> Figure:
         width = 0.04 + 0.96 * math.sqrt(side / largest)
         height = 0.12 + 0.7 * math.log(shape[0]) / math.log(widest)
         color = TEXT if kind == "image" else grid_color(shape, largest)
-        box = Rectangle((-width / 2, y - height / 2), width, height, color=color, lw=1.3)
+        box = Rectangle(
+            (-width / 2, y - height / 2), width, height, color=color, lw=1.3
+        )
         box.set_fill(kind != "pool")
         ax.add_patch(box)
         ax.text(-0.54, y, text, ha="right", va="center", fontsize=LEGIBLE)
@@ -60,7 +62,8 @@ def architecture(profile: Profile) -> Figure:
 
 @styled
 def shares(table: pd.DataFrame) -> Figure:
-    """Where the three measures sit: each layer's share of each, in execution order."""
+    """Where the three measures sit: each layer's share of each, in execution
+    order."""
     figure = new_figure(0.27 * len(table) + 0.5)
     panels = figure.subplots(1, 3, sharey=True)
     titles = {"memory_kb": "memory", "params": "params", "flops": "flops"}
@@ -88,7 +91,12 @@ def receptive_field(table: pd.DataFrame, image: int) -> Figure:
     sides = [int(side) for side in known["receptive_field"]]
     figure = new_figure(0.27 * len(known) + 0.7)
     ax = figure.subplots()
-    ax.barh(range(len(known)), sides, color=[kind_color(k) for k in known["kind"]], height=0.7)
+    ax.barh(
+        range(len(known)),
+        sides,
+        color=[kind_color(k) for k in known["kind"]],
+        height=0.7,
+    )
     for y, side in enumerate(sides):
         ax.text(side + max(sides) * 0.01, y, str(side), va="center")
     ax.axvline(image, color=TEXT, lw=1, ls="--")
@@ -102,7 +110,8 @@ def receptive_field(table: pd.DataFrame, image: int) -> Figure:
 
 @styled
 def two_halves(traffic: pd.DataFrame) -> Figure:
-    """Two columns of half-layers, and the activations that cross between them, both ways together.
+    """Two columns of half-layers, and the activations that cross between them, both
+    ways together.
 
     Args:
         traffic: of a `cnnbook.models.SplitRun`: a row per layer, with ``forward``.
@@ -114,8 +123,18 @@ def two_halves(traffic: pd.DataFrame) -> Figure:
     for y, layer in enumerate(layers):
         color = GREEN if layer.startswith("fc") else BLUE
         for x in (left, right):
-            ax.add_patch(Rectangle((x - half, y - 0.24), 2 * half, 0.48, color=color, lw=0))
-            ax.text(x, y, layer, ha="center", va="center", color="white", fontweight="bold")
+            ax.add_patch(
+                Rectangle((x - half, y - 0.24), 2 * half, 0.48, color=color, lw=0)
+            )
+            ax.text(
+                x,
+                y,
+                layer,
+                ha="center",
+                va="center",
+                color="white",
+                fontweight="bold",
+            )
             if y:
                 _arrow(ax, (x, y - 0.74), (x, y - 0.27), FAINT)
         if crossing := int(traffic.loc[layer, "forward"]):
@@ -130,5 +149,11 @@ def two_halves(traffic: pd.DataFrame) -> Figure:
 
 
 def _arrow(ax, start, end, color) -> None:
-    style = {"arrowstyle": "->", "color": color, "lw": 1.6, "shrinkA": 0, "shrinkB": 0}
+    style = {
+        "arrowstyle": "->",
+        "color": color,
+        "lw": 1.6,
+        "shrinkA": 0,
+        "shrinkB": 0,
+    }
     ax.annotate("", xy=end, xytext=start, arrowprops=style)

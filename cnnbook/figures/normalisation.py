@@ -1,4 +1,5 @@
-"""Pictures of normalisation: what is averaged, which rates it admits, what it needs of a batch."""
+"""Pictures of normalisation: what is averaged, which rates it admits, what it needs
+of a batch."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ SHARED = {
 
 @styled
 def axes() -> Figure:
-    """Four ways to normalise: a grid of images × channels each, what shares a mean in blue."""
+    """Four ways to normalise: a grid of images × channels each, what shares a mean
+    in blue."""
     figure = new_figure(1.45)
     for ax, (name, (images, channels)) in zip(
         figure.subplots(1, len(SHARED)), SHARED.items(), strict=True
@@ -42,9 +44,20 @@ def axes() -> Figure:
             for channel in range(CHANNELS):
                 inside = image in images and channel in channels
                 ax.add_patch(
-                    Rectangle((channel, image), 0.88, 0.88, facecolor=BLUE if inside else FAINT)
+                    Rectangle(
+                        (channel, image),
+                        0.88,
+                        0.88,
+                        facecolor=BLUE if inside else FAINT,
+                    )
                 )
-        ax.set(xlim=(-0.1, CHANNELS), ylim=(IMAGES, -0.1), xticks=[], yticks=[], aspect="equal")
+        ax.set(
+            xlim=(-0.1, CHANNELS),
+            ylim=(IMAGES, -0.1),
+            xticks=[],
+            yticks=[],
+            aspect="equal",
+        )
         ax.set_title(name)
         ax.set_xlabel("channels", fontsize=8.5)
         ax.spines[:].set_visible(False)
@@ -57,18 +70,23 @@ def axes() -> Figure:
 def by_rate(
     losses: Mapping[str, Mapping[float, Sequence[float]]], xlabel: str, ylabel: str
 ) -> Figure:
-    """A loss against the learning rate: a dot a run, a line through the means of finite ones.
+    """A loss against the learning rate: a dot a run, a line through the means of
+    finite ones.
 
     Args:
-        losses: by name, by rate: a loss for each seed; an infinite one is a cross at the top.
+        losses: by name, by rate: a loss for each seed; an infinite one is a cross
+            at the top.
         xlabel, ylabel: the axes.
     """
     figure = new_figure(3.0)
     ax = figure.subplots()
     finite = [
-        one for found in losses.values() for each in found.values() for one in each
+        one
+        for found in losses.values()
+        for each in found.values()
+        for one in each
         if math.isfinite(one)
-    ]  # fmt: skip
+    ]
     top = 1.12 * min(max(finite), 4.0)
     for (name, found), color, shift in zip(
         losses.items(), (ORANGE, BLUE), (0.94, 1.06), strict=True
@@ -79,21 +97,37 @@ def by_rate(
             broken = len(each) - len(ok)
             ax.plot([rate * shift] * len(ok), ok, "o", color=color, ms=4, alpha=0.7)
             if broken:
-                ax.plot([rate * shift], [top], "x", color=color, ms=7, clip_on=False)
+                ax.plot(
+                    [rate * shift], [top], "x", color=color, ms=7, clip_on=False
+                )
             if len(ok) == len(each):
                 means[rate] = sum(ok) / len(ok)
-        ax.plot([rate * shift for rate in means], list(means.values()), color=color, label=name)
+        ax.plot(
+            [rate * shift for rate in means],
+            list(means.values()),
+            color=color,
+            label=name,
+        )
     ax.set(xscale="log", xlabel=xlabel, ylabel=ylabel, ylim=(None, top))
-    ax.legend(labelcolor="linecolor", handlelength=0, frameon=False, loc="lower left")
+    ax.legend(
+        labelcolor="linecolor", handlelength=0, frameon=False, loc="lower left"
+    )
     return figure
 
 
 @styled
 def by_batch(accuracy: Mapping[int, float], usual: float) -> Figure:
-    """Accuracy against the size of the batch that is normalised by itself; dashed: as usual."""
+    """Accuracy against the size of the batch that is normalised by itself; dashed:
+    as usual."""
     figure = new_figure(2.6)
     ax = figure.subplots()
-    ax.plot(list(accuracy), [100 * one for one in accuracy.values()], "o-", color=BLUE, ms=5)
+    ax.plot(
+        list(accuracy),
+        [100 * one for one in accuracy.values()],
+        "o-",
+        color=BLUE,
+        ms=5,
+    )
     ax.axhline(100 * usual, color=TEXT, ls="--", lw=1.2)
     ax.text(1, 100 * usual, "running statistics", va="bottom", color=TEXT)
     ax.set(xscale="log", xlabel="images in the batch", ylabel="accuracy (%)")

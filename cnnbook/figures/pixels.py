@@ -31,7 +31,8 @@ def variants(rows: Mapping[str, Sequence[Tensor]]) -> Figure:
 
 @styled
 def gradient(map: Tensor, side: int) -> Figure:
-    """A gradient map H × W, relative to its largest value, framed by a square of `side`."""
+    """A gradient map H × W, relative to its largest value, framed by a square of
+    `side`."""
     figure = new_figure(3.4, 4.2)
     ax = figure.subplots()
     picture = ax.imshow((map / map.max()).numpy(), cmap="viridis")
@@ -39,8 +40,15 @@ def gradient(map: Tensor, side: int) -> Figure:
     corner = (float(columns.min()) - 0.5, float(rows.min()) - 0.5)
     ax.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=ORANGE, lw=2))
     ax.annotate(
-        f"{side} px", corner, xytext=(0, 3), textcoords="offset points", color=ORANGE, va="bottom"
+        f"{side} px",
+        corner,
+        xytext=(0, 3),
+        textcoords="offset points",
+        color=ORANGE,
+        va="bottom",
     )
     ax.set(xlabel="pixel", ylabel="pixel")
-    figure.colorbar(picture, label="gradient, relative", shrink=0.85).outline.set_visible(False)
+    figure.colorbar(
+        picture, label="gradient, relative", shrink=0.85
+    ).outline.set_visible(False)
     return figure

@@ -15,7 +15,9 @@ BLUES = colormaps["Blues"]
 
 
 @styled
-def errors(values: Mapping[str, float], xlabel: str, marked: Collection[str] = ()) -> Figure:
+def errors(
+    values: Mapping[str, float], xlabel: str, marked: Collection[str] = ()
+) -> Figure:
     """A dot for each published error, in the given order; `marked` ones in orange.
 
     Args:
@@ -56,9 +58,18 @@ def confusions(counts: Tensor, classes: Sequence[str]) -> Figure:
             share = shares[row, column].item()
             if share >= 1:  # what is empty has the page's ground
                 color = BLUES(0.1 + 0.9 * share / 100)
-                ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=color))
+                ax.add_patch(
+                    Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=color)
+                )
                 letters = "white" if share > 68 else "black"
-                ax.text(column, row, f"{share:.0f}", ha="center", va="center", color=letters)
+                ax.text(
+                    column,
+                    row,
+                    f"{share:.0f}",
+                    ha="center",
+                    va="center",
+                    color=letters,
+                )
     ax.set(xlim=(-0.5, len(classes) - 0.5), ylim=(len(classes) - 0.5, -0.5))
     ax.set_yticks(range(len(classes)), classes)
     ax.set_xticks(range(len(classes)), classes, rotation=55, ha="right")

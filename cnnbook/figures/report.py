@@ -34,9 +34,15 @@ FOLLOWERS = {
     "pixel_shuffle": "pixel shuffle", "pad": "pad",
 }  # fmt: skip
 JOINS = {
-    "add": "+", "sub": "−", "mul": "×", "div": "÷", "cat": "concat",
-    "concat": "concat", "concatenate": "concat", "__setitem__": "written into",
-}  # fmt: skip
+    "add": "+",
+    "sub": "−",
+    "mul": "×",
+    "div": "÷",
+    "cat": "concat",
+    "concat": "concat",
+    "concatenate": "concat",
+    "__setitem__": "written into",
+}
 
 
 @checked
@@ -112,16 +118,21 @@ def content(profile: Profile) -> dict[str, Any]:
         "training": training and training.to_dict(),
         "rows": [
             {
-                "name": layer.name, "kind": layer.kind, "shape": list(layer.output),
-                "memory": layer.memory_kb, "params": layer.params,
+                "name": layer.name,
+                "kind": layer.kind,
+                "shape": list(layer.output),
+                "memory": layer.memory_kb,
+                "params": layer.params,
                 "flops": layer.flops,
-                "field": _sides(layer.receptive_field), "sees": layer.sees,
-            } | ({} if layer.kept_kb is None else {"kept": layer.kept_kb})
+                "field": _sides(layer.receptive_field),
+                "sees": layer.sees,
+            }
+            | ({} if layer.kept_kb is None else {"kept": layer.kept_kb})
             for layer in profile.layers
         ],
         "nodes": nodes,
         "tree": tree(nodes, profile.modules),
-    }  # fmt: skip
+    }
 
 
 def _sides(field: int | tuple[int, int] | None) -> list[int] | None:

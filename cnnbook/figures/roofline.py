@@ -15,25 +15,37 @@ if TYPE_CHECKING:
 
 
 @styled
-def roofline(table: pd.DataFrame, peak_operations: float, peak_bandwidth: float) -> Figure:
+def roofline(
+    table: pd.DataFrame, peak_operations: float, peak_bandwidth: float
+) -> Figure:
     """Speed against arithmetic intensity under a device's roof, a line a network.
 
     A line goes from its smallest batch, an open disc, to its largest, a full one.
 
     Args:
-        table: a row per network and batch, with ``network``, ``batch_size``, ``intensity``
-            (operations a byte) and ``operations_per_second``; a multiply and its add are two.
+        table: a row per network and batch, with ``network``, ``batch_size``,
+            ``intensity`` (operations a byte) and ``operations_per_second``; a
+            multiply and its add are two.
         peak_operations: operations a second at most: the flat part of the roof.
         peak_bandwidth: bytes a second at most: the slope of its other part.
     """
     ridge = peak_operations / peak_bandwidth
     figure = new_figure(4.2)
     ax = figure.subplots()
-    lines = {name: rows.sort_values("batch_size") for name, rows in table.groupby("network")}
+    lines = {
+        name: rows.sort_values("batch_size")
+        for name, rows in table.groupby("network")
+    }
     for name, rows in lines.items():
-        x, y, color = rows["intensity"], rows["operations_per_second"] / 1e9, _family_color(name)
+        x, y, color = (
+            rows["intensity"],
+            rows["operations_per_second"] / 1e9,
+            _family_color(name),
+        )
         ax.plot(x, y, color=color, lw=1, alpha=0.6, zorder=2)
-        ends = [color if end else "none" for end in [False] * (len(rows) - 1) + [True]]
+        ends = [
+            color if end else "none" for end in [False] * (len(rows) - 1) + [True]
+        ]
         ax.scatter(x, y, s=24, facecolors=ends, edgecolors=color, lw=1.2, zorder=3)
     ax.set(
         xscale="log",
@@ -51,7 +63,13 @@ def roofline(table: pd.DataFrame, peak_operations: float, peak_bandwidth: float)
     roof = [start * peak_bandwidth / 1e9, peak, peak]
     ax.plot([start, ridge, right], roof, color=TEXT, lw=1.6, zorder=1, gid="roof")
     ax.axvline(ridge, color=FAINT, lw=1, zorder=0)
-    ax.text(0.97 * right, 1.04 * peak, "most operations a second", ha="right", va="bottom")
+    ax.text(
+        0.97 * right,
+        1.04 * peak,
+        "most operations a second",
+        ha="right",
+        va="bottom",
+    )
     ax.text(1.06 * ridge, 1.06 * low, "ridge", va="bottom")
     for axis in (ax.xaxis, ax.yaxis):
         _ticks(axis)
@@ -68,7 +86,8 @@ def _along(rows: pd.DataFrame) -> list[tuple[float, float]]:
     x, y = rows["intensity"], rows["operations_per_second"] / 1e9
     corners = list(zip(x, y, strict=True))
     return [
-        (a[0] ** (1 - t) * b[0] ** t, a[1] ** (1 - t) * b[1] ** t)  # straight on these axes
+        # Straight on these axes.
+        (a[0] ** (1 - t) * b[0] ** t, a[1] ** (1 - t) * b[1] ** t)
         for a, b in pairwise(corners)
         for t in (0, 0.2, 0.4, 0.6, 0.8)
     ]

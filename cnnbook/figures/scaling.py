@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from cnnbook.figures._style import BLUE, GREEN, ORANGE, PURPLE, TEXT, new_figure, styled
+from cnnbook.figures._style import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    TEXT,
+    new_figure,
+    styled,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,25 +26,41 @@ def scaling(table: pd.DataFrame) -> Figure:
     """Efficiency against the number of GPUs, a line a network, at most five.
 
     Args:
-        table: as `cnnbook.scaling_efficiency` returns it: ``network``, ``gpus``, ``efficiency``.
+        table: as `cnnbook.scaling_efficiency` returns it: ``network``, ``gpus``,
+            ``efficiency``.
     """
     networks = table["network"].unique()
     styles = list(
-        zip((PURPLE, ORANGE, GREEN, BLUE, TEXT), ("-", "--", "-.", ":", "-"), "osD^v", strict=True)
+        zip(
+            (PURPLE, ORANGE, GREEN, BLUE, TEXT),
+            ("-", "--", "-.", ":", "-"),
+            "osD^v",
+            strict=True,
+        )
     )
     if len(networks) > len(styles):
-        raise ValueError(f"at most {len(styles)} networks can be told apart, got {len(networks)}")
+        raise ValueError(
+            f"at most {len(styles)} networks can be told apart, got {len(networks)}"
+        )
     figure = new_figure(3.2)
     ax = figure.subplots()
-    # Marks and dashes tell apart what lies on top of each other, without colour too.
+    # Marks and dashes tell apart what lies on top of each other, without colour
+    # too.
     for name, (color, dashes, mark) in zip(networks, styles, strict=False):
         rows = table[table["network"] == name]
         ax.plot(
-            rows["gpus"], 100 * rows["efficiency"], dashes, color=color, marker=mark, label=name
+            rows["gpus"],
+            100 * rows["efficiency"],
+            dashes,
+            color=color,
+            marker=mark,
+            label=name,
         )
     ax.set(xscale="log", xlabel="GPUs", ylabel="efficiency (%)", ylim=(0, 105))
     ax.set_xticks(table["gpus"].unique())
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_locator(NullLocator())
-    figure.legend(loc="outside upper center", ncols=3, labelcolor="linecolor", frameon=False)
+    figure.legend(
+        loc="outside upper center", ncols=3, labelcolor="linecolor", frameon=False
+    )
     return figure

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 @styled
 def ranking(
-    runs: pd.DataFrame, measure: str = "test_accuracy", marked: Mapping[str, str] | None = None
+    runs: pd.DataFrame,
+    measure: str = "test_accuracy",
+    marked: Mapping[str, str] | None = None,
 ) -> Figure:
     """A row per arm, highest mean on top: a dot per run, a bar at their mean.
 
     Args:
-        runs: a row per run, with ``arm`` and `measure` (a share of 0 … 1, drawn in percent).
+        runs: a row per run, with ``arm`` and `measure` (a share of 0 … 1, drawn in
+            percent).
         marked: arms to point out, by arm: what to call them.
     """
     marked = marked or {}

@@ -1,4 +1,5 @@
-"""Pictures of two or a few things side by side: costs, and conditions of an experiment."""
+"""Pictures of two or a few things side by side: costs, and conditions of an
+experiment."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ def measures(table: pd.DataFrame) -> Figure:
     """The three measures, a bar for each row in each.
 
     Args:
-        table: ``memory_kb``, ``params`` and ``flops`` of each network, or part of one.
+        table: ``memory_kb``, ``params`` and ``flops`` of each network, or part of
+            one.
     """
     figure = new_figure(0.3 * len(table) + 0.45)
     panels = figure.subplots(1, 3, sharey=True)
@@ -50,10 +52,14 @@ def pairs(table: pd.DataFrame, xlabel: str) -> Figure:
     for (name, values), color, shift in zip(
         table.items(), (BLUE, ORANGE), (-0.2, 0.2), strict=True
     ):
-        ax.barh([y + shift for y in range(len(table))], values, color=color, height=0.36)
+        ax.barh(
+            [y + shift for y in range(len(table))], values, color=color, height=0.36
+        )
         for y, value in enumerate(values):
             text = _compact(value) if y else f"{_compact(value)}  {name}"
-            ax.text(value + 0.01 * largest, y + shift, text, va="center", color=color)
+            ax.text(
+                value + 0.01 * largest, y + shift, text, va="center", color=color
+            )
     ax.set_yticks(range(len(table)), table.index)
     ax.set(xlabel=xlabel, xlim=(0, 1.14 * largest), xticks=[])
     ax.tick_params(axis="y", length=0)
@@ -62,13 +68,18 @@ def pairs(table: pd.DataFrame, xlabel: str) -> Figure:
 
 
 @styled
-def interaction(runs: pd.DataFrame, across: str, lines: str, measure: str) -> Figure:
-    """Two conditions at two settings of a third thing: a dot per run, a line between the means.
+def interaction(
+    runs: pd.DataFrame, across: str, lines: str, measure: str
+) -> Figure:
+    """Two conditions at two settings of a third thing: a dot per run, a line
+    between the means.
 
     Args:
         runs: a row per run, with the three columns named by the other arguments.
-        across: the column on the horizontal axis; each of its values is written under it.
-        lines: the column whose two values are the two lines, labelled at their right ends.
+        across: the column on the horizontal axis; each of its values is written
+            under it.
+        lines: the column whose two values are the two lines, labelled at their
+            right ends.
         measure: a share of 0 … 1, drawn in percent.
     """
     figure = new_figure(2.7, 4.4)
@@ -76,7 +87,9 @@ def interaction(runs: pd.DataFrame, across: str, lines: str, measure: str) -> Fi
     places = {value: x for x, value in enumerate(dict.fromkeys(runs[across]))}
     ends = {}
     conditions = list(dict.fromkeys(runs[lines]))
-    for condition, color, shift in zip(conditions, (BLUE, ORANGE), (-0.03, 0.03), strict=True):
+    for condition, color, shift in zip(
+        conditions, (BLUE, ORANGE), (-0.03, 0.03), strict=True
+    ):
         own = runs[runs[lines] == condition]
         x, y = own[across].map(places) + shift, 100 * own[measure]
         ax.plot(x, y, "o", color=color, ms=5, alpha=0.75, lw=0)
@@ -84,10 +97,14 @@ def interaction(runs: pd.DataFrame, across: str, lines: str, measure: str) -> Fi
         ax.plot(means.index, means, color=color)
         ends[condition] = (means.iloc[-1], color)
     for (condition, (y, color)), at in zip(
-        sorted(ends.items(), key=lambda item: item[1]), ("top", "bottom"), strict=True
+        sorted(ends.items(), key=lambda item: item[1]),
+        ("top", "bottom"),
+        strict=True,
     ):
         ax.text(len(places) - 0.9, y, condition, color=color, va=at)
     ax.set_xticks(range(len(places)), places)
-    ax.set(xlim=(-0.4, len(places) - 0.4), ylabel=f"{measure.replace('_', ' ')} (%)")
+    ax.set(
+        xlim=(-0.4, len(places) - 0.4), ylabel=f"{measure.replace('_', ' ')} (%)"
+    )
     ax.tick_params(axis="x", length=0, colors=TEXT)
     return figure

@@ -1,4 +1,5 @@
-"""Pictures of big networks, stage by stage, and of a family of networks side by side."""
+"""Pictures of big networks, stage by stage, and of a family of networks side by
+side."""
 
 from __future__ import annotations
 
@@ -18,11 +19,15 @@ if TYPE_CHECKING:
 def _by_resolution(
     table: pd.DataFrame, end_with_pool: bool = False
 ) -> list[tuple[tuple[int, ...], pd.DataFrame]]:
-    """Consecutive rows at one height and width; a vector and a map of 1×1 are the same.
+    """Consecutive rows at one height and width; a vector and a map of 1×1 are the
+    same.
 
-    A pool counts with its output, or with `end_with_pool` as the last layer of what it reads.
+    A pool counts with its output, or with `end_with_pool` as the last layer of what
+    it reads.
     """
-    sides = [output[1:] if len(output) == 3 else (1, 1) for output in table["output"]]
+    sides = [
+        output[1:] if len(output) == 3 else (1, 1) for output in table["output"]
+    ]
     if end_with_pool:
         before = [sides[0], *sides]
         kinds = zip(table["kind"], sides, before, strict=False)
@@ -46,13 +51,19 @@ def _counts(kinds: list[str]) -> str:
     return ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
 
 
-def _panels(labels: Sequence[str], sums: pd.DataFrame, colors: Sequence[str]) -> Figure:
-    """A row per label: bars of the three measures, each to its own scale and with its value."""
+def _panels(
+    labels: Sequence[str], sums: pd.DataFrame, colors: Sequence[str]
+) -> Figure:
+    """A row per label: bars of the three measures, each to its own scale and with
+    its value."""
     figure = new_figure(0.44 * len(labels) + 0.5)
     panels = figure.subplots(1, 3, sharey=True)
     titles = {"memory_kb": "memory (MB)", "params": "params", "flops": "flops"}
     for ax, (measure, title) in zip(panels, titles.items(), strict=True):
-        values = [value / (1024 if measure == "memory_kb" else 1) for value in sums[measure]]
+        values = [
+            value / (1024 if measure == "memory_kb" else 1)
+            for value in sums[measure]
+        ]
         largest = max(values)
         ax.barh(range(len(values)), values, color=colors, height=0.62)
         for y, value in enumerate(values):
@@ -68,18 +79,26 @@ def _panels(labels: Sequence[str], sums: pd.DataFrame, colors: Sequence[str]) ->
 
 @styled
 def stages(table: pd.DataFrame) -> Figure:
-    """The three measures by stage: consecutive layers whose outputs have one height and width.
+    """The three measures by stage: consecutive layers whose outputs have one height
+    and width.
 
     Args:
-        table: of a profile. A pool, or a convolution with a stride, counts with its output: it is
-            the first layer of the next stage.
+        table: of a profile. A pool, or a convolution with a stride, counts with its
+            output: it is the first layer of the next stage.
     """
     import pandas as pd
 
     rows = _by_resolution(table)
-    sums = pd.DataFrame([part[["memory_kb", "params", "flops"]].sum() for _, part in rows])
-    labels = [f"{side[0]} × {side[1]}\n{_counts(list(part['kind']))}" for side, part in rows]
-    return _panels(labels, sums, [GREEN if side == (1, 1) else BLUE for side, _ in rows])
+    sums = pd.DataFrame(
+        [part[["memory_kb", "params", "flops"]].sum() for _, part in rows]
+    )
+    labels = [
+        f"{side[0]} × {side[1]}\n{_counts(list(part['kind']))}"
+        for side, part in rows
+    ]
+    return _panels(
+        labels, sums, [GREEN if side == (1, 1) else BLUE for side, _ in rows]
+    )
 
 
 @styled
@@ -90,9 +109,11 @@ def totals(table: pd.DataFrame) -> Figure:
 
 @styled
 def columns(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Networks side by side, a block for each layer with its number of output channels.
+    """Networks side by side, a block for each layer with its number of output
+    channels.
 
-    Layers of one resolution start at the same height in every column; a pool ends its stage.
+    Layers of one resolution start at the same height in every column; a pool ends
+    its stage.
 
     Args:
         tables: a profile's table by the network's name.
@@ -113,7 +134,13 @@ def columns(tables: Mapping[str, pd.DataFrame]) -> Figure:
         for side, rows in stack:
             for y, row in enumerate(rows.itertuples(), start=tops[side]):
                 ax.add_patch(
-                    Rectangle((x - 0.42, y - 0.42), 0.84, 0.84, color=kind_color(row.kind), lw=0)
+                    Rectangle(
+                        (x - 0.42, y - 0.42),
+                        0.84,
+                        0.84,
+                        color=kind_color(row.kind),
+                        lw=0,
+                    )
                 )
                 text = f"{row.kind} {row.output[0]}"
                 ax.text(x, y, text, ha="center", va="center", color="white")

@@ -122,8 +122,8 @@ def _path(steps: Graph, layer: str) -> list[Node]:
             )
             raise ValueError(
                 f"the deconvnet cannot pass {node.name} of {steps.name} ({why}): "
-                "from the image to the layer it needs one row of convolutions, batch "
-                "norms, ReLUs and max pools"
+                "from the image to the layer it needs one row of convolutions, "
+                "batch norms, ReLUs and max pools"
             )
         path.append(node)
         node = steps[node.inputs[0]]

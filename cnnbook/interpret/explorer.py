@@ -28,8 +28,9 @@ Layer = dict[str, Any]
 # A layer's letter, and its numbers: their letters, and the value that is left out.
 # The first number follows the layer's letter. None: always written.
 GRAMMAR = {
-    "conv": ("c", [("out", "", None), ("kernel", "k", 1), ("stride", "s", 1), ("padding", "p", 0),
-                   ("dilation", "d", 1), ("groups", "g", 1), ("bias", "n", True)]),
+    "conv": ("c", [("out", "", None), ("kernel", "k", 1), ("stride", "s", 1),
+                   ("padding", "p", 0), ("dilation", "d", 1), ("groups", "g", 1),
+                   ("bias", "n", True)]),
     "batchnorm": ("b", []),
     "relu": ("r", []),
     "relu6": ("q", []),
@@ -66,7 +67,9 @@ def _write(layer: Layer) -> str:
             letter += f"{its_letter}{value}" if value != left_out else ""
         elif tuple(value) != (left_out, left_out):
             height, width = value
-            letter += f"{its_letter}{height}" + (f"x{width}" if width != height else "")
+            letter += f"{its_letter}{height}" + (
+                f"x{width}" if width != height else ""
+            )
     return letter
 
 
@@ -85,7 +88,8 @@ def layers(model: nn.Module, input_size: tuple[int, int, int]) -> list[Layer]:
 
 
 def _dominators(steps: Graph) -> dict[str, list[str]]:
-    """For each step those that every way from the input to it passes, itself included."""
+    """For each step those that every way from the input to it passes, itself
+    included."""
     found: dict[str, list[str]] = {}
     for node in steps:
         first, *others = [found[name] for name in node.inputs] or [[]]
@@ -118,7 +122,9 @@ def _layer(node: Node) -> list[Layer]:
     numbers, bias = node.settings, "bias" in node.tensors
     window = {name: numbers[name] for name in WINDOW if name in numbers}
     match node.operation:
-        case "conv" if numbers["padding_mode"] == "zeros" and isinstance(numbers["padding"], tuple):
+        case "conv" if numbers["padding_mode"] == "zeros" and isinstance(
+            numbers["padding"], tuple
+        ):
             layer = {"type": "conv", "out": node.shape[0], **window}
             layer |= {"groups": numbers["groups"], "bias": bias}
         case "linear":
@@ -144,7 +150,9 @@ def _layer(node: Node) -> list[Layer]:
             layer = {"type": node.operation.lower()}
         case "flatten" if (numbers["start"], numbers["end"]) == (1, -1):
             layer = {"type": "flatten"}
-        case "pad" if numbers["pad"][:5] == (0, 0, 0, 0, 0) and len(numbers["pad"]) == 6:
+        case "pad" if (
+            numbers["pad"][:5] == (0, 0, 0, 0, 0) and len(numbers["pad"]) == 6
+        ):
             layer = {"type": "zeros", "out": numbers["pad"][5]}
         case "identity":
             return []
@@ -156,7 +164,9 @@ def _layer(node: Node) -> list[Layer]:
 
 
 def _unknown(node: Node) -> ValueError:
-    return ValueError(f"the explorer has no layer for {node.operation} ({node.name})")
+    return ValueError(
+        f"the explorer has no layer for {node.operation} ({node.name})"
+    )
 
 
 def preset(name: str) -> dict[str, str]:
@@ -168,12 +178,14 @@ def preset(name: str) -> dict[str, str]:
     with torch.device("meta"):
         options = {"aux_logits": False} if name == "googlenet" else {}
         network = layers(models.create(name, **options), (3, 224, 224))
-    side = 32 if network[-1]["out"] == 10 else 224  # ten classes: a network for small images
+    # Ten classes: a network for small images.
+    side = 32 if network[-1]["out"] == 10 else 224
     return {"net": write(network), "in": f"3x{side}x{side}"}
 
 
 def presets() -> dict[str, dict[str, str]]:
-    """:func:`preset` of every architecture that is made of the explorer's layers, by name.
+    """:func:`preset` of every architecture that is made of the explorer's layers,
+    by name.
 
     The others, with a product or a layer norm in them, do not fit into its text.
     """

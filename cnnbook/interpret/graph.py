@@ -104,7 +104,8 @@ class Graph:
         return len(self.nodes)
 
     def __getitem__(self, name: str) -> Node:
-        """The step of this name, or the one that gives the output of the module `name`."""
+        """The step of this name, or the one that gives the output of the module
+        `name`."""
         name = self.modules.get(name, name)
         for node in self.nodes:
             if node.name == name:
@@ -134,7 +135,9 @@ def graph(model: nn.Module, input_size: tuple[int, int, int]) -> Graph:
     tracer = Tracer(without_values(model))
     try:
         with torch.no_grad(), tracer:
-            output = tracer.model(tracer.start(torch.empty(1, *input_size, device="meta")))
+            output = tracer.model(
+                tracer.start(torch.empty(1, *input_size, device="meta"))
+            )
     except (RuntimeError, NotImplementedError, TypeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(
@@ -168,7 +171,9 @@ def activations(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
 
 def _check(model: nn.Module) -> None:
     if not isinstance(model, nn.Module):
-        raise TypeError(f"a graph is of a torch.nn.Module, got {type(model).__name__}")
+        raise TypeError(
+            f"a graph is of a torch.nn.Module, got {type(model).__name__}"
+        )
 
 
 # Copies of a network, in inference and without hooks, over other tensors or the
@@ -206,7 +211,8 @@ def _copy(model: nn.Module, twin: Callable[[Tensor], Tensor]) -> nn.Module:
 
 @dataclass
 class _Running:
-    """A module that runs: where, whether it is one step, and the functions it has called."""
+    """A module that runs: where, whether it is one step, and the functions it has
+    called."""
 
     path: str
     is_step: bool
@@ -222,7 +228,9 @@ class Tracer(TorchFunctionMode):
     `keep`, if given, is called with the name and a copy of the output of each step.
     """
 
-    def __init__(self, model: nn.Module, keep: Callable[[str, Tensor], None] | None = None):
+    def __init__(
+        self, model: nn.Module, keep: Callable[[str, Tensor], None] | None = None
+    ):
         super().__init__()
         self.model, self.keep = model, keep
         self._blocks: dict[str, str] = {}
@@ -237,26 +245,36 @@ class Tracer(TorchFunctionMode):
         self.modules: dict[str, str] = {}
         self._running = [_Running("", False, True)]
         self._uses: dict[str, int] = {}
-        self._steps: dict[int, str] = {}  # the step that gave a tensor, by the tensor's id
+        # The step that gave a tensor, by the tensor's id.
+        self._steps: dict[int, str] = {}
         self._alive: list[Tensor] = []  # so that no id is given twice
 
     def start(self, image: Tensor) -> Tensor:
         """Forget an earlier pass, and name `image` the input of the next."""
         self._forget()
-        self._add("input", Node("input", "input", "input", "image", (), (), ()), image)
+        self._add(
+            "input", Node("input", "input", "input", "image", (), (), ()), image
+        )
         return image
 
     def graph(self, output: Any) -> Graph:
         """What has been written down, once the network gave `output`."""
         outputs = [t for t in tree_iter(output) if isinstance(t, Tensor)]
         if not outputs or id(outputs[0]) not in self._steps:
-            raise ValueError(f"{type(self.model).__name__} gives no tensor made of its input")
+            raise ValueError(
+                f"{type(self.model).__name__} gives no tensor made of its input"
+            )
         sides = {node.shape[1:] for node in self.nodes[1:] if len(node.shape) == 3}
         order = sorted(sides, key=lambda side: -side[0] * side[1])
         stages = {side: i for i, side in enumerate(order, 1)}
-        nodes = [replace(node, stage=stages.get(node.shape[1:], 0)) for node in self.nodes[1:]]
+        nodes = [
+            replace(node, stage=stages.get(node.shape[1:], 0))
+            for node in self.nodes[1:]
+        ]
         steps = {node.name for node in nodes}
-        modules = {path: step for path, step in self.modules.items() if path not in steps}
+        modules = {
+            path: step for path, step in self.modules.items() if path not in steps
+        }
         name, last = type(self.model).__name__, self._steps[id(outputs[0])]
         return Graph(name, (self.nodes[0], *nodes), last, modules)
 
@@ -280,7 +298,11 @@ class Tracer(TorchFunctionMode):
             frame = self._running.pop()
             if is_step and not self._inside_step():
                 output = self._layer(frame, module, output)
-            elif not is_step and isinstance(output, Tensor) and id(output) in self._steps:
+            elif (
+                not is_step
+                and isinstance(output, Tensor)
+                and id(output) in self._steps
+            ):
                 self.modules[path] = self._steps[id(output)]
             return output
 
@@ -351,11 +373,14 @@ class Tracer(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def changed(self, name: str, output: Tensor) -> Tensor:
-        """What stands for the output of the step `name` from now on: the output itself."""
+        """What stands for the output of the step `name` from now on: the output
+        itself."""
         return output
 
     def _reads(self, arguments: Any) -> tuple[str, ...]:
-        return tuple(self._steps[id(t)] for t in _tensors(arguments) if id(t) in self._steps)
+        return tuple(
+            self._steps[id(t)] for t in _tensors(arguments) if id(t) in self._steps
+        )
 
     def _function(
         self, frame: _Running, function, args, kwargs, output, reads
@@ -370,10 +395,17 @@ class Tracer(TorchFunctionMode):
             settings["padding_mode"] = kwargs.get("padding_mode", "zeros")
             settings = {"kernel": None} | settings
             settings["kernel"] = tuple(self._weight(args, kwargs).shape[2:])
-        elif operation == "add" and len(reads) == 1:  # of a tensor and a number, as sum() starts
-            numbers = [n for n in (*args, *kwargs.values()) if isinstance(n, int | float)]
+        elif operation == "add" and len(reads) == 1:
+            # A tensor and a number, as sum() starts.
+            numbers = [
+                n for n in (*args, *kwargs.values()) if isinstance(n, int | float)
+            ]
             settings["number"] = numbers[0] if numbers else None
-        elif operation.endswith("pool") and "stride" in settings and not settings["stride"]:
+        elif (
+            operation.endswith("pool")
+            and "stride" in settings
+            and not settings["stride"]
+        ):
             settings["stride"] = settings["kernel"]
         for name in PAIRS & settings.keys():
             settings[name] = _pair(settings[name])
@@ -387,19 +419,26 @@ class Tracer(TorchFunctionMode):
         else:
             name = f"{frame.path}.{function.strip('_')}".lstrip(".")
         node = Node(name, operation, kind, label, notes, shape, reads, frame.path,
-                    self._blocks.get(frame.path, ""), 0, settings, tensors)  # fmt: skip
+                    self._blocks.get(frame.path, ""), 0, settings,
+                    tensors)  # fmt: skip
         return self._add(name, node, output)
 
-    def _arguments(self, arguments: dict, args, kwargs) -> tuple[dict, dict[str, str]]:
-        """The settings of a function, and the keys of the parameters among its arguments."""
+    def _arguments(
+        self, arguments: dict, args, kwargs
+    ) -> tuple[dict, dict[str, str]]:
+        """The settings of a function, and the keys of the parameters among its
+        arguments."""
         given = dict(zip(arguments, args[1:], strict=False))
         given |= {SPELT.get(key, key): value for key, value in kwargs.items()}
         given = {key: given.get(key, value) for key, value in arguments.items()}
-        tensors = {k: self._keys[id(v)] for k, v in given.items() if id(v) in self._keys}
+        tensors = {
+            k: self._keys[id(v)] for k, v in given.items() if id(v) in self._keys
+        }
         settings = {
             key: value
             for key, value in given.items()
-            if not key.startswith("_") and key not in ("weight", "bias", "mean", "var")
+            if not key.startswith("_")
+            and key not in ("weight", "bias", "mean", "var")
         }
         return settings, tensors
 

@@ -55,7 +55,8 @@ class Part:
 
 
 def parts(steps: Graph) -> list[Part]:
-    """The parts of a network that can be switched off one by one, in execution order."""
+    """The parts of a network that can be switched off one by one, in execution
+    order."""
     readers = steps.readers()
     found: list[Part] = []
     for node in steps:
@@ -71,16 +72,22 @@ def _of_join(steps: Graph, join: Node) -> list[Part]:
     where = join.block or join.module or join.name
     if join.operation == "concat":
         return [
-            Part(f"branch {where}.{i}", "branch", f"{where}: branch {i}, {_largest(steps, end)}",
-                 "zeros", {end: None})
+            Part(
+                f"branch {where}.{i}",
+                "branch",
+                f"{where}: branch {i}, {_largest(steps, end)}",
+                "zeros",
+                {end: None},
+            )
             for i, end in enumerate(join.inputs, 1)
-        ]  # fmt: skip
+        ]
     if len(join.inputs) != 2:
         return []
     ways = [_layers_before(steps, end) for end in join.inputs]
     residual, shortcut = join.inputs if ways[0] >= ways[1] else join.inputs[::-1]
     return [
-        Part(f"block {where}", "block", f"residual block {where}", "zeros", {residual: None}),
+        Part(f"block {where}", "block", f"residual block {where}", "zeros",
+             {residual: None}),
         Part(f"shortcut {where}", "shortcut", f"shortcut of {where}", "zeros",
              {shortcut: None}),
     ]  # fmt: skip
@@ -96,7 +103,8 @@ def _layers_before(steps: Graph, name: str) -> int:
 
 
 def _largest(steps: Graph, name: str) -> str:
-    """The layer of a branch that gives it its name: the last convolution or pool but for 1×1."""
+    """The layer of a branch that gives it its name: the last convolution or pool
+    but for 1×1."""
     readers, node, seen = steps.readers(), steps[name], []
     while len(node.inputs) == 1 and len(readers[node.name]) == 1:
         if node.kind in ("conv", "pool"):
@@ -109,13 +117,16 @@ def _largest(steps: Graph, name: str) -> str:
 def _of_layer(
     steps: Graph, node: Node, readers: dict[str, list[Node]]
 ) -> list[Part]:
-    """A layer with weights and what follows it; not the last, which names the classes."""
+    """A layer with weights and what follows it; not the last, which names the
+    classes."""
     if node.kind not in ("conv", "linear") or node.name == steps.output:
         return []
     last = node
     while len(readers[last.name]) == 1 and readers[last.name][0].kind in (
-        "norm", "activation", "dropout",
-    ):  # fmt: skip
+        "norm",
+        "activation",
+        "dropout",
+    ):
         (last,) = readers[last.name]
     before = steps[node.inputs[0]]
     passes = before.shape == last.shape and before.kind != "input"
@@ -145,7 +156,8 @@ def _plain_blocks(steps: Graph, readers: dict[str, list[Node]]) -> list[Part]:
 
 
 class _Changed(Tracer):
-    """Runs a network with the output of some steps replaced, as often as it is asked.
+    """Runs a network with the output of some steps replaced, as often as it is
+    asked.
 
     What the whole network made of some images is kept, call by call, so that each
     change is had for the price of what comes behind it.
@@ -167,7 +179,8 @@ class _Changed(Tracer):
         return logits
 
     def without(self, images: Tensor, changes: dict[str, str | None]) -> Tensor:
-        """The logits with some changes, of the images that :meth:`whole` had last."""
+        """The logits with some changes, of the images that :meth:`whole` had
+        last."""
         logits = self._run(images, changes)
         if missing := changes.keys() - {node.name for node in self.nodes}:
             name = type(self.model).__name__
@@ -317,7 +330,8 @@ def lesions(
 
 
 def as_json(table: pd.DataFrame, n: int, weights: str | Path, **about: Any) -> str:
-    """The table of :func:`lesions` over `n` images as text that ships beside `weights`.
+    """The table of :func:`lesions` over `n` images as text that ships beside
+    `weights`.
 
     It says by their checksum which weights it is of.
     """
@@ -344,7 +358,8 @@ def _sha256(path: str | Path) -> str:
 
 
 def beside(weights: str | Path) -> Path:
-    """Where the lesions of the network with this file of weights are: ``….lesions.json``."""
+    """Where the lesions of the network with this file of weights are:
+    ``….lesions.json``."""
     path = Path(weights)
     return path.with_name(f"{path.name.removesuffix(path.suffix)}.lesions.json")
 
@@ -367,7 +382,8 @@ def read_lesions(weights: str | Path) -> dict[str, Any] | None:
 
 
 def shipped_lesions(name: str, source: str = "fashion-mnist") -> pd.DataFrame:
-    """The table of :func:`lesions` of a network whose trained weights ship with the package.
+    """The table of :func:`lesions` of a network whose trained weights ship with the
+    package.
 
     Its ``attrs["n"]`` is the number of test images.
 
@@ -385,9 +401,15 @@ def shipped_lesions(name: str, source: str = "fashion-mnist") -> pd.DataFrame:
             + (", ".join(there) or "no network")
         )
     whole = {
-        "part": "", "kind": "network", "label": "the whole network", "how": "",
-        "accuracy": found["accuracy"], "difference": 0.0, "low": 0.0, "high": 0.0,
-    }  # fmt: skip
+        "part": "",
+        "kind": "network",
+        "label": "the whole network",
+        "how": "",
+        "accuracy": found["accuracy"],
+        "difference": 0.0,
+        "low": 0.0,
+        "high": 0.0,
+    }
     table = pd.DataFrame([whole, *found["rows"]]).set_index("part")
     table.attrs["n"] = found["n"]
     return table

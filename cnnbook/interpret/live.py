@@ -31,7 +31,8 @@ from cnnbook.interpret.lesions import parts, read_lesions
 # step before.
 KNOWN = {
     "conv", "linear", "max pool", "avg pool", "adaptive avg pool", "batch norm",
-    "response norm", "relu", "dropout", "add", "concat", "flatten", "pad", "identity",
+    "response norm", "relu", "dropout", "add", "concat", "flatten", "pad",
+    "identity",
 }  # fmt: skip
 FOLLOWERS = {"batch norm", "response norm", "relu", "dropout", "flatten", "pad"}
 INDEX = """Object.assign(((window.cnnbook ??= {{}}).live ??= {{}}), {{
@@ -62,7 +63,8 @@ class Column:
 
 
 def columns(steps: Graph) -> list[Column]:
-    """The picture of a network: its columns in execution order, each in its place."""
+    """The picture of a network: its columns in execution order, each in its
+    place."""
     found: list[Column] = []
     place: dict[
         str, int
@@ -105,7 +107,8 @@ def _place(found: list[Column]) -> None:
             after[each].append(i)
 
     def paths(fork: int) -> list[int]:
-        """The first columns of the paths that leave `fork`; the longest is the main path."""
+        """The first columns of the paths that leave `fork`; the longest is the main
+        path."""
         starts = [
             i for i in dict.fromkeys(after[fork]) if len(found[i].inputs) == 1
         ]
@@ -190,7 +193,8 @@ def network(
 
 
 def script(name: str, exported: dict[str, Any]) -> str:
-    """The script that tells the page of the network `name`, as :func:`network` gave it."""
+    """The script that tells the page of the network `name`, as :func:`network` gave
+    it."""
     text = json.dumps(exported, ensure_ascii=False, separators=(",", ":"))
     return SCRIPT.format(name=json.dumps(name), network=text)
 
@@ -230,13 +234,14 @@ def _check(node: Node) -> None:
 
 
 def _step(node: Node) -> dict[str, Any]:
-    kept = ("name", "operation", "kind", "label", "notes", "shape", "inputs", "block", "stage",
-            "settings", "tensors")  # fmt: skip
+    kept = ("name", "operation", "kind", "label", "notes", "shape", "inputs",
+            "block", "stage", "settings", "tensors")  # fmt: skip
     return {key: value for key, value in asdict(node).items() if key in kept}
 
 
 def _pack(tensors: dict[str, Tensor]) -> tuple[str, dict[str, list]]:
-    """The bytes of `tensors` in base64, and of each its type, first byte and length."""
+    """The bytes of `tensors` in base64, and of each its type, first byte and
+    length."""
     data, places = bytearray(), {}
     for key, tensor in tensors.items():
         values = tensor.float().cpu().contiguous()
@@ -257,7 +262,8 @@ SHOWN, COUNTED = 60, 300  # test images on the page: to choose from, and to coun
 
 
 def shipped() -> dict[str, dict[str, Any]]:
-    """Every trained network that ships for Fashion-MNIST, by name, as :func:`network` gives it."""
+    """Every trained network that ships for Fashion-MNIST, by name, as
+    :func:`network` gives it."""
     found = {}
     for name in models.names():
         weights = models.weights(name).get(DATA)
@@ -276,7 +282,8 @@ def shipped() -> dict[str, dict[str, Any]]:
 
 
 def write(folder: Path, networks: dict[str, dict[str, Any]]) -> None:
-    """Write the scripts of `networks`, and the index with the test images, into `folder`."""
+    """Write the scripts of `networks`, and the index with the test images, into
+    `folder`."""
     _, test = data.load("fashion-mnist-mini")
     pixels = test.images[:COUNTED].numpy().tobytes()
     index = {
@@ -291,6 +298,8 @@ def write(folder: Path, networks: dict[str, dict[str, Any]]) -> None:
     }
     (folder / "networks").mkdir(parents=True, exist_ok=True)
     for name, each in networks.items():
-        (folder / "networks" / f"{name}.js").write_text(script(name, each), encoding="utf-8")
+        (folder / "networks" / f"{name}.js").write_text(
+            script(name, each), encoding="utf-8"
+        )
     text = INDEX.format(index=json.dumps(index), images=json.dumps(images))
     (folder / "index.js").write_text(text, encoding="utf-8")

@@ -1,6 +1,7 @@
 """What does a network look at? Cover a part of the image and see what it says.
 
-Zeiler, Fergus, *Visualizing and Understanding Convolutional Networks*, ECCV 2014, section 4.2.
+Zeiler, Fergus, *Visualizing and Understanding Convolutional Networks*, ECCV 2014,
+section 4.2.
 """
 
 from __future__ import annotations
@@ -11,9 +12,15 @@ from torch import Tensor, nn
 
 @torch.no_grad()
 def occlusion_map(
-    model: nn.Module, image: Tensor, label: int, size: int, stride: int, value: float = 0.0
+    model: nn.Module,
+    image: Tensor,
+    label: int,
+    size: int,
+    stride: int,
+    value: float = 0.0,
 ) -> Tensor:
-    """The probability of `label` while a square covers the image, for each place of the square.
+    """The probability of `label` while a square covers the image, for each place of
+    the square.
 
     Args:
         model: a classifier giving logits; it is called in its present mode.
@@ -24,7 +31,8 @@ def occlusion_map(
         value: what the square is filled with; 0 is the mean of normalised images.
 
     Returns:
-        rows × columns, from the square in the upper left corner to the one in the lower right.
+        rows × columns, from the square in the upper left corner to the one in the
+        lower right.
 
     Raises:
         ValueError: if the square does not fit into the image, or does not move.
@@ -33,13 +41,20 @@ def occlusion_map(
         raise ValueError(f"image must be C × H × W, got {image.dim()} dimensions")
     _, height, width = image.shape
     if not 1 <= size <= min(height, width):
-        raise ValueError(f"a square of {size} pixels does not fit into {height}×{width}")
+        raise ValueError(
+            f"a square of {size} pixels does not fit into {height}×{width}"
+        )
     if stride < 1:
         raise ValueError(f"stride must be at least 1, got {stride}")
-    tops, lefts = range(0, height - size + 1, stride), range(0, width - size + 1, stride)
+    tops, lefts = (
+        range(0, height - size + 1, stride),
+        range(0, width - size + 1, stride),
+    )
     covered = image.repeat(len(tops) * len(lefts), 1, 1, 1)
     places = [(top, left) for top in tops for left in lefts]
     for one, (top, left) in zip(covered, places, strict=True):
         one[:, top : top + size, left : left + size] = value
-    probabilities = [model(part).softmax(1)[:, label] for part in covered.split(128)]
+    probabilities = [
+        model(part).softmax(1)[:, label] for part in covered.split(128)
+    ]
     return torch.cat(probabilities).view(len(tops), len(lefts))

@@ -1,4 +1,5 @@
-"""How long a network takes on a device, and how much memory, each call timed by itself."""
+"""How long a network takes on a device, and how much memory, each call timed by
+itself."""
 
 from __future__ import annotations
 
@@ -17,11 +18,16 @@ from cnnbook.profiling import Profile, profile
 from cnnbook.training.device import device_name, find_device, seeded
 from cnnbook.training.outputs import loss_of
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
 WARM_UP = 3  # calls: the first ones choose algorithms and allocate memory
 LEAST_RUNS = 5  # so that quartiles mean something
-# glibc returns a large freed block to the system at once, and page faults for the next one can take
-# longer than the convolution. Once a block of this size has been freed, it keeps those up to it.
+# glibc returns a large freed block to the system at once, and page faults for the
+# next one can take longer than the convolution. Once a block of this size has been
+# freed, it keeps those up to it.
 LARGEST_KEPT = 2**25 - 2**16  # bytes; the threshold does not rise beyond 32 MiB
 
 
@@ -31,7 +37,8 @@ class NotEnoughMemory(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """What `measure` found. A call is one batch: a forward pass, in training a backward one too.
+    """What `measure` found. A call is one batch: a forward pass, in training a
+    backward one too.
 
     Attributes:
         name: the network's class.
@@ -42,11 +49,12 @@ class Measurement:
         threads: the CPU's threads for one operation; None on other devices.
         dtype: of weights and activations.
         runs: how many calls were timed, each by itself.
-        seconds: a call's median latency, from its start until the device has finished.
+        seconds: a call's median latency, from its start until the device has
+            finished.
         lower_quartile, upper_quartile: of the same, in seconds.
-        peak_memory: bytes on a CUDA device at the fullest moment, from weights, images,
-            activations, gradients and workspace together; None elsewhere, as PyTorch does not
-            count the CPU's.
+        peak_memory: bytes on a CUDA device at the fullest moment, from weights,
+            images, activations, gradients and workspace together; None elsewhere,
+            as PyTorch does not count the CPU's.
         flops: multiply-adds of a call, in training with those of the gradients.
     """
 
@@ -71,11 +79,13 @@ class Measurement:
 
     @property
     def flops_per_second(self) -> float:
-        """Multiply-adds a second that the device achieved, at the median latency."""
+        """Multiply-adds a second that the device achieved, at the median
+        latency."""
         return self.flops / self.seconds
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as numbers, strings and a list, ready for JSON or for a table's row."""
+        """Everything as numbers, strings and a list, ready for JSON or for a
+        table's row."""
         return dataclasses.asdict(self) | {
             "input_size": list(self.input_size),
             "images_per_second": self.images_per_second,
@@ -88,16 +98,26 @@ class Measurement:
         memory = "not measured: PyTorch counts a CUDA device's only"
         if self.peak_memory is not None:
             memory = f"{self.peak_memory / 2**20:,.0f} MiB"
-        quartiles = f"{1e3 * self.lower_quartile:,.2f} to {1e3 * self.upper_quartile:,.2f}"
-        return "\n".join([
-            f"{self.name} on {size}, {'training' if self.training else 'inference'}",
-            f"  device       {self.device}{threads}, {self.dtype}",
-            f"  latency      {1e3 * self.seconds:,.2f} ms, the median of {self.runs} runs "
-            f"(quartiles {quartiles} ms)",
-            f"  throughput   {self.images_per_second:,.1f} images/s",
-            f"  arithmetic   {self.flops_per_second / 1e9:,.1f} billion multiply-adds/s",
-            f"  peak memory  {memory}",
-        ])  # fmt: skip
+        quartiles = (
+            f"{1e3 * self.lower_quartile:,.2f} to {1e3 * self.upper_quartile:,.2f}"
+        )
+        return "\n".join(
+            [
+                (
+                    f"{self.name} on {size}, "
+                    f"{'training' if self.training else 'inference'}"
+                ),
+                f"  device       {self.device}{threads}, {self.dtype}",
+                f"  latency      {1e3 * self.seconds:,.2f} ms, the median of "
+                f"{self.runs} runs (quartiles {quartiles} ms)",
+                f"  throughput   {self.images_per_second:,.1f} images/s",
+                (
+                    f"  arithmetic   {self.flops_per_second / 1e9:,.1f} billion "
+                    "multiply-adds/s"
+                ),
+                f"  peak memory  {memory}",
+            ]
+        )
 
 
 def measure(
@@ -113,14 +133,15 @@ def measure(
 ) -> Measurement:
     """Time a copy of `model` on random images; the caller's model stays as it is.
 
-    In training a call is the forward pass, the cross-entropy loss and its gradients, without the
-    optimiser's step. Each call is timed by itself and ends when the device has finished. On the CPU
-    of a Linux machine the process from then on reuses freed memory of up to 32 MiB a block, so that
-    page faults do not hide the arithmetic.
+    In training a call is the forward pass, the cross-entropy loss and its
+    gradients, without the optimiser's step. Each call is timed by itself and ends
+    when the device has finished. On the CPU of a Linux machine the process from
+    then on reuses freed memory of up to 32 MiB a block, so that page faults do not
+    hide the arithmetic.
 
     Args:
-        model: a network for N × C × H × W images, giving logits N × classes or, in training, a
-            tuple of these.
+        model: a network for N × C × H × W images, giving logits N × classes or, in
+            training, a tuple of these.
         input_size: (C, H, W) of an image.
         batch_size: images in a call.
         device: "auto" (a GPU where there is one) or a torch device.
@@ -130,8 +151,9 @@ def measure(
         min_seconds: for how long calls are repeated; there are at least five.
 
     Raises:
-        ValueError: in one line, if a setting is wrong, there is no such device, the images do not
-            fit the network, or (then a NotEnoughMemory) the device's memory does not suffice.
+        ValueError: in one line, if a setting is wrong, there is no such device, the
+            images do not fit the network, or (then a NotEnoughMemory) the device's
+            memory does not suffice.
     """
     _check(model, batch_size, dtype, min_seconds)
     place = find_device(device)
@@ -139,11 +161,14 @@ def measure(
     before = _allocated(place)
     try:
         with seeded(0, place):
-            call = _call(model, input_size, batch_size, place, training, dtype, channels_last)
+            call = _call(
+                model, input_size, batch_size, place, training, dtype, channels_last
+            )
             seconds = _time(call, place, min_seconds)
     except torch.OutOfMemoryError:
         raise NotEnoughMemory(
-            f"{device_name(place)} has not enough memory for a batch of {batch_size}; "
+            f"{device_name(place)} has not enough memory for a batch of "
+            f"{batch_size}; "
             "try a smaller batch_size"
         ) from None
     lower, median, upper = statistics.quantiles(seconds, n=4, method="inclusive")
@@ -164,7 +189,9 @@ def measure(
     )
 
 
-def _check(model: nn.Module, batch_size: int, dtype: str, min_seconds: float) -> None:
+def _check(
+    model: nn.Module, batch_size: int, dtype: str, min_seconds: float
+) -> None:
     if not isinstance(model, nn.Module):
         raise ValueError(
             f"measure() takes a torch.nn.Module, got {type(model).__name__}; "
@@ -173,29 +200,39 @@ def _check(model: nn.Module, batch_size: int, dtype: str, min_seconds: float) ->
     if any(parameter.is_meta for parameter in model.parameters()):
         raise ValueError("the network has no weights (it is on the meta device)")
     if type(batch_size) is not int or batch_size < 1:
-        raise ValueError(f"batch_size must be a positive integer, got {batch_size!r}")
+        raise ValueError(
+            f"batch_size must be a positive integer, got {batch_size!r}"
+        )
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; there is {', '.join(DTYPES)}")
     if not (isinstance(min_seconds, Real) and 0 <= min_seconds < float("inf")):
-        raise ValueError(f"min_seconds must be zero or a positive number, got {min_seconds!r}")
+        raise ValueError(
+            f"min_seconds must be zero or a positive number, got {min_seconds!r}"
+        )
 
 
 def _flops(p: Profile, training: bool) -> int:
     """Multiply-adds of a call for one image.
 
-    The gradients of a layer's inputs and weights cost a forward pass each, and the images need
-    none. torch's FlopCounterMode counts too many for the gradients of grouped convolutions.
+    The gradients of a layer's inputs and weights cost a forward pass each, and the
+    images need none. torch's FlopCounterMode counts too many for the gradients of
+    grouped convolutions.
     """
     return 3 * p.total.flops - p.layers[0].flops if training else p.total.flops
 
 
-def _call(model, input_size, batch_size, place, training, dtype, channels_last) -> Callable:
-    """The call to be timed, on a copy of `model` and on images that lie on the device."""
+def _call(
+    model, input_size, batch_size, place, training, dtype, channels_last
+) -> Callable:
+    """The call to be timed, on a copy of `model` and on images that lie on the
+    device."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     model = copy.deepcopy(model).train(training)
     model.zero_grad(set_to_none=True)  # a copy has the original's gradients
     model.to(place, DTYPES[dtype], memory_format=layout)
-    images = torch.randn((batch_size, *input_size), device=place, dtype=DTYPES[dtype])
+    images = torch.randn(
+        (batch_size, *input_size), device=place, dtype=DTYPES[dtype]
+    )
     images = images.contiguous(memory_format=layout)
     if not training:
 
@@ -214,7 +251,9 @@ def _call(model, input_size, batch_size, place, training, dtype, channels_last) 
     return train
 
 
-def _time(call: Callable[[], None], place: torch.device, min_seconds: float) -> list[float]:
+def _time(
+    call: Callable[[], None], place: torch.device, min_seconds: float
+) -> list[float]:
     """The seconds of each call, until they add up to `min_seconds`."""
     if place.type == "cpu":
         torch.empty(LARGEST_KEPT, dtype=torch.uint8)  # freed as soon as it is there
@@ -244,5 +283,10 @@ def _allocated(place: torch.device) -> int:
 
 
 def _peak(place: torch.device, before: int) -> int | None:
-    """The peak since the last reset, less what had been allocated `before` the measurement."""
-    return torch.cuda.max_memory_allocated(place) - before if place.type == "cuda" else None
+    """The peak since the last reset, less what had been allocated `before` the
+    measurement."""
+    return (
+        torch.cuda.max_memory_allocated(place) - before
+        if place.type == "cuda"
+        else None
+    )

@@ -1,9 +1,11 @@
-"""What limits a network on a device: its arithmetic, or the way to memory? The roofline model.
+"""What limits a network on a device: its arithmetic, or the way to memory? The
+roofline model.
 
-A device does so many operations a second and moves so many bytes a second. A network that does few
-operations for each byte waits for memory, one that does many waits for arithmetic; the corner
-between the two is the *ridge* (Williams, Waterman and Patterson, *Roofline: an Insightful Visual
-Performance Model for Multicore Architectures*, Communications of the ACM 52, 2009).
+A device does so many operations a second and moves so many bytes a second. A
+network that does few operations for each byte waits for memory, one that does many
+waits for arithmetic; the corner between the two is the *ridge* (Williams, Waterman
+and Patterson, *Roofline: an Insightful Visual Performance Model for Multicore
+Architectures*, Communications of the ACM 52, 2009).
 """
 
 from __future__ import annotations
@@ -20,45 +22,59 @@ from cnnbook.measuring.latency import DTYPES
 from cnnbook.profiling import Profile
 from cnnbook.training.device import device_name
 
-# By the name that CUDA gives: dense operations a second by dtype (a multiply and its add are two;
-# float32 without tensor cores), bytes a second, and where NVIDIA says so. Data sheets that count
-# structured sparsity say twice as much.
+# By the name that CUDA gives: dense operations a second by dtype (a multiply and
+# its add are two; float32 without tensor cores), bytes a second, and where NVIDIA
+# says so. Data sheets that count structured sparsity say twice as much.
 PUBLISHED = {
     "NVIDIA H200": (
-        {"float32": 67e12, "bfloat16": 989e12, "float16": 989e12}, 4.8e12, "H200 data sheet, SXM"
+        {"float32": 67e12, "bfloat16": 989e12, "float16": 989e12},
+        4.8e12,
+        "H200 data sheet, SXM",
     ),
     "NVIDIA H100 80GB HBM3": (
-        {"float32": 67e12, "bfloat16": 989e12, "float16": 989e12}, 3.35e12, "H100 data sheet, SXM"
+        {"float32": 67e12, "bfloat16": 989e12, "float16": 989e12},
+        3.35e12,
+        "H100 data sheet, SXM",
     ),
     "NVIDIA H100 PCIe": (
-        {"float32": 51e12, "bfloat16": 756e12, "float16": 756e12}, 2.0e12, "H100 data sheet, PCIe"
+        {"float32": 51e12, "bfloat16": 756e12, "float16": 756e12},
+        2.0e12,
+        "H100 data sheet, PCIe",
     ),
     "NVIDIA A100-SXM4-80GB": (
-        {"float32": 19.5e12, "bfloat16": 312e12, "float16": 312e12}, 2.039e12, "A100 data sheet"
+        {"float32": 19.5e12, "bfloat16": 312e12, "float16": 312e12},
+        2.039e12,
+        "A100 data sheet",
     ),
     "NVIDIA A100-SXM4-40GB": (
-        {"float32": 19.5e12, "bfloat16": 312e12, "float16": 312e12}, 1.555e12, "A100 data sheet"
+        {"float32": 19.5e12, "bfloat16": 312e12, "float16": 312e12},
+        1.555e12,
+        "A100 data sheet",
     ),
     "Tesla T4": ({"float32": 8.1e12, "float16": 65e12}, 300e9, "T4 data sheet"),
-}  # fmt: skip
+}
 SECONDS = 1.0  # for how long each peak is measured
 
 
 class Peak(NamedTuple):
-    """The most a device can do a second, in operations or bytes, and who says so."""
+    """The most a device can do a second, in operations or bytes, and who says
+    so."""
 
     rate: float
     source: str
 
 
-def traffic(p: Profile, batch_size: int = 1, itemsize: int = 4, training: bool = False) -> int:
-    """Bytes that a call moves to and from memory if no activation stays on the chip.
+def traffic(
+    p: Profile, batch_size: int = 1, itemsize: int = 4, training: bool = False
+) -> int:
+    """Bytes that a call moves to and from memory if no activation stays on the
+    chip.
 
-    Each image is read, the output of each convolution, linear and pooling layer is written and read
-    again, and each weight is read once a call, whatever the batch. Normalisation, activations and
-    sums are taken to be done on the way. In training the gradients of inputs and of weights each
-    read two of a layer's input, weights and output and write the third, as the forward pass does:
-    three times as much.
+    Each image is read, the output of each convolution, linear and pooling layer is
+    written and read again, and each weight is read once a call, whatever the batch.
+    Normalisation, activations and sums are taken to be done on the way. In training
+    the gradients of inputs and of weights each read two of a layer's input, weights
+    and output and write the third, as the forward pass does: three times as much.
 
     Args:
         p: the network's profile, made with ``training=True`` for training.
@@ -67,7 +83,8 @@ def traffic(p: Profile, batch_size: int = 1, itemsize: int = 4, training: bool =
         training: count the gradients too.
     """
     channels, height, width = p.input_size
-    activations = sum(round(layer.memory_kb * 256) for layer in p.layers)  # 1 KB: 256 of 4 bytes
+    # 1 KB is 256 numbers of 4 bytes.
+    activations = sum(round(layer.memory_kb * 256) for layer in p.layers)
     used = p.total.params - sum(p.not_run.values())
     numbers = batch_size * (channels * height * width + 2 * activations) + used
     return (3 if training else 1) * itemsize * numbers
@@ -75,10 +92,11 @@ def traffic(p: Profile, batch_size: int = 1, itemsize: int = 4, training: bool =
 
 @functools.cache
 def peak_operations(device: torch.device, dtype: str = "float32") -> Peak:
-    """Operations a second: the data sheet's for a known GPU, or else what is measured.
+    """Operations a second: the data sheet's for a known GPU, or else what is
+    measured.
 
-    That is the faster of a large matrix product and a large convolution. It depends on the library
-    which of them comes nearer to what the arithmetic units can do.
+    That is the faster of a large matrix product and a large convolution. It depends
+    on the library which of them comes nearer to what the arithmetic units can do.
     """
     rates, _, sheet = PUBLISHED.get(device_name(device), ({}, 0.0, ""))
     if dtype in rates:
@@ -97,20 +115,26 @@ def peak_operations(device: torch.device, dtype: str = "float32") -> Peak:
     convolution = 2 * images * 56 * 56 * 256 * 256 * 9 / seconds
     return max(
         Peak(product, f"measured: a {side}×{side} matrix product in {dtype}"),
-        Peak(convolution, f"measured: a 3×3 convolution of 256 channels, 56×56, in {dtype}"),
+        Peak(
+            convolution,
+            f"measured: a 3×3 convolution of 256 channels, 56×56, in {dtype}",
+        ),
     )
 
 
 @functools.cache
 def peak_bandwidth(device: torch.device) -> Peak:
-    """Bytes a second: the data sheet's for a known GPU, or else of copying a large array."""
+    """Bytes a second: the data sheet's for a known GPU, or else of copying a large
+    array."""
     _, rate, sheet = PUBLISHED.get(device_name(device), ({}, 0.0, ""))
     if rate:
         return Peak(rate, f"NVIDIA's {sheet}")
     source = torch.zeros(2**28, dtype=torch.uint8, device=device)
     target = torch.zeros_like(source)
     seconds = _shortest(lambda: target.copy_(source), device)
-    return Peak(2 * len(source) / seconds, "measured: a copy of 256 MiB, read and written")
+    return Peak(
+        2 * len(source) / seconds, "measured: a copy of 256 MiB, read and written"
+    )
 
 
 def _shortest(call: Callable[[], object], device: torch.device) -> float:

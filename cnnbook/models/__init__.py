@@ -14,7 +14,12 @@ from cnnbook.models.convnext import ConvNeXt, ConvNeXtBlock, convnext_tiny
 from cnnbook.models.deepen import deepen, set_identity
 from cnnbook.models.densenet import DenseLayer, DenseNet, densenet121
 from cnnbook.models.efficientnet import EfficientNet, MBConv, efficientnet_b0
-from cnnbook.models.googlenet import GoogLeNet, GoogLeNet2014, GoogLeNetOutputs, googlenet
+from cnnbook.models.googlenet import (
+    GoogLeNet,
+    GoogLeNet2014,
+    GoogLeNetOutputs,
+    googlenet,
+)
 from cnnbook.models.inception import (
     Inception,
     Inception2014,

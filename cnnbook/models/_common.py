@@ -1,4 +1,5 @@
-"""What every architecture's builder shares: the registry and the check of the images."""
+"""What every architecture's builder shares: the registry and the check of the
+images."""
 
 from __future__ import annotations
 
@@ -10,10 +11,12 @@ from torch import Tensor, nn
 from cnnbook.models import pretrained
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {}
-# The order of the notes, what came after them by year, then the book's own small networks.
+# The order of the notes, what came after them by year, then the book's own small
+# networks.
 FILES = (
-    "alexnet", "zfnet", "vgg", "googlenet", "resnet", "resnet_cifar", "preactivation", "resnext",
-    "densenet", "se_resnet", "mobilenet", "efficientnet", "convnext", "stacks",
+    "alexnet", "zfnet", "vgg", "googlenet", "resnet", "resnet_cifar",
+    "preactivation", "resnext", "densenet", "se_resnet", "mobilenet",
+    "efficientnet", "convnext", "stacks",
 )  # fmt: skip
 
 
@@ -24,8 +27,11 @@ def register(builder: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
 
 
 def names() -> tuple[str, ...]:
-    """Every architecture in the order of `FILES`, under torchvision's name where it has one."""
-    return tuple(sorted(BUILDERS, key=lambda name: FILES.index(_file(BUILDERS[name]))))
+    """Every architecture in the order of `FILES`, under torchvision's name where it
+    has one."""
+    return tuple(
+        sorted(BUILDERS, key=lambda name: FILES.index(_file(BUILDERS[name])))
+    )
 
 
 def _file(builder: Callable) -> str:
@@ -33,18 +39,21 @@ def _file(builder: Callable) -> str:
 
 
 def create(name: str, *, weights: str | None = None, **options) -> nn.Module:
-    """Build the architecture `name` on the CPU: in training mode, randomly initialised.
+    """Build the architecture `name` on the CPU: in training mode, randomly
+    initialised.
 
     Args:
         name: one of :func:`names`.
-        weights: trained ones: "fashion-mnist", which come with the package (they set all
-            options themselves; `cnnbook.models.weights` lists them), or "imagenet",
-            torchvision's, which are downloaded. The network is in evaluation mode then.
-        options: passed to the builder; every builder takes ``num_classes`` and ``in_channels``.
+        weights: trained ones: "fashion-mnist", which come with the package (they
+            set all options themselves; `cnnbook.models.weights` lists them), or
+            "imagenet", torchvision's, which are downloaded. The network is in
+            evaluation mode then.
+        options: passed to the builder; every builder takes ``num_classes`` and
+            ``in_channels``.
 
     Raises:
-        ValueError: if no architecture has this name (near names are offered), there are no
-            such weights, or an option contradicts them.
+        ValueError: if no architecture has this name (near names are offered), there
+            are no such weights, or an option contradicts them.
     """
     if name not in BUILDERS:
         raise ValueError(f"unknown architecture {name!r}; {near(name, BUILDERS)}")
@@ -58,8 +67,11 @@ def create(name: str, *, weights: str | None = None, **options) -> nn.Module:
 
 
 def near(word: str, known) -> str:
-    """The end of an error line for a misspelt `word`: the near names, or else all of them."""
-    if close := difflib.get_close_matches(str(word).lower(), list(known), n=3, cutoff=0.5):
+    """The end of an error line for a misspelt `word`: the near names, or else all
+    of them."""
+    if close := difflib.get_close_matches(
+        str(word).lower(), list(known), n=3, cutoff=0.5
+    ):
         return f"did you mean {' or '.join(close)}?"
     return f"there is {', '.join(known)}"
 
@@ -71,13 +83,16 @@ def check_variant(variant: str, known: tuple[str, ...]) -> None:
 
 
 def check_images(images: Tensor, name: str, channels: int, smallest: int) -> None:
-    """Raise a one-line ValueError unless `images` is N × `channels` × H × W, large enough.
+    """Raise a one-line ValueError unless `images` is N × `channels` × H × W, large
+    enough.
 
-    A convolution's own message names a kernel deep inside the network; this one names what the
-    caller can change.
+    A convolution's own message names a kernel deep inside the network; this one
+    names what the caller can change.
     """
     if images.dim() != 4:
-        raise ValueError(f"{name} takes a batch N×C×H×W, got {images.dim()} dimensions")
+        raise ValueError(
+            f"{name} takes a batch N×C×H×W, got {images.dim()} dimensions"
+        )
     _, c, h, w = images.shape
     if c != channels:
         raise ValueError(
@@ -85,4 +100,6 @@ def check_images(images: Tensor, name: str, channels: int, smallest: int) -> Non
             f"build it with in_channels={c}"
         )
     if min(h, w) < smallest:
-        raise ValueError(f"{name} needs images of at least {smallest}×{smallest}, got {h}×{w}")
+        raise ValueError(
+            f"{name} needs images of at least {smallest}×{smallest}, got {h}×{w}"
+        )

@@ -2,18 +2,20 @@
 
 Two networks carry the name:
 
-- ``variant="paper"``: Krizhevsky, Sutskever, Hinton, *ImageNet Classification with Deep
-  Convolutional Neural Networks*, NeurIPS 2012, section 3 and figure 2. Its layers are split into
-  two halves, one a GPU; the halves exchange activations before four layers only: the third
-  convolution and the three linear layers.
-- ``variant="torchvision"``: the one-GPU network of Krizhevsky, *One weird trick for parallelizing
-  convolutional neural networks*, arXiv:1404.5997, as torchvision builds it: one undivided stack,
-  64-192-384-256-256 filters, no response normalisation. It is the one most people run, and the one
-  whose table the lecture draws.
+- ``variant="paper"``: Krizhevsky, Sutskever, Hinton, *ImageNet Classification with
+  Deep Convolutional Neural Networks*, NeurIPS 2012, section 3 and figure 2. Its
+  layers are split into two halves, one a GPU; the halves exchange activations
+  before four layers only: the third convolution and the three linear layers.
+- ``variant="torchvision"``: the one-GPU network of Krizhevsky, *One weird trick for
+  parallelizing convolutional neural networks*, arXiv:1404.5997, as torchvision
+  builds it: one undivided stack, 64-192-384-256-256 filters, no response
+  normalisation. It is the one most people run, and the one whose table the lecture
+  draws.
 
-The papers say 224 pixels. With the padding of 2 used here, an 11×11 kernel of stride 4 then gives
-55 × 55 outputs, as in the paper's figure 2. The lecture's 227 pixels give 56 × 56 with that
-padding, and 55 × 55 without any. The later layers come out alike: the first pool makes 27 of both.
+The papers say 224 pixels. With the padding of 2 used here, an 11×11 kernel of
+stride 4 then gives 55 × 55 outputs, as in the paper's figure 2. The lecture's
+227 pixels give 56 × 56 with that padding, and 55 × 55 without any. The later layers
+come out alike: the first pool makes 27 of both.
 """
 
 from __future__ import annotations
@@ -23,16 +25,18 @@ from torch import Tensor, nn
 
 from cnnbook.models._common import check_images, check_variant, register
 
-# Two max pools after a stride-4 stem: one pixel less and the last pool has nothing to look at.
+# Two max pools after a stride-4 stem: one pixel less and the last pool has nothing
+# to look at.
 SMALLEST = 63
 
 
 class AlexNet(nn.Module):
     """The one-GPU AlexNet, equal to ``torchvision.models.alexnet`` key by key.
 
-    Input: images N × `in_channels` × H × W, H and W at least 63. Output: logits N × `num_classes`.
-    `hidden_features` is the width of the two hidden linear layers (4096 as published), `width` the
-    channels of the first convolution (64 as published), to which all others are in proportion.
+    Input: images N × `in_channels` × H × W, H and W at least 63. Output: logits
+    N × `num_classes`. `hidden_features` is the width of the two hidden linear
+    layers (4096 as published), `width` the channels of the first convolution (64 as
+    published), to which all others are in proportion.
     """
 
     def __init__(
@@ -44,23 +48,24 @@ class AlexNet(nn.Module):
         width: int = 64,
     ):
         super().__init__()
-        w = width  #                                          with w = 64: N × 3 × 224 × 224
+        w = width  #                                 with w = 64: N × 3 × 224 × 224
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, w, kernel_size=11, stride=4, padding=2),
-            nn.ReLU(inplace=True),  #                                      N × 64 × 55 × 55
-            nn.MaxPool2d(kernel_size=3, stride=2),  #                      N × 64 × 27 × 27
-            nn.Conv2d(w, 3 * w, kernel_size=5, padding=2),  #              N × 192 × 27 × 27
+            nn.ReLU(inplace=True),  #                             N × 64 × 55 × 55
+            nn.MaxPool2d(kernel_size=3, stride=2),  #             N × 64 × 27 × 27
+            nn.Conv2d(w, 3 * w, kernel_size=5, padding=2),  #     N × 192 × 27 × 27
             nn.ReLU(inplace=True),
-            nn.MaxPool2d(kernel_size=3, stride=2),  #                      N × 192 × 13 × 13
-            nn.Conv2d(3 * w, 6 * w, kernel_size=3, padding=1),  #          N × 384 × 13 × 13
+            nn.MaxPool2d(kernel_size=3, stride=2),  #             N × 192 × 13 × 13
+            nn.Conv2d(3 * w, 6 * w, kernel_size=3, padding=1),  # N × 384 × 13 × 13
             nn.ReLU(inplace=True),
-            nn.Conv2d(6 * w, 4 * w, kernel_size=3, padding=1),  #          N × 256 × 13 × 13
+            nn.Conv2d(6 * w, 4 * w, kernel_size=3, padding=1),  # N × 256 × 13 × 13
             nn.ReLU(inplace=True),
-            nn.Conv2d(4 * w, 4 * w, kernel_size=3, padding=1),  #          N × 256 × 13 × 13
+            nn.Conv2d(4 * w, 4 * w, kernel_size=3, padding=1),  # N × 256 × 13 × 13
             nn.ReLU(inplace=True),
-            nn.MaxPool2d(kernel_size=3, stride=2),  #                      N × 256 × 6 × 6
+            nn.MaxPool2d(kernel_size=3, stride=2),  #             N × 256 × 6 × 6
         )
-        self.avgpool = nn.AdaptiveAvgPool2d((6, 6))  # the identity at 224; admits other sizes
+        # The identity at 224; admits other sizes.
+        self.avgpool = nn.AdaptiveAvgPool2d((6, 6))
         self.classifier = nn.Sequential(
             nn.Dropout(dropout),
             nn.Linear(4 * w * 6 * 6, hidden_features),
@@ -73,15 +78,19 @@ class AlexNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         check_images(images, "AlexNet", self.features[0].in_channels, SMALLEST)
-        return self.classifier(torch.flatten(self.avgpool(self.features(images)), 1))
+        return self.classifier(
+            torch.flatten(self.avgpool(self.features(images)), 1)
+        )
 
 
 class LocalResponseNorm2012(nn.Module):
-    """Local response normalisation, section 3.3, within each half's channels. N × C × H × W.
+    """Local response normalisation, section 3.3, within each half's channels.
+    N × C × H × W.
 
-    ``b_i = a_i / (k + α Σ_j a_j²)^β`` over the n = 5 channels j around i, with k = 2, α = 1e-4,
-    β = 0.75. PyTorch divides its α by n, so it is given n·α. A channel's neighbours are those of
-    its own half: each GPU knew only its own channels.
+    ``b_i = a_i / (k + α Σ_j a_j²)^β`` over the n = 5 channels j around i, with
+    k = 2, α = 1e-4, β = 0.75. PyTorch divides its α by n, so it is given n·α. A
+    channel's neighbours are those of its own half: each GPU knew only its own
+    channels.
     """
 
     def __init__(self, halves: int = 2):
@@ -91,36 +100,45 @@ class LocalResponseNorm2012(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         n, c, h, w = x.shape
-        return self.norm(x.reshape(n * self.halves, c // self.halves, h, w)).reshape(n, c, h, w)
+        return self.norm(
+            x.reshape(n * self.halves, c // self.halves, h, w)
+        ).reshape(n, c, h, w)
 
 
 class AlexNet2012(nn.Module):
-    """AlexNet as published: 96-256-384-384-256 filters, two halves, response normalisation.
+    """AlexNet as published: 96-256-384-384-256 filters, two halves, response
+    normalisation.
 
-    ``groups=2`` is the split: in conv2, conv4 and conv5 a half sees only its own channels; conv3
-    and the linear layers see both. On one device it is this module; `run_split` runs the same
-    weights as two halves on two devices.
+    ``groups=2`` is the split: in conv2, conv4 and conv5 a half sees only its own
+    channels; conv3 and the linear layers see both. On one device it is this module;
+    `run_split` runs the same weights as two halves on two devices.
 
-    Input: images N × `in_channels` × H × W, H and W at least 63. Output: logits N × `num_classes`.
+    Input: images N × `in_channels` × H × W, H and W at least 63. Output: logits
+    N × `num_classes`.
 
-    The paper gives 224×224 images and 55×55 outputs for conv1 but no padding; 2 is the symmetric
-    padding for which both are true.
+    The paper gives 224×224 images and 55×55 outputs for conv1 but no padding; 2 is
+    the symmetric padding for which both are true.
     """
 
-    def __init__(self, num_classes: int = 1000, in_channels: int = 3, dropout: float = 0.5):
+    def __init__(
+        self, num_classes: int = 1000, in_channels: int = 3, dropout: float = 0.5
+    ):
         super().__init__()
-        #                                                                  N × 3 × 224 × 224
-        self.conv1 = nn.Conv2d(in_channels, 96, 11, stride=4, padding=2)  # N × 96 × 55 × 55
-        self.norm1 = LocalResponseNorm2012()
-        self.pool1 = nn.MaxPool2d(3, stride=2)  #                          N × 96 × 27 × 27
-        self.conv2 = nn.Conv2d(96, 256, 5, padding=2, groups=2)  #         N × 256 × 27 × 27
+        #                                                          N × 3 × 224 × 224
+        self.conv1 = nn.Conv2d(in_channels, 96, 11, stride=4, padding=2)
+        self.norm1 = LocalResponseNorm2012()  #                    N × 96 × 55 × 55
+        self.pool1 = nn.MaxPool2d(3, stride=2)  #                  N × 96 × 27 × 27
+        self.conv2 = nn.Conv2d(96, 256, 5, padding=2, groups=2)  # N × 256 × 27 × 27
         self.norm2 = LocalResponseNorm2012()
-        self.pool2 = nn.MaxPool2d(3, stride=2)  #                          N × 256 × 13 × 13
-        self.conv3 = nn.Conv2d(256, 384, 3, padding=1)  #                  N × 384 × 13 × 13
-        self.conv4 = nn.Conv2d(384, 384, 3, padding=1, groups=2)  #        N × 384 × 13 × 13
-        self.conv5 = nn.Conv2d(384, 256, 3, padding=1, groups=2)  #        N × 256 × 13 × 13
-        self.pool5 = nn.MaxPool2d(3, stride=2)  #                          N × 256 × 6 × 6
-        self.avgpool = nn.AdaptiveAvgPool2d((6, 6))  # the identity at 224; admits other sizes
+        self.pool2 = nn.MaxPool2d(3, stride=2)  #                  N × 256 × 13 × 13
+        self.conv3 = nn.Conv2d(256, 384, 3, padding=1)  #          N × 384 × 13 × 13
+        self.conv4 = nn.Conv2d(384, 384, 3, padding=1, groups=2)
+        #                                                          N × 384 × 13 × 13
+        self.conv5 = nn.Conv2d(384, 256, 3, padding=1, groups=2)
+        #                                                          N × 256 × 13 × 13
+        self.pool5 = nn.MaxPool2d(3, stride=2)  #                  N × 256 × 6 × 6
+        # The identity at 224; admits other sizes.
+        self.avgpool = nn.AdaptiveAvgPool2d((6, 6))
         self.fc6 = nn.Linear(256 * 6 * 6, 4096)
         self.fc7 = nn.Linear(4096, 4096)
         self.fc8 = nn.Linear(4096, num_classes)
@@ -130,7 +148,8 @@ class AlexNet2012(nn.Module):
 
     @torch.no_grad()
     def _initialise(self) -> None:
-        """Section 5: weights from N(0, 0.01²); biases 1 where that feeds ReLUs early, else 0."""
+        """Section 5: weights from N(0, 0.01²); biases 1 where that feeds ReLUs
+        early, else 0."""
         for name, layer in self.named_children():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.normal_(layer.weight, std=0.01)
@@ -152,13 +171,14 @@ class AlexNet2012(nn.Module):
 
 @register
 def alexnet(variant: str = "torchvision", **options) -> AlexNet | AlexNet2012:
-    """AlexNet: ``variant="torchvision"`` (:class:`AlexNet`) or ``"paper"`` (:class:`AlexNet2012`).
+    """AlexNet: ``variant="torchvision"`` (:class:`AlexNet`) or ``"paper"``
+    (:class:`AlexNet2012`).
 
     Args:
         variant: which of the two networks that carry the name.
         options: ``num_classes`` (1000), ``in_channels`` (3), ``dropout`` (0.5); for
-            ``"torchvision"`` also ``hidden_features`` (4096), the linear layers' width, and
-            ``width`` (64), the channels of the first convolution.
+            ``"torchvision"`` also ``hidden_features`` (4096), the linear layers'
+            width, and ``width`` (64), the channels of the first convolution.
 
     Raises:
         ValueError: for an unknown variant.

@@ -43,9 +43,15 @@ TABLE_1 = (
 STEM = 32
 # Width, depth and the images' side in pixels of B0 to B7, from the authors' code.
 SCALES = (
-    (1.0, 1.0, 224), (1.0, 1.1, 240), (1.1, 1.2, 260), (1.2, 1.4, 300),
-    (1.4, 1.8, 380), (1.6, 2.2, 456), (1.8, 2.6, 528), (2.0, 3.1, 600),
-)  # fmt: skip
+    (1.0, 1.0, 224),
+    (1.0, 1.1, 240),
+    (1.1, 1.2, 260),
+    (1.2, 1.4, 300),
+    (1.4, 1.8, 380),
+    (1.6, 2.2, 456),
+    (1.8, 2.6, 528),
+    (2.0, 3.1, 600),
+)
 
 # Every window is padded, so that each layer gives at least one position.
 SMALLEST = 1

@@ -1,18 +1,21 @@
 """GoogLeNet, which won the classification task of ILSVRC-2014.
 
-Szegedy et al., *Going Deeper with Convolutions*, CVPR 2015 (arXiv:1409.4842). Two networks carry
-the name:
+Szegedy et al., *Going Deeper with Convolutions*, CVPR 2015 (arXiv:1409.4842). Two
+networks carry the name:
 
-- ``variant="torchvision"``: torchvision's, key by key. It has batch normalisation (Ioffe, Szegedy,
-  ICML 2015), which came five months after the paper, and no local response normalisation. **Its
-  "5×5" branch is a 3×3 convolution**: its code and weights were ported from TF-slim's inception_v1,
-  which has this slip (tensorflow issue #7130, torchvision issue #906). Its last max pooling is 2×2
-  instead of 3×3, and its auxiliary heads average over a 4×4 grid.
-- ``variant="paper"``: Table 1, figure 3 and section 5: real 5×5 branches, convolutions with biases
-  and no batch normalisation, local response normalisation in the stem, auxiliary heads that average
-  over 5×5 windows with stride 3. Its first convolution is a plain 7×7, as figure 3 draws it. The
-  2.7 K weights and 34 M multiply-adds that table 1 prints for it are those of a separable one with
-  depth multiplier 8: 7·7·3·8 + 24·64 weights. Ioffe and Szegedy (2015, appendix) have one there.
+- ``variant="torchvision"``: torchvision's, key by key. It has batch normalisation
+  (Ioffe, Szegedy, ICML 2015), which came five months after the paper, and no local
+  response normalisation. **Its "5×5" branch is a 3×3 convolution**: its code and
+  weights were ported from TF-slim's inception_v1, which has this slip (tensorflow
+  issue #7130, torchvision issue #906). Its last max pooling is 2×2 instead of 3×3,
+  and its auxiliary heads average over a 4×4 grid.
+- ``variant="paper"``: Table 1, figure 3 and section 5: real 5×5 branches,
+  convolutions with biases and no batch normalisation, local response normalisation
+  in the stem, auxiliary heads that average over 5×5 windows with stride 3. Its
+  first convolution is a plain 7×7, as figure 3 draws it. The 2.7 K weights and 34 M
+  multiply-adds that table 1 prints for it are those of a separable one with depth
+  multiplier 8: 7·7·3·8 + 24·64 weights. Ioffe and Szegedy (2015, appendix) have one
+  there.
 """
 
 from __future__ import annotations
@@ -48,7 +51,8 @@ TABLE_1 = {
 
 
 class GoogLeNetOutputs(NamedTuple):
-    """What the network gives in training: N × `num_classes` logits, the deeper head's first."""
+    """What the network gives in training: N × `num_classes` logits, the deeper
+    head's first."""
 
     logits: Tensor
     aux_logits2: Tensor
@@ -58,17 +62,21 @@ class GoogLeNetOutputs(NamedTuple):
 class GoogLeNet(nn.Module):
     """GoogLeNet as torchvision builds it.
 
-    Input: images N × `in_channels` × H × W, H and W at least 15. Output: logits N × `num_classes`;
-    in training with auxiliary heads, :class:`GoogLeNetOutputs`.
+    Input: images N × `in_channels` × H × W, H and W at least 15. Output: logits
+    N × `num_classes`; in training with auxiliary heads, :class:`GoogLeNetOutputs`.
 
     Args:
         num_classes, in_channels: of the data.
-        batch_norm: whether batch normalisation follows each convolution (or else a bias).
+        batch_norm: whether batch normalisation follows each convolution (or else a
+            bias).
         aux_logits: whether there are auxiliary heads, behind modules 4a and 4d.
-        dropout, dropout_aux: before the last linear layer, and in the auxiliary heads.
-        width: factor on the channels of every convolution but the auxiliary heads', 1/16 or more.
-        transform_input: whether images normalised by ImageNet's statistics are normalised anew to
-            [-1, 1], which torchvision's published weights expect.
+        dropout, dropout_aux: before the last linear layer, and in the auxiliary
+            heads.
+        width: factor on the channels of every convolution but the auxiliary heads',
+            1/16 or more.
+        transform_input: whether images normalised by ImageNet's statistics are
+            normalised anew to [-1, 1], which torchvision's published weights
+            expect.
 
     Raises:
         ValueError: if `width` leaves a convolution without a channel.
@@ -76,7 +84,8 @@ class GoogLeNet(nn.Module):
 
     aux_weight = 0.3  # of an auxiliary head's loss, section 5
     inception, auxiliary = Inception, InceptionAux
-    smallest = smallest_with_aux = 15  # pixels: then the last max pool has one window
+    # In pixels: then the last max pool has one window.
+    smallest = smallest_with_aux = 15
 
     def __init__(
         self,
@@ -94,7 +103,10 @@ class GoogLeNet(nn.Module):
         if width < 1 / 16:
             raise ValueError(f"width must be at least 1/16, got {width!r}")
         conv = BasicConv2d if batch_norm else ConvReLU
-        inception, rows = self.inception, {k: row.times(width) for k, row in TABLE_1.items()}
+        inception, rows = (
+            self.inception,
+            {k: row.times(width) for k, row in TABLE_1.items()},
+        )
         c64, c192 = round(64 * width), round(192 * width)
         self.aux_logits = aux_logits
         self.rescale = FromImageNet() if transform_input else nn.Identity()
@@ -120,8 +132,12 @@ class GoogLeNet(nn.Module):
         self.inception5b = inception(rows["5a"].out, rows["5b"], conv)
 
         if aux_logits:
-            self.aux1 = self.auxiliary(rows["4a"].out, num_classes, conv, dropout_aux)
-            self.aux2 = self.auxiliary(rows["4d"].out, num_classes, conv, dropout_aux)
+            self.aux1 = self.auxiliary(
+                rows["4a"].out, num_classes, conv, dropout_aux
+            )
+            self.aux2 = self.auxiliary(
+                rows["4d"].out, num_classes, conv, dropout_aux
+            )
         self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
         self.dropout = nn.Dropout(dropout)
         self.fc = linear(rows["5b"].out, num_classes)
@@ -152,15 +168,18 @@ class GoogLeNet(nn.Module):
 class GoogLeNet2014(GoogLeNet):
     """GoogLeNet as published: arguments and output as :class:`GoogLeNet`'s.
 
-    Images must be at least 31 × 31, and 79 × 79 for training with auxiliary heads. The paper does
-    not give the constants of its local response normalisation. These are those of Caffe's
-    replication (``bvlc_googlenet``): 5 channels, α = 1e-4, β = 0.75, k = 1, as PyTorch's defaults.
+    Images must be at least 31 × 31, and 79 × 79 for training with auxiliary heads.
+    The paper does not give the constants of its local response normalisation. These
+    are those of Caffe's replication (``bvlc_googlenet``): 5 channels, α = 1e-4,
+    β = 0.75, k = 1, as PyTorch's defaults.
     """
 
     inception, auxiliary = Inception2014, InceptionAux2014
     smallest, smallest_with_aux = 31, 79
 
-    def __init__(self, *args, batch_norm: bool = False, dropout: float = 0.4, **options):
+    def __init__(
+        self, *args, batch_norm: bool = False, dropout: float = 0.4, **options
+    ):
         super().__init__(*args, batch_norm=batch_norm, dropout=dropout, **options)
         self.norm1 = nn.LocalResponseNorm(5)
         self.norm2 = nn.LocalResponseNorm(5)
@@ -172,7 +191,8 @@ class GoogLeNet2014(GoogLeNet):
 
 
 class FromImageNet(nn.Module):
-    """Images normalised by ImageNet's mean and deviation → normalised by 0.5 and 0.5."""
+    """Images normalised by ImageNet's mean and deviation → normalised by 0.5 and
+    0.5."""
 
     def __init__(self):
         super().__init__()
@@ -187,13 +207,14 @@ class FromImageNet(nn.Module):
 
 @register
 def googlenet(variant: str = "torchvision", **options) -> GoogLeNet:
-    """GoogLeNet: ``variant="torchvision"`` (:class:`GoogLeNet`) or "paper" (`GoogLeNet2014`).
+    """GoogLeNet: ``variant="torchvision"`` (:class:`GoogLeNet`) or "paper"
+    (`GoogLeNet2014`).
 
     Args:
         variant: which of the two networks that carry the name.
-        options: ``num_classes`` (1000), ``in_channels`` (3), ``batch_norm`` (True; paper: False),
-            ``aux_logits`` (True), ``dropout`` (0.2; paper: 0.4), ``dropout_aux`` (0.7), ``width``
-            (1.0), ``transform_input`` (False).
+        options: ``num_classes`` (1000), ``in_channels`` (3), ``batch_norm`` (True;
+            paper: False), ``aux_logits`` (True), ``dropout`` (0.2; paper: 0.4),
+            ``dropout_aux`` (0.7), ``width`` (1.0), ``transform_input`` (False).
 
     Raises:
         ValueError: for an unknown variant.

@@ -1,6 +1,7 @@
 """The blocks of GoogLeNet: the Inception module and the auxiliary classifier.
 
-Szegedy et al., *Going Deeper with Convolutions*, CVPR 2015 (arXiv:1409.4842), sections 4 and 5.
+Szegedy et al., *Going Deeper with Convolutions*, CVPR 2015 (arXiv:1409.4842),
+sections 4 and 5.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Channels:
-    """Output channels of the six convolutions of an Inception module: a row of Table 1."""
+    """Output channels of the six convolutions of an Inception module: a row of
+    Table 1."""
 
     conv1x1: int
     reduce3x3: int
@@ -33,9 +35,13 @@ class Channels:
 class BasicConv2d(nn.Sequential):
     """Convolution, batch normalisation, ReLU."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, **where):
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, **where
+    ):
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, bias=False, **where)
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel_size, bias=False, **where
+        )
         self.bn = nn.BatchNorm2d(out_channels, eps=0.001)
         self.relu = nn.ReLU(inplace=True)
         nn.init.trunc_normal_(self.conv.weight, std=0.01, a=-2, b=2)
@@ -44,11 +50,14 @@ class BasicConv2d(nn.Sequential):
 class ConvReLU(nn.Sequential):
     """Convolution with a bias, ReLU.
 
-    The paper gives no initial weights. These are He et al.'s (arXiv:1502.01852, section 2.2): with
-    nothing to normalise them, activations must keep their size over 22 layers.
+    The paper gives no initial weights. These are He et al.'s (arXiv:1502.01852,
+    section 2.2): with nothing to normalise them, activations must keep their size
+    over 22 layers.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, **where):
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, **where
+    ):
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, **where)
         self.relu = nn.ReLU(inplace=True)
@@ -57,29 +66,37 @@ class ConvReLU(nn.Sequential):
 
 
 class Inception(nn.Module):
-    """Four parallel branches over one input, their channels stacked. Figure 2(b) of the paper.
+    """Four parallel branches over one input, their channels stacked. Figure 2(b) of
+    the paper.
 
-    N × C × H × W → N × `channels.out` × H × W. `conv` is the class of its convolutions.
+    N × C × H × W → N × `channels.out` × H × W. `conv` is the class of its
+    convolutions.
     """
 
     largest_kernel = 3  # of the branch that the paper calls 5×5
 
-    def __init__(self, in_channels: int, channels: Channels, conv: type = BasicConv2d):
+    def __init__(
+        self, in_channels: int, channels: Channels, conv: type = BasicConv2d
+    ):
         super().__init__()
         c, k = channels, self.largest_kernel
         self.branch1 = conv(in_channels, c.conv1x1, 1)
         self.branch2 = nn.Sequential(
-            conv(in_channels, c.reduce3x3, 1), conv(c.reduce3x3, c.conv3x3, 3, padding=1)
+            conv(in_channels, c.reduce3x3, 1),
+            conv(c.reduce3x3, c.conv3x3, 3, padding=1),
         )
         self.branch3 = nn.Sequential(
-            conv(in_channels, c.reduce5x5, 1), conv(c.reduce5x5, c.conv5x5, k, padding=k // 2)
+            conv(in_channels, c.reduce5x5, 1),
+            conv(c.reduce5x5, c.conv5x5, k, padding=k // 2),
         )
         self.branch4 = nn.Sequential(
             nn.MaxPool2d(3, stride=1, padding=1), conv(in_channels, c.pool_proj, 1)
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], 1)
+        return torch.cat(
+            [self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], 1
+        )
 
 
 class Inception2014(Inception):
@@ -103,9 +120,12 @@ class NaiveInception(Inception2014):
 
 
 class InceptionAux(nn.Module):
-    """Auxiliary classifier: N × C × 14 × 14 → logits N × `num_classes`. Section 5 of the paper."""
+    """Auxiliary classifier: N × C × 14 × 14 → logits N × `num_classes`. Section 5
+    of the paper."""
 
-    def __init__(self, in_channels: int, num_classes: int, conv: type, dropout: float = 0.7):
+    def __init__(
+        self, in_channels: int, num_classes: int, conv: type, dropout: float = 0.7
+    ):
         super().__init__()
         self.pool = nn.AdaptiveAvgPool2d((4, 4))
         self.conv = conv(in_channels, 128, 1)

@@ -1,7 +1,9 @@
-"""The network that a name stands for: one of ours, torchvision's, timm's or its owner's own.
+"""The network that a name stands for: one of ours, torchvision's, timm's or its
+owner's own.
 
-A name is ``resnet50``, ``torchvision:swin_t``, ``timm:seresnet50`` or ``my_module:build``. The
-module of another is imported only when it is named, and what goes wrong in it is told as its own.
+A name is ``resnet50``, ``torchvision:swin_t``, ``timm:seresnet50`` or
+``my_module:build``. The module of another is imported only when it is named, and
+what goes wrong in it is told as its own.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ def load(name: str, in_channels: int = 3, variant: str | None = None):
         variant: of one of ours, such as "paper".
 
     Raises:
-        ValueError: if there is no such network; or, for one of its owner's, if their code fails:
-            the message has their error, and where it was raised.
+        ValueError: if there is no such network; or, for one of its owner's, if
+            their code fails: the message has their error, and where it was raised.
     """
     source, colon, rest = name.partition(":")
     if not colon:
@@ -42,17 +44,23 @@ def _ours(name: str, in_channels: int, variant: str | None):
     from cnnbook import models
 
     with torch.device("meta"):  # nothing that is asked of it needs weights
-        return models.create(name, in_channels=in_channels, **variant_of(name, variant))
+        return models.create(
+            name, in_channels=in_channels, **variant_of(name, variant)
+        )
 
 
 def variant_of(name: str, variant: str | None) -> dict[str, str]:
-    """The options that ask for a variant. ValueError if the architecture has none to choose."""
+    """The options that ask for a variant. ValueError if the architecture has none
+    to choose."""
     if variant is None:
         return {}
     from cnnbook import models
 
     builder = getattr(models, name, None) if name in models.names() else None
-    if builder is not None and "variant" not in inspect.signature(builder).parameters:
+    if (
+        builder is not None
+        and "variant" not in inspect.signature(builder).parameters
+    ):
         raise ValueError(f"{name} has no variants; leave out --variant {variant}")
     return {"variant": variant}
 
@@ -72,7 +80,8 @@ def _library(source: str, rest: str, name: str):
 def _own(source: str, rest: str):
     from torch import nn
 
-    sys.path.insert(0, str(Path.cwd()))  # its owner named it, and stands where it is
+    # The file's owner named it, and stands where it is.
+    sys.path.insert(0, str(Path.cwd()))
     try:
         build = getattr(importlib.import_module(source), rest, None)
         if build is None:
@@ -80,7 +89,9 @@ def _own(source: str, rest: str):
         found = build() if not isinstance(build, nn.Module) else build
     except ModuleNotFoundError as error:
         if error.name == source:
-            raise ValueError(f"there is no module {source!r} here to build {rest!r}") from None
+            raise ValueError(
+                f"there is no module {source!r} here to build {rest!r}"
+            ) from None
         raise _theirs(source, rest, error) from error
     except Exception as error:
         if _place(error) is None:
@@ -89,7 +100,10 @@ def _own(source: str, rest: str):
     finally:
         sys.path.pop(0)
     if not isinstance(found, nn.Module):
-        raise ValueError(f"{source}:{rest} must give a torch.nn.Module, got {type(found).__name__}")
+        raise ValueError(
+            f"{source}:{rest} must give a torch.nn.Module, got "
+            f"{type(found).__name__}"
+        )
     return found
 
 
@@ -102,7 +116,8 @@ def _theirs(source: str, rest: str, error: BaseException) -> ValueError:
 
 
 def _place(error: BaseException) -> str | None:
-    """File and line of the innermost frame that is not of this file; None if there is none."""
+    """File and line of the innermost frame that is not of this file; None if there
+    is none."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{Path(error.filename).name}, line {error.lineno}"
     frames = [
@@ -110,4 +125,8 @@ def _place(error: BaseException) -> str | None:
         for frame in traceback.extract_tb(error.__traceback__)
         if frame.filename != __file__ and "importlib" not in frame.filename
     ]
-    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else None
+    return (
+        f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}"
+        if frames
+        else None
+    )

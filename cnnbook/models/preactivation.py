@@ -1,8 +1,9 @@
-"""Pre-activation ResNets: normalisation and ReLU stand before each convolution, not after it.
+"""Pre-activation ResNets: normalisation and ReLU stand before each convolution, not
+after it.
 
-He, Zhang, Ren, Sun, *Identity Mappings in Deep Residual Networks*, ECCV 2016: figure 4(e),
-section 3 and the appendix. Nothing stands on the shortcut, so that a signal passes from any block
-to any other unchanged.
+He, Zhang, Ren, Sun, *Identity Mappings in Deep Residual Networks*, ECCV 2016:
+figure 4(e), section 3 and the appendix. Nothing stands on the shortcut, so that a
+signal passes from any block to any other unchanged.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ def activation(channels: int) -> nn.Sequential:
 
 
 class Basic(nn.Sequential):
-    """What follows the first activation: two 3×3 convolutions, an activation between them."""
+    """What follows the first activation: two 3×3 convolutions, an activation
+    between them."""
 
     expansion = 1
 
@@ -37,7 +39,8 @@ class Basic(nn.Sequential):
 
 
 class Bottleneck(nn.Sequential):
-    """What follows the first activation: 1×1, 3×3 and 1×1 convolutions, activations between."""
+    """What follows the first activation: 1×1, 3×3 and 1×1 convolutions, activations
+    between."""
 
     expansion = 4
 
@@ -52,7 +55,8 @@ class Bottleneck(nn.Sequential):
 
 
 class PreActivationBlock(nn.Module):
-    """x + F(relu(bn(x))): with zero weights exactly the identity. Keeps N × C × H × W.
+    """x + F(relu(bn(x))): with zero weights exactly the identity. Keeps
+    N × C × H × W.
 
     `residual` is the convolutions F, from C to C channels.
     """
@@ -67,7 +71,8 @@ class PreActivationBlock(nn.Module):
 
 
 class FirstBlock(nn.Module):
-    """The first block of a stage: activated before its two paths part (paper, appendix).
+    """The first block of a stage: activated before its two paths part (paper,
+    appendix).
 
     `residual` and `downsample` map `channels` channels to the same, new shape.
     """
@@ -83,7 +88,9 @@ class FirstBlock(nn.Module):
         return self.downsample(x) + self.residual(x)
 
 
-def projection_where_needed(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+def projection_where_needed(
+    in_channels: int, out_channels: int, stride: int
+) -> nn.Module:
     """A bare 1×1 convolution where the shape changes, otherwise the identity."""
     if in_channels == out_channels and stride == 1:
         return nn.Identity()
@@ -91,15 +98,18 @@ def projection_where_needed(in_channels: int, out_channels: int, stride: int) ->
 
 
 class PreActivationResNet(nn.Module):
-    """Stem, stages of pre-activation blocks, a last activation, average pooling, one linear layer.
+    """Stem, stages of pre-activation blocks, a last activation, average pooling,
+    one linear layer.
 
     Input: images N × C × H × W of any size. Output: logits N × `num_classes`.
 
     Args:
         stem: from C channels to ``channels[0]``; its first layer is a convolution.
         residual: `Basic` or `Bottleneck`.
-        channels, blocks: of each stage; every stage but the first halves the resolution.
-        shortcut: of each stage's first block, called as ``shortcut(in, out, stride)``.
+        channels, blocks: of each stage; every stage but the first halves the
+            resolution.
+        shortcut: of each stage's first block, called as
+            ``shortcut(in, out, stride)``.
     """
 
     def __init__(
@@ -119,9 +129,14 @@ class PreActivationResNet(nn.Module):
         for i, (c, n) in enumerate(zip(channels, blocks, strict=True)):
             stride = 1 if i == 0 else 2
             first = residual(inputs[i], c, stride)
-            rest = (PreActivationBlock(outputs[i], residual(outputs[i], c)) for _ in range(n - 1))
+            rest = (
+                PreActivationBlock(outputs[i], residual(outputs[i], c))
+                for _ in range(n - 1)
+            )
             downsample = shortcut(inputs[i], outputs[i], stride)
-            self.stages.append(nn.Sequential(FirstBlock(inputs[i], first, downsample), *rest))
+            self.stages.append(
+                nn.Sequential(FirstBlock(inputs[i], first, downsample), *rest)
+            )
         self.activation = activation(outputs[-1])
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(outputs[-1], num_classes)
@@ -138,18 +153,30 @@ def _imagenet(residual, blocks, num_classes: int = 1000, in_channels: int = 3):
         nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False),
         nn.MaxPool2d(3, stride=2, padding=1),
     )
-    return PreActivationResNet(stem, residual, (64, 128, 256, 512), blocks, num_classes)
+    return PreActivationResNet(
+        stem, residual, (64, 128, 256, 512), blocks, num_classes
+    )
 
 
-def _cifar(residual, n, shortcut, num_classes: int = 10, in_channels: int = 3, width: int = 16):
+def _cifar(
+    residual,
+    n,
+    shortcut,
+    num_classes: int = 10,
+    in_channels: int = 3,
+    width: int = 16,
+):
     stem = nn.Sequential(conv3x3(in_channels, width))
     channels = (width, 2 * width, 4 * width)
-    return PreActivationResNet(stem, residual, channels, (n, n, n), num_classes, shortcut)
+    return PreActivationResNet(
+        stem, residual, channels, (n, n, n), num_classes, shortcut
+    )
 
 
 @register
 def preact_resnet18(**options) -> PreActivationResNet:
-    """Pre-activation ResNet-18. `options`: ``num_classes`` (1000), ``in_channels`` (3)."""
+    """Pre-activation ResNet-18. `options`: ``num_classes`` (1000), ``in_channels``
+    (3)."""
     return _imagenet(Basic, (2, 2, 2, 2), **options)
 
 
@@ -179,7 +206,8 @@ def preact_resnet152(**options) -> PreActivationResNet:
 
 @register
 def preact_resnet20(**options) -> PreActivationResNet:
-    """For CIFAR-10. `options`: ``num_classes`` (10), ``in_channels`` (3), ``width`` (16)."""
+    """For CIFAR-10. `options`: ``num_classes`` (10), ``in_channels`` (3), ``width``
+    (16)."""
     return _cifar(Basic, 3, zero_padding, **options)
 
 

@@ -1,7 +1,9 @@
-"""Trained weights that come with the package: small networks, and where each was trained.
+"""Trained weights that come with the package: small networks, and where each was
+trained.
 
-A file is ``weights/<architecture>-<data set>.safetensors``: the tensors of a `state_dict`, in
-half precision, and beside them in its header what it takes to build and to feed the network.
+A file is ``weights/<architecture>-<data set>.safetensors``: the tensors of a
+`state_dict`, in half precision, and beside them in its header what it takes to
+build and to feed the network.
 """
 
 from __future__ import annotations
@@ -24,13 +26,15 @@ class Weights:
     """A trained network's weights on file.
 
     Attributes:
-        architecture, options: the network, as ``models.create(architecture, **options)``
-            takes it.
+        architecture, options: the network, as
+            ``models.create(architecture, **options)`` takes it.
         source: the data set it was trained on.
         image_size: side in pixels to which images are resized before the network.
-        mean, std: of each channel, in [0, 1]; an image x is given as (x - mean) / std.
+        mean, std: of each channel, in [0, 1]; an image x is given as (x - mean) /
+            std.
         classes: the names of the outputs.
-        accuracy: on the test images, by these weights in half precision; a share of 1.
+        accuracy: on the test images, by these weights in half precision; a share
+            of 1.
         experiment, arm, seed: the run on record that made them.
         path: the file.
     """
@@ -49,7 +53,8 @@ class Weights:
     path: Path
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """The tensors, in single precision where they were floating-point numbers."""
+        """The tensors, in single precision where they were floating-point
+        numbers."""
         from safetensors.torch import load_file
 
         return {
@@ -59,7 +64,8 @@ class Weights:
 
 
 def weights(name: str) -> dict[str, Weights]:
-    """The trained weights that come with the package for the architecture `name`, by source.
+    """The trained weights that come with the package for the architecture `name`,
+    by source.
 
     An architecture without any has an empty dict.
     """
@@ -74,7 +80,9 @@ def read(path: Path) -> Weights:
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads(file.metadata()["cnnbook"])
-        tuples = {name: tuple(about.pop(name)) for name in ("mean", "std", "classes")}
+        tuples = {
+            name: tuple(about.pop(name)) for name in ("mean", "std", "classes")
+        }
         return Weights(**about, **tuples, path=path)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:80]
@@ -82,7 +90,8 @@ def read(path: Path) -> Weights:
 
 
 def write(network: nn.Module, about: Weights) -> None:
-    """Write the file ``about.path``, whole or not at all. ValueError if it cannot be written."""
+    """Write the file ``about.path``, whole or not at all. ValueError if it cannot
+    be written."""
     from safetensors.torch import save
 
     tensors = {
@@ -95,20 +104,25 @@ def write(network: nn.Module, about: Weights) -> None:
         about.path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(about.path, lambda part: part.write_bytes(content))
     except OSError as error:
-        raise ValueError(f"cannot write {about.path}: {error.strerror or error}") from None
+        raise ValueError(
+            f"cannot write {about.path}: {error.strerror or error}"
+        ) from None
 
 
 def build(builder, name: str, source: str, options: dict) -> nn.Module:
     """The trained network, in evaluation mode.
 
     Raises:
-        ValueError: if there are no such weights, or an option is not the one they were
-            trained with.
+        ValueError: if there are no such weights, or an option is not the one they
+            were trained with.
     """
     known = weights(name)
     if source not in known:
         there = sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}"))
-        raise ValueError(f"{name} has no weights {source!r}; there is {', '.join(there) or 'none'}")
+        raise ValueError(
+            f"{name} has no weights {source!r}; there is "
+            f"{', '.join(there) or 'none'}"
+        )
     found = known[source]
     for option, value in options.items():
         own = found.options.get(option)

@@ -148,7 +148,8 @@ def _downloaded(name: str, weights) -> dict[str, Tensor]:
         _check(file)
         return read()
     try:
-        # Torch also prints where it downloads to; its bar goes to stderr, and stays.
+        # Torch also prints where it downloads to; its bar goes to stderr, and
+        # stays.
         with contextlib.redirect_stdout(io.StringIO()):
             return read()
     except (OSError, RuntimeError) as error:

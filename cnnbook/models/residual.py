@@ -1,9 +1,9 @@
 """The blocks of ResNets: plain, basic and bottleneck, and what a shortcut can be.
 
-He, Zhang, Ren, Sun, *Deep Residual Learning for Image Recognition*, CVPR 2016: figures 2 and 5.
-Where a block's input and output differ in shape, section 4.1 compares three options of a shortcut.
-Each is a function (in_channels, out_channels, stride) -> module; `SHORTCUTS` names them as the
-paper does.
+He, Zhang, Ren, Sun, *Deep Residual Learning for Image Recognition*, CVPR 2016:
+figures 2 and 5. Where a block's input and output differ in shape, section 4.1
+compares three options of a shortcut. Each is a function (in_channels, out_channels,
+stride) -> module; `SHORTCUTS` names them as the paper does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 
 class ZeroPad(nn.Module):
-    """Option A's shortcut: every `stride`-th pixel, and zeros for the new channels. No parameters.
+    """Option A's shortcut: every `stride`-th pixel, and zeros for the new channels.
+    No parameters.
 
     N × `in_channels` × H × W to N × `out_channels` × ⌈H / stride⌉ × ⌈W / stride⌉.
     """
@@ -30,15 +31,21 @@ class ZeroPad(nn.Module):
 
 
 def projection(in_channels: int, out_channels: int, stride: int) -> nn.Module:
-    """Option C: a learned 1×1 convolution and its batch norm, whether the shape changes or not."""
+    """Option C: a learned 1×1 convolution and its batch norm, whether the shape
+    changes or not."""
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel_size=1, stride=stride, bias=False),
+        nn.Conv2d(
+            in_channels, out_channels, kernel_size=1, stride=stride, bias=False
+        ),
         nn.BatchNorm2d(out_channels),
     )
 
 
-def projection_where_needed(in_channels: int, out_channels: int, stride: int) -> nn.Module:
-    """Option B, torchvision's: a projection where the shape changes, otherwise the identity."""
+def projection_where_needed(
+    in_channels: int, out_channels: int, stride: int
+) -> nn.Module:
+    """Option B, torchvision's: a projection where the shape changes, otherwise the
+    identity."""
     if in_channels == out_channels and stride == 1:
         return nn.Identity()
     return projection(in_channels, out_channels, stride)
@@ -54,8 +61,12 @@ def zero_padding(in_channels: int, out_channels: int, stride: int) -> nn.Module:
 SHORTCUTS = {"A": zero_padding, "B": projection_where_needed, "C": projection}
 
 
-def conv3x3(in_channels: int, out_channels: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, groups=groups, bias=False)
+def conv3x3(
+    in_channels: int, out_channels: int, stride: int = 1, groups: int = 1
+) -> nn.Conv2d:
+    return nn.Conv2d(
+        in_channels, out_channels, 3, stride, padding=1, groups=groups, bias=False
+    )
 
 
 def conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
@@ -63,7 +74,8 @@ def conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
 
 
 class PlainBlock(nn.Module):
-    """Two 3×3 convolutions, no shortcut. N × `in_channels` × H × W to N × `channels` × H/s × W/s.
+    """Two 3×3 convolutions, no shortcut. N × `in_channels` × H × W to
+    N × `channels` × H/s × W/s.
 
     H/s is rounded up, here and below; s is the `stride`.
     """
@@ -86,7 +98,8 @@ class PlainBlock(nn.Module):
 
 
 class BasicBlock(PlainBlock):
-    """relu(F(x) + x), F being the two 3×3 convolutions of a plain block (figure 5, left)."""
+    """relu(F(x) + x), F being the two 3×3 convolutions of a plain block (figure 5,
+    left)."""
 
     def __init__(
         self,
@@ -105,8 +118,9 @@ class BasicBlock(PlainBlock):
 class Bottleneck(nn.Module):
     """relu(F(x) + x), F being 1×1, 3×3 and 1×1 convolutions (figure 5, right).
 
-    N × `in_channels` × H × W to N × 4·`channels` × H/s × W/s. The 3×3 convolution is `width`
-    channels wide, in `groups` groups; ResNeXt varies both, in ResNet they are `channels` and 1.
+    N × `in_channels` × H × W to N × 4·`channels` × H/s × W/s. The 3×3 convolution
+    is `width` channels wide, in `groups` groups; ResNeXt varies both, in ResNet
+    they are `channels` and 1.
     """
 
     expansion = 4
@@ -142,4 +156,7 @@ class PaperBottleneck(Bottleneck):
 
     def __init__(self, in_channels: int, channels: int, stride: int = 1):
         super().__init__(in_channels, channels, stride)
-        self.conv1, self.conv2 = conv1x1(in_channels, channels, stride), conv3x3(channels, channels)
+        self.conv1, self.conv2 = (
+            conv1x1(in_channels, channels, stride),
+            conv3x3(channels, channels),
+        )

@@ -1,12 +1,15 @@
 """The three equivalent forms of a ResNeXt block.
 
-Xie et al., *Aggregated Residual Transformations for Deep Neural Networks*, CVPR 2017, figure 3:
-(a) every path by itself, summed; (b) the paths' narrow outputs concatenated, then one wide 1×1
-convolution; (c) grouped convolution, which is :class:`cnnbook.models.resnext.ResNeXtBlock`.
+Xie et al., *Aggregated Residual Transformations for Deep Neural Networks*, CVPR
+2017, figure 3:
+(a) every path by itself, summed; (b) the paths' narrow outputs concatenated, then
+one wide 1×1 convolution; (c) grouped convolution, which is
+:class:`cnnbook.models.resnext.ResNeXtBlock`.
 
-`SummedPaths.of` and `ConcatenatedPaths.of` turn a block of form (c) into one of form (a) or (b)
-that holds the very same weights: its parameters and statistics are views of the block's. For the
-forms to be equal, the last batch norm of (a) follows the sum, not each path.
+`SummedPaths.of` and `ConcatenatedPaths.of` turn a block of form (c) into one of
+form (a) or (b) that holds the very same weights: its parameters and statistics are
+views of the block's. For the forms to be equal, the last batch norm of (a) follows
+the sum, not each path.
 """
 
 from __future__ import annotations
@@ -14,11 +17,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cnnbook.models.residual import Bottleneck, conv1x1, conv3x3, projection_where_needed
+from cnnbook.models.residual import (
+    Bottleneck,
+    conv1x1,
+    conv3x3,
+    projection_where_needed,
+)
 
 
 class Path(nn.Module):
-    """A path up to its last ReLU: N × `in_channels` × H × W to N × `width` × H/s × W/s."""
+    """A path up to its last ReLU: N × `in_channels` × H × W to
+    N × `width` × H/s × W/s."""
 
     def __init__(self, in_channels: int, width: int, stride: int):
         super().__init__()
@@ -36,22 +45,34 @@ class Path(nn.Module):
 class SummedPaths(nn.Module):
     """Form (a): each path widens its own output, and the outputs are summed.
 
-    N × `in_channels` × H × W to N × `out_channels` × H/s × W/s, by `cardinality` paths of `width`
-    channels.
+    N × `in_channels` × H × W to N × `out_channels` × H/s × W/s, by `cardinality`
+    paths of `width` channels.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, stride: int, cardinality: int, width: int
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        cardinality: int,
+        width: int,
     ):
         super().__init__()
-        self.paths = nn.ModuleList(Path(in_channels, width, stride) for _ in range(cardinality))
-        self.conv3 = nn.ModuleList(conv1x1(width, out_channels) for _ in range(cardinality))
+        self.paths = nn.ModuleList(
+            Path(in_channels, width, stride) for _ in range(cardinality)
+        )
+        self.conv3 = nn.ModuleList(
+            conv1x1(width, out_channels) for _ in range(cardinality)
+        )
         self.bn3 = nn.BatchNorm2d(out_channels)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = projection_where_needed(in_channels, out_channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        outputs = [widen(path(x)) for path, widen in zip(self.paths, self.conv3, strict=True)]
+        outputs = [
+            widen(path(x))
+            for path, widen in zip(self.paths, self.conv3, strict=True)
+        ]
         return self.relu(self.bn3(sum(outputs)) + self.downsample(x))
 
     @classmethod
@@ -65,13 +86,21 @@ class SummedPaths(nn.Module):
 
 
 class ConcatenatedPaths(nn.Module):
-    """Form (b): the paths' outputs side by side, then one 1×1 convolution. Shapes as of (a)."""
+    """Form (b): the paths' outputs side by side, then one 1×1 convolution. Shapes
+    as of (a)."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, stride: int, cardinality: int, width: int
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        cardinality: int,
+        width: int,
     ):
         super().__init__()
-        self.paths = nn.ModuleList(Path(in_channels, width, stride) for _ in range(cardinality))
+        self.paths = nn.ModuleList(
+            Path(in_channels, width, stride) for _ in range(cardinality)
+        )
         self.conv3 = conv1x1(cardinality * width, out_channels)
         self.bn3 = nn.BatchNorm2d(out_channels)
         self.relu = nn.ReLU(inplace=True)
@@ -90,7 +119,8 @@ class ConcatenatedPaths(nn.Module):
 
 
 def _same_shape(form: type, block: Bottleneck) -> nn.Module:
-    """A new `form` of the shape of `block`, which has its weights but for those of conv3."""
+    """A new `form` of the shape of `block`, which has its weights but for those of
+    conv3."""
     conv = block.conv2
     with torch.device("meta"):  # its own weights are replaced at once
         made = form(
@@ -102,8 +132,11 @@ def _same_shape(form: type, block: Bottleneck) -> nn.Module:
         )
     for name in ("conv1", "bn1", "conv2", "bn2"):
         for key, whole in block.get_submodule(name).state_dict().items():
-            # A path's share of a weight or statistic; the count of batches has no dimension.
-            shares = whole.chunk(conv.groups) if whole.dim() else [whole] * conv.groups
+            # A path's share of a weight or statistic; the count of batches has no
+            # dimension.
+            shares = (
+                whole.chunk(conv.groups) if whole.dim() else [whole] * conv.groups
+            )
             for path, share in zip(made.paths, shares, strict=True):
                 _assign(path.get_submodule(name), key, share)
     made.bn3, made.downsample = block.bn3, block.downsample

@@ -1,9 +1,10 @@
 """VGG: depth from 3×3 convolutions alone.
 
-Simonyan, Zisserman, *Very Deep Convolutional Networks for Large-Scale Image Recognition*, ICLR
-2015, arXiv:1409.1556, table 1. Its configurations A, B, D and E are called VGG-11, 13, 16 and 19
-after their layers with weights. The names ending in ``_bn`` have batch normalisation after each
-convolution, which is not the paper's: it came later (Ioffe, Szegedy, ICML 2015).
+Simonyan, Zisserman, *Very Deep Convolutional Networks for Large-Scale Image
+Recognition*, ICLR 2015, arXiv:1409.1556, table 1. Its configurations A, B, D and E
+are called VGG-11, 13, 16 and 19 after their layers with weights. The names ending
+in ``_bn`` have batch normalisation after each convolution, which is not the
+paper's: it came later (Ioffe, Szegedy, ICML 2015).
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ SMALLEST = 32  # halved by each of five max pools
 
 
 def conv(in_channels: int, channels: int) -> list[nn.Module]:
-    """A 3×3 convolution, which leaves height and width as they are, and its ReLU."""
-    return [nn.Conv2d(in_channels, channels, kernel_size=3, padding=1), nn.ReLU(inplace=True)]
+    """A 3×3 convolution, which leaves height and width as they are, and its
+    ReLU."""
+    return [
+        nn.Conv2d(in_channels, channels, kernel_size=3, padding=1),
+        nn.ReLU(inplace=True),
+    ]
 
 
 def conv_bn(in_channels: int, channels: int) -> list[nn.Module]:
@@ -36,13 +41,14 @@ def conv_bn(in_channels: int, channels: int) -> list[nn.Module]:
 class VGG(nn.Module):
     """A VGG network, equal to torchvision's key by key.
 
-    Input: images N × `in_channels` × H × W, H and W at least 32. Output: logits N × `num_classes`.
+    Input: images N × `in_channels` × H × W, H and W at least 32. Output: logits
+    N × `num_classes`.
 
     Args:
         depths: convolutions in each stage; a 2×2 max pool ends each.
         block: the layers of one convolution: :func:`conv` or :func:`conv_bn`.
-        width: channels of the first stage (64 as published). They double after each pool until
-            they are 8 times as many.
+        width: channels of the first stage (64 as published). They double after each
+            pool until they are 8 times as many.
         hidden_features: width of the two hidden linear layers (4096 as published).
     """
 
@@ -58,15 +64,18 @@ class VGG(nn.Module):
     ):
         super().__init__()
         layers: list[nn.Module] = []
-        c = in_channels  #                                      N × 3 × 224 × 224
+        c = in_channels  #                        N × 3 × 224 × 224
         for stage, depth in enumerate(depths):
+            # N × 64 × 224 × 224, 128 × 112 × 112, 256 × 56 × 56, 512 × 28 × 28,
+            # 512 × 14 × 14, each then halved in height and width
             channels = width * min(2**stage, 8)
             for _ in range(depth):
-                layers += block(c, channels)  #                 N × 64 × 224 × 224, 128 × 112 × 112,
-                c = channels  #                                 256 × 56 × 56, 512 × 28 × 28,
-            layers.append(nn.MaxPool2d(kernel_size=2, stride=2))  # 512 × 14 × 14
-        self.features = nn.Sequential(*layers)  #               N × 512 × 7 × 7
-        self.avgpool = nn.AdaptiveAvgPool2d((7, 7))  # the identity at 224; admits other sizes
+                layers += block(c, channels)
+                c = channels
+            layers.append(nn.MaxPool2d(kernel_size=2, stride=2))
+        self.features = nn.Sequential(*layers)  # N × 512 × 7 × 7
+        # The identity at 224; admits other sizes.
+        self.avgpool = nn.AdaptiveAvgPool2d((7, 7))
         self.classifier = nn.Sequential(
             nn.Linear(c * 7 * 7, hidden_features),
             nn.ReLU(inplace=True),
@@ -79,15 +88,19 @@ class VGG(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """As torchvision: scaled by fan-out (He et al., *Delving Deep into Rectifiers*, ICCV 2015).
+        """As torchvision: scaled by fan-out (He et al., *Delving Deep into
+        Rectifiers*, ICCV 2015).
 
-        The paper draws the weights from a normal distribution of variance 0.01, a deviation of 0.1,
-        and starts its deeper networks from the layers of a trained VGG-11. It adds that it found
-        afterwards that Glorot and Bengio's initialisation makes this unnecessary (section 3.1).
+        The paper draws the weights from a normal distribution of variance 0.01, a
+        deviation of 0.1, and starts its deeper networks from the layers of a
+        trained VGG-11. It adds that it found afterwards that Glorot and Bengio's
+        initialisation makes this unnecessary (section 3.1).
         """
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+                nn.init.kaiming_normal_(
+                    layer.weight, mode="fan_out", nonlinearity="relu"
+                )
                 nn.init.zeros_(layer.bias)
             elif isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, std=0.01)
@@ -95,12 +108,15 @@ class VGG(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         check_images(images, "VGG", self.features[0].in_channels, SMALLEST)
-        return self.classifier(torch.flatten(self.avgpool(self.features(images)), 1))
+        return self.classifier(
+            torch.flatten(self.avgpool(self.features(images)), 1)
+        )
 
 
 @register
 def vgg11(**options) -> VGG:
-    """VGG-11, configuration A. Options as for :class:`VGG`, but for `depths` and `block`."""
+    """VGG-11, configuration A. Options as for :class:`VGG`, but for `depths` and
+    `block`."""
     return VGG(VGG11, conv, **options)
 
 

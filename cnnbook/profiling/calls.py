@@ -18,9 +18,15 @@ from cnnbook.profiling.rules import KINDS, RULES
 
 # The settings that a drawing tells, under torch's names.
 WEIGHTED = {  # which have no row, and a weight
-    "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "batch_norm", "layer_norm",
-    "group_norm", "instance_norm", "prelu",
-}  # fmt: skip
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "batch_norm",
+    "layer_norm",
+    "group_norm",
+    "instance_norm",
+    "prelu",
+}
 SETTINGS = ("kernel_size", "stride", "padding", "dilation", "groups", "output_size")
 
 
@@ -40,7 +46,8 @@ class Call(NamedTuple):
         row: the row of the profile that it is, as a place in `Profile.layers`; None
         if it is none.
         settings: its kernel, stride, groups, … where it has a row; of these and of
-            norms and the like also ``weight``, a shape, and whether there is a ``bias``.
+            norms and the like also ``weight``, a shape, and whether there is a
+            ``bias``.
     """
 
     function: str

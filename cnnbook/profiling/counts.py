@@ -1,11 +1,13 @@
-"""What other tools count: the multiply-adds of a profile, and each tool's own terms.
+"""What other tools count: the multiply-adds of a profile, and each tool's own
+terms.
 
-The rules are the tools': torchinfo 1.8.0 (``layer_info.py``, `calculate_macs`), fvcore
-0.1.5 (``flop_count.py``, the table of its handles), ptflops 0.7.5 with its backend
-"pytorch" on the CPU (``pytorch_ops.py``: hooks of modules, and patches of functions, so
-that a module that calls a patched function counts in both), thop 0.1.1
-(``profile.py``, the table of its hooks). Some go by modules and miss functions, others
-by functions: what each does not see, it does not count, and neither is it counted here.
+The rules are the tools': torchinfo 1.8.0 (``layer_info.py``, `calculate_macs`),
+fvcore 0.1.5 (``flop_count.py``, the table of its handles), ptflops 0.7.5 with its
+backend "pytorch" on the CPU (``pytorch_ops.py``: hooks of modules, and patches of
+functions, so that a module that calls a patched function counts in both), thop
+0.1.1 (``profile.py``, the table of its hooks). Some go by modules and miss
+functions, others by functions: what each does not see, it does not count, and
+neither is it counted here.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ class Counted(NamedTuple):
     """A call, as the tools' rules ask for it.
 
     `module` is the class of the module that it is all of, "" if it is none; `flops`
-    its multiply-adds by the book's convention; `inputs` and `outputs` are numbers of
-    elements.
+    its multiply-adds by the book's convention; `inputs` and `outputs` are numbers
+    of elements.
     """
 
     call: Call
@@ -118,7 +120,8 @@ def _unknown(tool: str, each: Counted) -> ProfileError:
 
 
 def _torchinfo(each: Counted) -> int:
-    """Every weight and bias of a module times the positions of a convolution, or once."""
+    """Every weight and bias of a module times the positions of a convolution, or
+    once."""
     if each.kind == "attention" or each.function in (
         "lstm",
         "gru",
@@ -143,9 +146,11 @@ def _fvcore(each: Counted) -> int:
             return each.inputs
         case "interpolate" | "upsample" | "grid_sample":
             raise _unknown("fvcore", each)
-    if each.kind == "attention" or each.kind == "matmul" and each.function not in (
-        "matmul", "bmm",
-    ):  # fmt: skip
+    if (
+        each.kind == "attention"
+        or each.kind == "matmul"
+        and each.function not in ("matmul", "bmm")
+    ):
         raise _unknown("fvcore", each)
     return each.flops
 
@@ -175,8 +180,17 @@ def _ptflops(each: Counted) -> int:
 
 def _thop(each: Counted) -> int:
     module = each.module
-    if module in ("Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d", "LSTM", "GRU",
-                  "RNN", "LSTMCell", "GRUCell", "RNNCell"):  # fmt: skip
+    if module in (
+        "Upsample",
+        "UpsamplingBilinear2d",
+        "UpsamplingNearest2d",
+        "LSTM",
+        "GRU",
+        "RNN",
+        "LSTMCell",
+        "GRUCell",
+        "RNNCell",
+    ):
         raise _unknown("thop", each)
     if module in CONVS:
         if (

@@ -1,15 +1,18 @@
-"""What torch does inside a function that no rule answers: its primitive operations, one by one.
+"""What torch does inside a function that no rule answers: its primitive operations,
+one by one.
 
-Any function of torch, and any code of others that hides from Python (a scripted function, a custom
-autograd function), comes down to a few hundred primitives that torch runs here on the meta device.
-They say all that is needed: their matrix products are counted by torch's own formulas, and the
-reach passes through each by what kind it is. Only few need a line of their own (`REACHES`):
+Any function of torch, and any code of others that hides from Python (a scripted
+function, a custom autograd function), comes down to a few hundred primitives that
+torch runs here on the meta device. They say all that is needed: their matrix
+products are counted by torch's own formulas, and the reach passes through each by
+what kind it is. Only few need a line of their own (`REACHES`):
 
 - torch itself tags those that work element by element;
 - what has a `dim` mixes the positions along it;
-- and what only re-arranges is known by its doing: it is run once more on real tensors that hold
-  labels in place of values. If every output is one of the labels, and other labels come out in the
-  same arrangement, then the output sees what the labelled positions see (`rearranged`).
+- and what only re-arranges is known by its doing: it is run once more on real
+  tensors that hold labels in place of values. If every output is one of the labels,
+  and other labels come out in the same arrangement, then the output sees what the
+  labelled positions see (`rearranged`).
 
 What none of these explains is `Unknown`, by name.
 """
@@ -44,13 +47,16 @@ from cnnbook.profiling.reach import (
 
 LARGEST_RUN = 1 << 24  # elements of the tensors on which a re-arrangement is run
 
-PRODUCTS = {"mv", "dot", "vdot", "addmv", "ger", "addr"}  # each output sees all of both
+# Each output sees all of both.
+PRODUCTS = {"mv", "dot", "vdot", "addmv", "ger", "addr"}
 
-REACHES: dict[str, Callable[[Tensor, dict[str, Any]], Any]] = {}  # by the primitive's name
+# What each primitive sees, by its name.
+REACHES: dict[str, Callable[[Tensor, dict[str, Any]], Any]] = {}
 
 
 def reaches(*names: str) -> Callable:
-    """Enter a function of (output, arguments by name) that tells the reach of a primitive."""
+    """Enter a function of (output, arguments by name) that tells the reach of a
+    primitive."""
 
     def enter(rule: Callable) -> Callable:
         REACHES.update(dict.fromkeys(names, rule))
@@ -64,7 +70,8 @@ def reach_of(value: Any) -> Any:
 
 
 def tensors_in(args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
-    """The tensors among arguments, in the order of torch's trees, past them where all is flat."""
+    """The tensors among arguments, in the order of torch's trees, past them where
+    all is flat."""
     found = []
     for value in (*args, *kwargs.values()):
         if isinstance(value, Tensor):
@@ -74,16 +81,18 @@ def tensors_in(args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
     return found
 
 
-FLAT = {int, float, bool, str, type(None), slice, type(Ellipsis), torch.dtype, torch.device,
-        torch.layout, torch.memory_format, torch.Size}  # fmt: skip
+FLAT = {int, float, bool, str, type(None), slice, type(Ellipsis), torch.dtype,
+        torch.device, torch.layout, torch.memory_format, torch.Size}  # fmt: skip
 
 
 class Primitives(TorchDispatchMode):
-    """Sees the primitives of one function: counts their multiply-adds, passes the reach on."""
+    """Sees the primitives of one function: counts their multiply-adds, passes the
+    reach on."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return False  # nothing is compiled here; to make sure would take most of the time
+        # Nothing is compiled here; to make sure would take most of the time.
+        return False
 
     def __init__(self):
         super().__init__()
@@ -155,17 +164,28 @@ def primitive_reach(func, named, args, kwargs, inputs, before, out) -> Any:
     if torch.Tag.pointwise in func.tags:
         return merge(before)
     names = {argument.name for argument in func._schema.arguments}
-    alone = isinstance(out, Tensor) and sum(reach is not None for reach in before) == 1
+    alone = (
+        isinstance(out, Tensor) and sum(reach is not None for reach in before) == 1
+    )
     along = named.get("dim")
     if alone and "keepdim" in names:
-        source = next(t for t, reach in zip(inputs, before, strict=True) if reach is not None)
+        source = next(
+            t for t, reach in zip(inputs, before, strict=True) if reach is not None
+        )
         n = source.dim()
         dims = range(n) if along is None or along == [] else along
         dims = {d % n - n for d in ([dims] if isinstance(dims, int) else dims)}
         return reduced(reach_of(source), dims, out.dim() == n)
     found = rearranged(func, args, kwargs, inputs, out)
-    if found is None and alone and isinstance(along, int) and out.is_floating_point():
-        source = next(t for t, reach in zip(inputs, before, strict=True) if reach is not None)
+    if (
+        found is None
+        and alone
+        and isinstance(along, int)
+        and out.is_floating_point()
+    ):
+        source = next(
+            t for t, reach in zip(inputs, before, strict=True) if reach is not None
+        )
         if source.shape == out.shape:  # a softmax, a running sum
             n = source.dim()
             return mix(reach_of(source), (along % n - n,))
@@ -195,13 +215,17 @@ def rearranged(func, args, kwargs, inputs, out) -> Any:
             value = getattr(t, "value", None)
             if value is None and not t.is_floating_point():
                 return None  # an index that nobody knows
-            labels[id(t)] = torch.zeros(()).double().expand(t.shape) if value is None else value
+            labels[id(t)] = (
+                torch.zeros(()).double().expand(t.shape) if value is None else value
+            )
             continue
         parts = [table for axis in reach for table in axis.spots()[:2]]
         shape = np.broadcast_shapes(*(part.shape for part in parts))
         tables.append([np.broadcast_to(part, shape).ravel() for part in parts])
         size = tables[-1][0].size
-        numbers = torch.arange(count, count + size, dtype=torch.double).reshape(shape)
+        numbers = torch.arange(count, count + size, dtype=torch.double).reshape(
+            shape
+        )
         labels[id(t)] = numbers.expand(t.shape)
         count += size
     shorter = _shortened(inputs, labels, outs)
@@ -213,7 +237,12 @@ def rearranged(func, args, kwargs, inputs, out) -> Any:
     if found is None:
         return None
     if not func.is_view:
-        order = torch.randperm(count - 1, generator=torch.Generator().manual_seed(count)) + 1
+        order = (
+            torch.randperm(
+                count - 1, generator=torch.Generator().manual_seed(count)
+            )
+            + 1
+        )
         order = torch.cat((torch.zeros(1, dtype=torch.long), order)).double()
         other = {
             key: order[label.long()] if label.dtype == torch.double else label
@@ -223,32 +252,52 @@ def rearranged(func, args, kwargs, inputs, out) -> Any:
         if again is None:
             return None
         for label, moved in zip(found, again, strict=True):
-            if not bool(((label >= 0) & (label < count) & (label == label.floor())).all()):
+            if not bool(
+                ((label >= 0) & (label < count) & (label == label.floor())).all()
+            ):
                 return None
             if not torch.equal(order[label.long()], moved):
                 return None
     nothing = (FAR, -FAR) * 2
-    columns = [np.concatenate([[nothing[k]], *(table[k] for table in tables)]) for k in range(4)]
-    all_of = [any(reach_of(t)[k].all for t in inputs if reach_of(t)) for k in (0, 1)]
+    columns = [
+        np.concatenate([[nothing[k]], *(table[k] for table in tables)])
+        for k in range(4)
+    ]
+    all_of = [
+        any(reach_of(t)[k].all for t in inputs if reach_of(t)) for k in (0, 1)
+    ]
     results = []
     for label in found:
         for dim in range(label.dim()):
             if label.shape[dim] > 1 and (
-                label.stride(dim) == 0 or bool((label == label.narrow(dim, 0, 1)).all())
+                label.stride(dim) == 0
+                or bool((label == label.narrow(dim, 0, 1)).all())
             ):
                 label = label.narrow(dim, 0, 1)
         index = label.long().numpy()
-        results.append(tuple(
-            tidy(Spots(columns[2 * k][index], columns[2 * k + 1][index], all_of[k]))
-            for k in (0, 1)
-        ))  # fmt: skip
-    return results if len(results) > 1 or not isinstance(out, Tensor) else results[0]
+        results.append(
+            tuple(
+                tidy(
+                    Spots(
+                        columns[2 * k][index], columns[2 * k + 1][index], all_of[k]
+                    )
+                )
+                for k in (0, 1)
+            )
+        )
+    return (
+        results if len(results) > 1 or not isinstance(out, Tensor) else results[0]
+    )
 
 
-def _shortened(inputs, labels, outs) -> tuple[dict[int, Tensor], list[Tensor]] | None:
-    """The same with one element in place of many in each dimension along which no label changes.
+def _shortened(
+    inputs, labels, outs
+) -> tuple[dict[int, Tensor], list[Tensor]] | None:
+    """The same with one element in place of many in each dimension along which no
+    label changes.
 
-    If the outputs come out just as much shorter, the function left those dimensions alone.
+    If the outputs come out just as much shorter, the function left those dimensions
+    alone.
     """
     (first,), (out,) = inputs[:1], outs[:1]
     if len(outs) > 1 or len(labels) > 1 or out.dim() != first.dim():
@@ -281,7 +330,10 @@ def _run(func, args, kwargs, labels, outs) -> list[Tensor] | None:
     except (RuntimeError, TypeError, NotImplementedError, IndexError, ValueError):
         return None
     found = [found] if isinstance(found, Tensor) else list(tree_iter(found))
-    same = [isinstance(f, Tensor) and f.shape == o.shape for f, o in zip(found, outs, strict=True)]
+    same = [
+        isinstance(f, Tensor) and f.shape == o.shape
+        for f, o in zip(found, outs, strict=True)
+    ]
     if not all(same) or any(f.is_complex() for f in found):
         return None
     return [f.double() for f in found]
@@ -305,14 +357,20 @@ def _convolution(out, given):
     sizes = tuple(out.shape[-n:])
     if reach_of(weight) is not None:
         return mix(merge((reach_of(input), reach_of(weight))), None)
-    window = (weight.shape[2:], given["stride"], given["padding"], given["dilation"])
+    window = (
+        weight.shape[2:],
+        given["stride"],
+        given["padding"],
+        given["dilation"],
+    )
     if given["transposed"]:
         return transposed(reach_of(input), *window, sizes)
     return windowed(reach_of(input), *window, sizes, channels=True)
 
 
 def transposed(reach, kernel, stride, padding, dilation, sizes) -> Any:
-    """After a transposed convolution: output o sees the inputs i with o = i·s - p + k·d."""
+    """After a transposed convolution: output o sees the inputs i with o = i·s - p +
+    k·d."""
     n = len(sizes)
 
     def slid(axis):
@@ -320,9 +378,11 @@ def transposed(reach, kernel, stride, padding, dilation, sizes) -> Any:
         for i in range(n):
             o = np.arange(sizes[i]) + padding[i]
             starts = -(-(o - (kernel[i] - 1) * dilation[i]) // stride[i])
-            # A kernel shorter than the stride leaves outputs that see nothing; they count as
-            # seeing the nearest input.
-            axis = axis.slide(i - n, np.minimum(starts, o // stride[i]), o // stride[i])
+            # A kernel shorter than the stride leaves outputs that see nothing; they
+            # count as seeing the nearest input.
+            axis = axis.slide(
+                i - n, np.minimum(starts, o // stride[i]), o // stride[i]
+            )
         return tidy(axis)
 
     return each_axis(reach, slid)
@@ -330,7 +390,9 @@ def transposed(reach, kernel, stride, padding, dilation, sizes) -> Any:
 
 @reaches("view", "_unsafe_view", "unsqueeze", "squeeze", "_reshape_alias")
 def _reshaped(out, given):
-    return reshaped(reach_of(given["self"]), tuple(given["self"].shape), tuple(out.shape))
+    return reshaped(
+        reach_of(given["self"]), tuple(given["self"].shape), tuple(out.shape)
+    )
 
 
 @reaches("permute", "transpose", "t")
@@ -350,7 +412,11 @@ def _expanded(out, given):
     """One position, repeated, is one wherever it stands."""
     return each_axis(
         reach_of(given["self"]),
-        lambda axis: axis._replace(dim=None) if type(axis) is Axis and axis.size == 1 else axis,
+        lambda axis: (
+            axis._replace(dim=None)
+            if type(axis) is Axis and axis.size == 1
+            else axis
+        ),
     )
 
 
@@ -364,18 +430,23 @@ def _group_norm(out, given):
     return mix(reach_of(given["input"]), None)
 
 
-@reaches("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training",
-         "cudnn_batch_norm", "native_dropout", "_fused_dropout", "clone", "_to_copy",
+@reaches("native_batch_norm", "_native_batch_norm_legit",
+         "_native_batch_norm_legit_no_training", "cudnn_batch_norm",
+         "native_dropout", "_fused_dropout", "clone", "_to_copy",
          "_local_scalar_dense", "constant_pad_nd_same", "batch_norm_with_update",
-         "_batch_norm_with_update", "rrelu_with_noise", "_prelu_kernel")  # fmt: skip
+         "_batch_norm_with_update", "rrelu_with_noise",
+         "_prelu_kernel")  # fmt: skip
 def _same(out, given):
     """By stored statistics, or element by element."""
-    return reach_of(next(value for value in given.values() if reach_of(value) is not None))
+    return reach_of(
+        next(value for value in given.values() if reach_of(value) is not None)
+    )
 
 
-@reaches("empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like",
-         "randint_like", "new_empty", "new_zeros", "new_ones", "new_full", "new_empty_strided",
-         "bernoulli", "zero_", "fill_", "normal_", "uniform_", "bernoulli_")  # fmt: skip
+@reaches("empty_like", "zeros_like", "ones_like", "full_like", "rand_like",
+         "randn_like", "randint_like", "new_empty", "new_zeros", "new_ones",
+         "new_full", "new_empty_strided", "bernoulli", "zero_", "fill_", "normal_",
+         "uniform_", "bernoulli_")  # fmt: skip
 def _no_values(out, given):
     """What takes a tensor's shape only."""
     return None
@@ -391,8 +462,9 @@ def _copied(out, given):
     return merge((reach_of(given["src"]),))
 
 
-@reaches("max_pool2d_with_indices", "max_pool3d_with_indices", "avg_pool2d", "avg_pool3d",
-         "avg_pool1d", "max_pool1d", "max_pool2d", "max_pool3d")  # fmt: skip
+@reaches("max_pool2d_with_indices", "max_pool3d_with_indices", "avg_pool2d",
+         "avg_pool3d", "avg_pool1d", "max_pool1d", "max_pool2d",
+         "max_pool3d")  # fmt: skip
 def _pooled(out, given):
     first = out if isinstance(out, Tensor) else out[0]
     kernel = list(given["kernel_size"])
@@ -404,17 +476,22 @@ def _pooled(out, given):
 
     kernel = full(kernel, None)
     return windowed(
-        reach_of(given["self"]), kernel, full(given.get("stride"), kernel),
-        full(given.get("padding"), [0] * n), full(given.get("dilation"), [1] * n),
+        reach_of(given["self"]),
+        kernel,
+        full(given.get("stride"), kernel),
+        full(given.get("padding"), [0] * n),
+        full(given.get("dilation"), [1] * n),
         first.shape[-n:],
-    )  # fmt: skip
+    )
 
 
 def _adaptively(n: int):
     def rule(out, given):
         first = out if isinstance(out, Tensor) else out[0]
         input = given["self"]
-        return adaptive(reach_of(input), tuple(input.shape), tuple(first.shape[-n:]))
+        return adaptive(
+            reach_of(input), tuple(input.shape), tuple(first.shape[-n:])
+        )
 
     return rule
 
@@ -437,7 +514,11 @@ def _upsampled(taps: int):
             for dim in range(-n, 0):
                 old, new = input.shape[dim], out.shape[dim]
                 o = np.arange(new)
-                at = o * ((old - 1) / max(new - 1, 1)) if corners else (o + 0.5) * old / new - 0.5
+                at = (
+                    o * ((old - 1) / max(new - 1, 1))
+                    if corners
+                    else (o + 0.5) * old / new - 0.5
+                )
                 below = np.floor(np.clip(at, 0, None)).astype(int)
                 starts = np.clip(below - taps + 1, 0, old - 1)
                 ends = np.clip(below + taps, 0, old - 1)
@@ -449,5 +530,7 @@ def _upsampled(taps: int):
     return rule
 
 
-reaches("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d")(_upsampled(1))
+reaches("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d")(
+    _upsampled(1)
+)
 reaches("upsample_bicubic2d")(_upsampled(2))

@@ -20,7 +20,8 @@ from cnnbook.profiling.table import Profile, ProfileError, TooSmall
 from cnnbook.profiling.training import PRECISIONS, Step, training_of
 from cnnbook.profiling.twin import Twins
 
-LARGEST_TRIED = 4096  # pixels; where the search for a network's smallest image gives up
+# In pixels: where the search for a network's smallest image gives up.
+LARGEST_TRIED = 4096
 
 
 def profile(
@@ -34,30 +35,37 @@ def profile(
     device: str = "cpu",
     precision: str = "fp32",
 ) -> Profile:
-    """The three measures and the receptive field of every layer of `model` for one image.
+    """The three measures and the receptive field of every layer of `model` for one
+    image.
 
-    The caller's model is only read: its weights, mode, device, hooks, gradients and whatever else
-    its ``forward`` writes to stay as they are, and so do the random number generators.
+    The caller's model is only read: its weights, mode, device, hooks, gradients and
+    whatever else its ``forward`` writes to stay as they are, and so do the random
+    number generators.
 
     Args:
-        model: any network whose shapes do not depend on the values of its activations.
+        model: any network whose shapes do not depend on the values of its
+            activations.
         input_size: (C, H, W) of an image, without a batch dimension.
-        inputs: in place of `input_size`, all that ``forward`` takes, with its batch dimension of
-            1: a tuple of its arguments, or a dict of them by name. Each is a tensor, of which only
-            shape and type count, or a shape, or a tuple, list or dict of such.
-        dtype: of the images, and of every input that is given as a shape; that of the network's
-            parameters unless given.
-        training: as in training (auxiliary heads run) rather than as in inference, with the memory
-            of a training step in `Profile.training` and its column ``kept_kb``.
+        inputs: in place of `input_size`, all that ``forward`` takes, with its batch
+            dimension of 1: a tuple of its arguments, or a dict of them by name.
+            Each is a tensor, of which only shape and type count, or a shape, or a
+            tuple, list or dict of such.
+        dtype: of the images, and of every input that is given as a shape; that of
+            the network's parameters unless given.
+        training: as in training (auxiliary heads run) rather than as in inference,
+            with the memory of a training step in `Profile.training` and its column
+            ``kept_kb``.
         optimizer: sgd, momentum, adam or adamw, for `Profile.training`.
         device: cpu or cuda: whose kernels `Profile.training` is of.
-        precision: fp32, or bf16 for `torch.autocast`, of `Profile.training`: weights, gradients and
-            the optimiser's numbers stay 32-bit floats, with copies of the weights beside them.
+        precision: fp32, or bf16 for `torch.autocast`, of `Profile.training`:
+            weights, gradients and the optimiser's numbers stay 32-bit floats, with
+            copies of the weights beside them.
 
     Raises:
-        ProfileError: a ValueError, of one line: the input size is not three positive integers, the
-            images do not fit the network (the smallest size that does is named), the network asks
-            for an activation's value, which shapes cannot tell, or it fails as it would with data.
+        ProfileError: a ValueError, of one line: the input size is not three
+            positive integers, the images do not fit the network (the smallest size
+            that does is named), the network asks for an activation's value, which
+            shapes cannot tell, or it fails as it would with data.
     """
     if not isinstance(model, nn.Module):
         raise ProfileError(
@@ -66,11 +74,16 @@ def profile(
         )
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     if dtype is None:
-        dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+        dtype = next(
+            (p.dtype for p in model.parameters() if p.is_floating_point()),
+            torch.float32,
+        )
     if inputs is not None:
         args, kwargs = _given_inputs(inputs, dtype)
         found = _profile(model, args, kwargs, training)
-        return _with_training(found, model, args, kwargs, optimizer, device, precision)
+        return _with_training(
+            found, model, args, kwargs, optimizer, device, precision
+        )
     size = _check_input_size(input_size)
 
     def of_size(*size: int) -> Profile:
@@ -82,29 +95,39 @@ def profile(
         smallest = _smallest_image(lambda side: of_size(size[0], side, side))
         hint = f"; it needs at least {smallest}×{smallest}" if smallest else ""
         raise TooSmall(
-            f"images of {size[1]}×{size[2]} are too small for {type(model).__name__}: {error}{hint}"
+            f"images of {size[1]}×{size[2]} are too small for "
+            f"{type(model).__name__}: {error}{hint}"
         ) from None
     image = _image((1, *size), dtype)
     return _with_training(found, model, (image,), {}, optimizer, device, precision)
 
 
 def _with_training(
-    found: Profile, model: nn.Module, args: tuple, kwargs: dict[str, Any], optimizer: str,
-    device: str, precision: str,
-) -> Profile:  # fmt: skip
+    found: Profile,
+    model: nn.Module,
+    args: tuple,
+    kwargs: dict[str, Any],
+    optimizer: str,
+    device: str,
+    precision: str,
+) -> Profile:
     """`found` with the memory of a training step, if it is of training."""
     if not found.of_training:
         return found
     if device not in ("cpu", "cuda"):
         raise ProfileError(f"device is cpu or cuda, got {device!r}")
     if precision not in PRECISIONS:
-        raise ProfileError(f"precision is {' or '.join(PRECISIONS)}, got {precision!r}")
+        raise ProfileError(
+            f"precision is {' or '.join(PRECISIONS)}, got {precision!r}"
+        )
 
     def step_of(batch: int) -> tuple[Step, list[Tensor]]:
         step = Step(device, precision)
 
         def images(t: Tensor) -> Tensor:
-            return _image((batch, *t.shape[1:]), t.dtype) if t.shape[:1] == (1,) else t
+            return (
+                _image((batch, *t.shape[1:]), t.dtype) if t.shape[:1] == (1,) else t
+            )
 
         own_args, own_kwargs = tree_map_only(Tensor, images, (args, kwargs))
         for t in _tensors((own_args, own_kwargs)):
@@ -120,15 +143,21 @@ def _with_training(
     layers = found.layers
     if len(kept) == len(layers):
         layers = tuple(
-            layer._replace(kept_kb=size / 1024) for layer, size in zip(layers, kept, strict=True)
+            layer._replace(kept_kb=size / 1024)
+            for layer, size in zip(layers, kept, strict=True)
         )
-    return replace(found, layers=layers, training=replace(training, precision=precision))
+    return replace(
+        found, layers=layers, training=replace(training, precision=precision)
+    )
 
 
 def _profile(
-    model: nn.Module, args: tuple, kwargs: dict[str, Any], training: bool,
+    model: nn.Module,
+    args: tuple,
+    kwargs: dict[str, Any],
+    training: bool,
     size: tuple[int, ...] | None = None,
-) -> Profile:  # fmt: skip
+) -> Profile:
     mode = Shapes(of_many=size is not None)
     try:
         _run(mode, model, args, kwargs, training)
@@ -142,26 +171,39 @@ def _profile(
         size = size[1:] if size[:1] == (1,) else size
     name = type(model).__name__
     return Profile(
-        name, size, tuple(mode.layers), other, not_run, of_training=training, calls=calls,
+        name,
+        size,
+        tuple(mode.layers),
+        other,
+        not_run,
+        of_training=training,
+        calls=calls,
         modules=mode.kinds,
-    )  # fmt: skip
+    )
 
 
-def _run(mode: Shapes, model, args, kwargs, training: bool, shortcuts: bool = True) -> Any:
+def _run(
+    mode: Shapes, model, args, kwargs, training: bool, shortcuts: bool = True
+) -> Any:
     """Call a twin of `model` under `mode`; whatever goes wrong is one line."""
     gradients = torch.no_grad() if shortcuts else torch.enable_grad()
     try:
         twins = Twins(mode, training, shortcuts)
         twin = twins.module(model, "")
-        twins.release()  # it knows itself, so that only the collector would end what it holds
+        # It knows itself, so that only the collector would end what it holds.
+        twins.release()
         with gradients, _nothing_hidden(), mode:
             return twin(*args, **kwargs)
     except ProfileError:
         raise
     except RecursionError:
-        raise ProfileError("the network is nested deeper than Python's limit") from None
+        raise ProfileError(
+            "the network is nested deeper than Python's limit"
+        ) from None
     except Exception as error:
-        raise ProfileError(_as_one_line(error, mode.at if mode.error is error else "")) from error
+        raise ProfileError(
+            _as_one_line(error, mode.at if mode.error is error else "")
+        ) from error
 
 
 def _as_one_line(error: Exception, at: str) -> str:
@@ -169,7 +211,10 @@ def _as_one_line(error: Exception, at: str) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     place = f"layer {at!r}" if at else "the network"
     if isinstance(error, TypeError) and "required positional argument" in text:
-        return f"{place} wants more than an image ({text}); give them all: profile(model, inputs=…)"
+        return (
+            f"{place} wants more than an image ({text}); give them all: "
+            "profile(model, inputs=…)"
+        )
     if isinstance(error, AssertionError):
         return f"{place} refuses these images: {text}"
     return f"{place} fails with {type(error).__name__}: {text}"
@@ -177,16 +222,22 @@ def _as_one_line(error: Exception, at: str) -> str:
 
 @contextlib.contextmanager
 def _nothing_hidden() -> Iterator[None]:
-    """Scripted functions are seen while this lasts, and compiled ones run as they were written."""
+    """Scripted functions are seen while this lasts, and compiled ones run as they
+    were written."""
     scripted = torch.jit.ScriptFunction
     own = scripted.__call__
 
     def called(function, *args, **kwargs):
         mode = _get_current_function_mode()
-        if isinstance(mode, Shapes):  # in this thread; others are none of our business
+        # Only in this thread: others are none of our business.
+        if isinstance(mode, Shapes):
             with torch._C.DisableTorchFunction():
-                out = mode.other(lambda *a, **k: own(function, *a, **k), args, kwargs)
-                mode.log.append((function, args, kwargs, out, mode.where[0], len(mode.layers)))
+                out = mode.other(
+                    lambda *a, **k: own(function, *a, **k), args, kwargs
+                )
+                mode.log.append(
+                    (function, args, kwargs, out, mode.where[0], len(mode.layers))
+                )
                 return out
         return own(function, *args, **kwargs)
 
@@ -205,13 +256,18 @@ def _nothing_hidden() -> Iterator[None]:
 
 
 def _image(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """A tensor without data that depends on the image, which it is if it has rows and columns."""
+    """A tensor without data that depends on the image, which it is if it has rows
+    and columns."""
     try:
         image = torch.empty(shape, dtype=dtype, device=META)
     except RuntimeError as error:
-        raise ProfileError(f"images of {shape[1:]} are too large: {error}") from None
+        raise ProfileError(
+            f"images of {shape[1:]} are too large: {error}"
+        ) from None
     if len(shape) >= 2:
-        image.reach = tuple(Axis(dim, shape[dim], 0, 0, shape[dim] - 1, 1) for dim in (-2, -1))
+        image.reach = tuple(
+            Axis(dim, shape[dim], 0, 0, shape[dim] - 1, 1) for dim in (-2, -1)
+        )
     return image
 
 
@@ -219,7 +275,11 @@ def _given_inputs(inputs: Any, dtype: torch.dtype) -> tuple[tuple, dict[str, Any
     def made(value: Any) -> Any:
         if isinstance(value, Tensor):
             return _image(tuple(value.shape), value.dtype)
-        if isinstance(value, tuple | list) and value and all(type(n) is int for n in value):
+        if (
+            isinstance(value, tuple | list)
+            and value
+            and all(type(n) is int for n in value)
+        ):
             return _image(tuple(value), dtype)
         if isinstance(value, dict):
             return {key: made(item) for key, item in value.items()}
@@ -233,11 +293,13 @@ def _given_inputs(inputs: Any, dtype: torch.dtype) -> tuple[tuple, dict[str, Any
         return (made(inputs),), {}
     if not isinstance(inputs, tuple | list):
         raise ProfileError(
-            "inputs is a tuple of what forward takes, such as ((1, 3, 224, 224),), or a dict by "
-            f"name; got {type(inputs).__name__}"
+            "inputs is a tuple of what forward takes, such as ((1, 3, 224, 224),), "
+            f"or a dict by name; got {type(inputs).__name__}"
         )
     if inputs and all(type(n) is int for n in inputs):
-        raise ProfileError(f"inputs holds one shape for each argument: ({tuple(inputs)},)")
+        raise ProfileError(
+            f"inputs holds one shape for each argument: ({tuple(inputs)},)"
+        )
     return tuple(map(made, inputs)), {}
 
 
@@ -258,19 +320,21 @@ def _check_input_size(input_size) -> tuple[int, int, int]:
         size = (input_size,)
     if len(size) == 4:
         raise ProfileError(
-            f"input_size is one image (C, H, W) without a batch dimension, got {size}; "
+            "input_size is one image (C, H, W) without a batch dimension, got "
+            f"{size}; "
             f"leave out the first number: {size[1:]}"
         )
     if len(size) != 3 or not all(type(n) is int and n > 0 for n in size):
         raise ProfileError(
-            "input_size must be three positive integers (C, H, W) such as (3, 224, 224), "
-            f"got {size}"
+            "input_size must be three positive integers (C, H, W) such as (3, 224, "
+            f"224), got {size}"
         )
     return size
 
 
 def _smallest_image(profile_at) -> int | None:
-    """The side of the smallest square image that fits, or None where none was found."""
+    """The side of the smallest square image that fits, or None where none was
+    found."""
 
     def fits(side: int) -> bool:
         try:

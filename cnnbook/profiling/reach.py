@@ -1,11 +1,11 @@
 """Receptive fields: which pixels of the image a tensor's positions see.
 
-`tensor.reach` says it of a tensor, for the image's rows and for its columns: a pair whose members
-are each an `Axis`, where the positions are evenly spaced along one dimension, as in most of a
-convolutional network; or `Spots`, a table of what each position sees, for any other arrangement
-(tokens, windows of attention, pooling windows of unequal size). The reach is `Unknown` where
-nothing tells it from shapes, and the attribute is missing where a tensor does not depend on the
-image.
+`tensor.reach` says it of a tensor, for the image's rows and for its columns: a pair
+whose members are each an `Axis`, where the positions are evenly spaced along one
+dimension, as in most of a convolutional network; or `Spots`, a table of what each
+position sees, for any other arrangement (tokens, windows of attention, pooling
+windows of unequal size). The reach is `Unknown` where nothing tells it from shapes,
+and the attribute is missing where a tensor does not depend on the image.
 
 Dimensions are counted from the right: -1 is the last.
 """
@@ -26,12 +26,14 @@ class Unknown(str):
 
 
 class Axis(NamedTuple):
-    """What a tensor's positions see of one axis (rows or columns) of the image, evenly spaced.
+    """What a tensor's positions see of one axis (rows or columns) of the image,
+    evenly spaced.
 
-    The first position sees pixels `first` to `last`; each next one, `jump` pixels further on; all
-    of them together up to pixel `end`. They lie along the tensor's dimension `dim`; None where
-    there is a single position. `all` tells that each sees the whole image because some operation
-    mixed all positions, not because windows grew so wide.
+    The first position sees pixels `first` to `last`; each next one, `jump` pixels
+    further on; all of them together up to pixel `end`. They lie along the tensor's
+    dimension `dim`; None where there is a single position. `all` tells that each
+    sees the whole image because some operation mixed all positions, not because
+    windows grew so wide.
     """
 
     dim: int | None
@@ -42,24 +44,30 @@ class Axis(NamedTuple):
     jump: int
     all: bool = False
 
-    def window(self, kernel: int, stride: int, padding: int, dilation: int, size: int) -> Axis:
+    def window(
+        self, kernel: int, stride: int, padding: int, dilation: int, size: int
+    ) -> Axis:
         """After a convolution or a pooling with `size` outputs along this axis."""
         reaches = (kernel - 1) * dilation
         first = self.first - padding * self.jump
         last = self.last + (reaches - padding) * self.jump
         jump = self.jump * stride
         all = self.all or (size == 1 and 1 < self.size <= reaches + 1)
-        return Axis(self.dim, size, first, last, last + (size - 1) * jump, jump, all)
+        return Axis(
+            self.dim, size, first, last, last + (size - 1) * jump, jump, all
+        )
 
     def adaptive(self, size: int) -> Axis | Spots:
-        """After an adaptive pooling: output i sees inputs ⌊i·n/size⌋ to ⌈(i+1)·n/size⌉ - 1."""
+        """After an adaptive pooling: output i sees inputs ⌊i·n/size⌋ to
+        ⌈(i+1)·n/size⌉ - 1."""
         n = self.size
         if n % size == 0:
             return self.window(n // size, n // size, 0, 1, size)
         return self.spots().adaptive(self.dim, n, size)
 
     def mixed(self) -> Axis:
-        """After each output mixed all positions: whatever outputs there are see the same."""
+        """After each output mixed all positions: whatever outputs there are see the
+        same."""
         return Axis(None, 1, self.first, self.end, self.end, 0, True)
 
     def spots(self) -> Spots:
@@ -75,10 +83,11 @@ class Axis(NamedTuple):
 
 
 class Spots(NamedTuple):
-    """The first and the last pixel that each position sees of one axis of the image.
+    """The first and the last pixel that each position sees of one axis of the
+    image.
 
-    Both tables are aligned with the tensor's dimensions from the right, and 1 long in those along
-    which nothing changes.
+    Both tables are aligned with the tensor's dimensions from the right, and 1 long
+    in those along which nothing changes.
     """
 
     low: np.ndarray
@@ -95,10 +104,13 @@ class Spots(NamedTuple):
         return Spots(change(self.low), change(self.high), self.all)
 
     def slide(self, dim: int, starts: np.ndarray, ends: np.ndarray) -> Spots:
-        """Output i sees what positions ``starts[i]`` to ``ends[i]`` along `dim` see."""
+        """Output i sees what positions ``starts[i]`` to ``ends[i]`` along `dim`
+        see."""
         if self.along(dim) == 1:
             return self
-        return Spots(_at(self.low, dim, starts), _at(self.high, dim, ends), self.all)
+        return Spots(
+            _at(self.low, dim, starts), _at(self.high, dim, ends), self.all
+        )
 
     def window(self, dim, kernel, stride, padding, dilation, size) -> Spots:
         starts = np.arange(size) * stride - padding
@@ -112,7 +124,10 @@ class Spots(NamedTuple):
         dims = tuple(d for d in dims if self.along(d) > 1)
         if not dims:
             return self
-        low, high = self.low.min(dims, keepdims=True), self.high.max(dims, keepdims=True)
+        low, high = (
+            self.low.min(dims, keepdims=True),
+            self.high.max(dims, keepdims=True),
+        )
         if low.size > 1:
             return Spots(low, high, self.all)
         first, last = int(low.flat[0]), int(high.flat[0])
@@ -124,7 +139,9 @@ class Spots(NamedTuple):
         for part in index:
             if part is not None and -d <= self.low.ndim:
                 whole = self.low.shape[d] == 1 and isinstance(part, slice)
-                parts.append(slice(None) if whole else 0 if self.low.shape[d] == 1 else part)
+                parts.append(
+                    slice(None) if whole else 0 if self.low.shape[d] == 1 else part
+                )
             elif part is None and (parts or -d == self.low.ndim):
                 parts.append(None)
             d += part is not None
@@ -138,7 +155,8 @@ class Spots(NamedTuple):
 
 
 def _at(table: np.ndarray, dim: int, index: np.ndarray) -> np.ndarray:
-    """`table` at `index` along `dim`; beyond its ends it goes on at its mean step."""
+    """`table` at `index` along `dim`; beyond its ends it goes on at its mean
+    step."""
     n = table.shape[dim]
     inside = np.clip(index, 0, n - 1)
     ends = np.take(table, [0, n - 1], dim)
@@ -158,7 +176,8 @@ def each_axis(reach: Any, change: Callable[[Axis | Spots], Axis | Spots]) -> Any
 
 
 def merge(reaches: Iterable) -> Any:
-    """What a sum or product of tensors sees at each position: all that any of them sees."""
+    """What a sum or product of tensors sees at each position: all that any of them
+    sees."""
     merged = None
     for reach in reaches:
         if reach is None or reach is merged:
@@ -171,17 +190,35 @@ def merge(reaches: Iterable) -> Any:
 
 def _union(a: Axis | Spots, b: Axis | Spots) -> Axis | Spots:
     if type(a) is Axis and type(b) is Axis:
-        if a.jump == b.jump and a.dim == b.dim and a.size == b.size:  # often one sees it all
-            if a.first <= b.first and a.last >= b.last and a.end >= b.end and a.all >= b.all:
+        # Often one sees it all.
+        if a.jump == b.jump and a.dim == b.dim and a.size == b.size:
+            if (
+                a.first <= b.first
+                and a.last >= b.last
+                and a.end >= b.end
+                and a.all >= b.all
+            ):
                 return a
-            if b.first <= a.first and b.last >= a.last and b.end >= a.end and b.all >= a.all:
+            if (
+                b.first <= a.first
+                and b.last >= a.last
+                and b.end >= a.end
+                and b.all >= a.all
+            ):
                 return b
         wide = a if a.size >= b.size and a.dim is not None else b
         alone = b if wide is a else a
         if a.dim == b.dim and a.jump == b.jump or alone.all and alone.size == 1:
-            first, last, end = min(a.first, b.first), max(a.last, b.last), max(a.end, b.end)
-            union = Axis(wide.dim, wide.size, first, last, end, wide.jump, a.all or b.all)
-            # One value spread over all positions (squeeze and excitation): all see all of it.
+            first, last, end = (
+                min(a.first, b.first),
+                max(a.last, b.last),
+                max(a.end, b.end),
+            )
+            union = Axis(
+                wide.dim, wide.size, first, last, end, wide.jump, a.all or b.all
+            )
+            # One value spread over all positions (squeeze and excitation): all see
+            # all of it.
             return union if a.jump == b.jump and a.dim == b.dim else union.mixed()
     a, b = a.spots(), b.spots()
     low, high = np.minimum(a.low, b.low), np.maximum(a.high, b.high)
@@ -189,7 +226,8 @@ def _union(a: Axis | Spots, b: Axis | Spots) -> Axis | Spots:
 
 
 def mix(reach: Any, dims: Iterable[int] | None) -> Any:
-    """`reach` after an operation mixed the positions along `dims` (None: along all)."""
+    """`reach` after an operation mixed the positions along `dims` (None: along
+    all)."""
 
     def mixed(axis):
         if type(axis) is Axis:
@@ -200,16 +238,23 @@ def mix(reach: Any, dims: Iterable[int] | None) -> Any:
 
 
 def windowed(
-    reach: Any, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int],
-    dilation: Sequence[int], sizes: Sequence[int], channels: bool = False,
-) -> Any:  # fmt: skip
-    """After a window slid over the last dimensions; `channels`: and mixed the one before them."""
+    reach: Any,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    sizes: Sequence[int],
+    channels: bool = False,
+) -> Any:
+    """After a window slid over the last dimensions; `channels`: and mixed the one
+    before them."""
     if type(reach) is not tuple:
         return reach
     n = len(sizes)
     above, beside = reach
     plain = n == 2 and type(above) is Axis and type(beside) is Axis
-    if plain and above.dim == -2 and beside.dim == -1:  # a feature map: nearly always
+    # A feature map, as nearly always.
+    if plain and above.dim == -2 and beside.dim == -1:
         return (
             above.window(kernel[0], stride[0], padding[0], dilation[0], sizes[0]),
             beside.window(kernel[1], stride[1], padding[1], dilation[1], sizes[1]),
@@ -223,16 +268,21 @@ def windowed(
             if dim < -n:
                 return axis.mixed()
             i = dim + n
-            return axis.window(kernel[i], stride[i], padding[i], dilation[i], sizes[i])
+            return axis.window(
+                kernel[i], stride[i], padding[i], dilation[i], sizes[i]
+            )
         for i in range(n):
-            axis = axis.window(i - n, kernel[i], stride[i], padding[i], dilation[i], sizes[i])
+            axis = axis.window(
+                i - n, kernel[i], stride[i], padding[i], dilation[i], sizes[i]
+            )
         return axis.mix((-n - 1,)) if channels else axis
 
     return each_axis(reach, slid)
 
 
 def adaptive(reach: Any, old: Sequence[int], sizes: Sequence[int]) -> Any:
-    """After an adaptive pooling of the last dimensions, `old` long before and `sizes` after."""
+    """After an adaptive pooling of the last dimensions, `old` long before and
+    `sizes` after."""
     n = len(sizes)
 
     def pooled(axis):
@@ -253,7 +303,11 @@ def reduced(reach: Any, dims: set[int], keepdim: bool) -> Any:
         if type(axis) is Axis:
             if axis.dim in dims:
                 return axis.mixed()
-            gone = 0 if keepdim or axis.dim is None else sum(d > axis.dim for d in dims)
+            gone = (
+                0
+                if keepdim or axis.dim is None
+                else sum(d > axis.dim for d in dims)
+            )
             return axis if not gone else axis._replace(dim=axis.dim + gone)
         axis = axis.mix(dims)
         if type(axis) is Axis:  # of one position
@@ -265,7 +319,8 @@ def reduced(reach: Any, dims: set[int], keepdim: bool) -> Any:
 
 
 def permuted(reach: Any, order: Sequence[int | None], old: int) -> Any:
-    """After the dimensions were put in `order`: of the `old` ones, or None for one of length 1."""
+    """After the dimensions were put in `order`: of the `old` ones, or None for one
+    of length 1."""
     new = len(order)
 
     def moved(axis):
@@ -279,9 +334,12 @@ def permuted(reach: Any, order: Sequence[int | None], old: int) -> Any:
         def transposed(table):
             table = table.reshape((1,) * (old - table.ndim) + table.shape)
             kept = [d for d in order if d is not None]
-            left = [d for d in range(old) if d not in kept]  # 1 long: they were squeezed
+            # Those 1 long: they were squeezed.
+            left = [d for d in range(old) if d not in kept]
             table = table.transpose(left + kept)[(0,) * len(left)]
-            return table.reshape([1 if d is None else table.shape[kept.index(d)] for d in order])
+            return table.reshape(
+                [1 if d is None else table.shape[kept.index(d)] for d in order]
+            )
 
         return axis.each(transposed)
 
@@ -297,10 +355,13 @@ def reshaped(reach: Any, old: Sequence[int], new: Sequence[int]) -> Any:
         if type(axis) is not Axis:
             return axis.each(lambda table: _regrouped(table, old, new))
         dim = axis.dim
-        if dim is None or old[dim:] == new[dim:]:  # often only what is left of it changes
+        # Often only what is left of it changes.
+        if dim is None or old[dim:] == new[dim:]:
             return axis
         before, after = _group_of(dim, old, new)
-        if [new[d] for d in after if new[d] > 1] == [old[d] for d in before if old[d] > 1]:
+        if [new[d] for d in after if new[d] > 1] == [
+            old[d] for d in before if old[d] > 1
+        ]:
             if axis.size == 1:
                 return axis._replace(dim=None)
             if all(old[d] == 1 for d in before if d != dim):
@@ -311,12 +372,19 @@ def reshaped(reach: Any, old: Sequence[int], new: Sequence[int]) -> Any:
 
 
 class Folded:
-    """An axis whose dimension was split, or joined with others: `Spots` when it comes to them.
+    """An axis whose dimension was split, or joined with others: `Spots` when it
+    comes to them.
 
     Most are mixed as a whole in the next linear layer, and never do.
     """
 
-    def __init__(self, axis: Axis, old: Sequence[int], new: Sequence[int], dims: Sequence[int]):
+    def __init__(
+        self,
+        axis: Axis,
+        old: Sequence[int],
+        new: Sequence[int],
+        dims: Sequence[int],
+    ):
         self.axis, self.old, self.new, self.dims = axis, old, new, dims
 
     def spots(self) -> Spots:
@@ -324,7 +392,9 @@ class Folded:
 
     @cached_property
     def _spots(self) -> Spots:
-        return self.axis.spots().each(lambda table: _regrouped(table, self.old, self.new))
+        return self.axis.spots().each(
+            lambda table: _regrouped(table, self.old, self.new)
+        )
 
     def mix(self, dims: Iterable[int]) -> Axis | Spots:
         if all(self.new[d] == 1 or d in dims for d in self.dims):
@@ -335,7 +405,9 @@ class Folded:
         return getattr(self._spots, name)
 
 
-def _regrouped(table: np.ndarray, old: Sequence[int], new: Sequence[int]) -> np.ndarray:
+def _regrouped(
+    table: np.ndarray, old: Sequence[int], new: Sequence[int]
+) -> np.ndarray:
     table = table.reshape((1,) * (len(old) - table.ndim) + table.shape)
     before, after = [], []
     for from_old, to_new in _groups(old, new):
@@ -345,15 +417,20 @@ def _regrouped(table: np.ndarray, old: Sequence[int], new: Sequence[int]) -> np.
     return np.broadcast_to(table, before).reshape(after)
 
 
-def _group_of(dim: int, old: Sequence[int], new: Sequence[int]) -> tuple[list[int], list[int]]:
+def _group_of(
+    dim: int, old: Sequence[int], new: Sequence[int]
+) -> tuple[list[int], list[int]]:
     for from_old, to_new in _groups(old, new):
         if dim in from_old:
             return from_old, to_new
     raise AssertionError(f"{dim} is no dimension of {old}")
 
 
-def _groups(old: Sequence[int], new: Sequence[int]) -> Iterator[tuple[list[int], list[int]]]:
-    """The smallest runs of dimensions of equal product: of [2, 6, 5] and [12, 5], 2·6 and 5."""
+def _groups(
+    old: Sequence[int], new: Sequence[int]
+) -> Iterator[tuple[list[int], list[int]]]:
+    """The smallest runs of dimensions of equal product: of [2, 6, 5] and [12, 5],
+    2·6 and 5."""
     i, j = -len(old), -len(new)
     while i < 0 or j < 0:
         from_old, to_new = [i] if i < 0 else [], [j] if j < 0 else []
@@ -370,7 +447,8 @@ def _groups(old: Sequence[int], new: Sequence[int]) -> Iterator[tuple[list[int],
 
 
 def joined(reaches: Sequence[Any], sizes: Sequence[int], dim: int) -> Any:
-    """After tensors, `sizes` long along `dim`, were put one after another along it."""
+    """After tensors, `sizes` long along `dim`, were put one after another along
+    it."""
     merged = merge(reaches)
     if type(merged) is not tuple:
         return merged
@@ -384,24 +462,37 @@ def joined(reaches: Sequence[Any], sizes: Sequence[int], dim: int) -> Any:
     nothing = Spots(np.array(FAR), np.array(-FAR))
     parts = []
     for k in (0, 1):
-        spots = [nothing if reach is None else reach[k].spots() for reach in reaches]
+        spots = [
+            nothing if reach is None else reach[k].spots() for reach in reaches
+        ]
         tables = []
         for which in ("low", "high"):
             each = [getattr(spot, which) for spot in spots]
             dims = max(-dim, *(table.ndim for table in each))
-            each = [table.reshape((1,) * (dims - table.ndim) + table.shape) for table in each]
+            each = [
+                table.reshape((1,) * (dims - table.ndim) + table.shape)
+                for table in each
+            ]
             shape = list(np.broadcast_shapes(*(t.shape[:dim] for t in each)))
-            rest = list(np.broadcast_shapes(*(t.shape[dim + 1 or dims :] for t in each)))
-            tables.append(np.concatenate([
-                np.broadcast_to(table, [*shape, size, *rest])
-                for table, size in zip(each, sizes, strict=True)
-            ], dim))  # fmt: skip
+            rest = list(
+                np.broadcast_shapes(*(t.shape[dim + 1 or dims :] for t in each))
+            )
+            tables.append(
+                np.concatenate(
+                    [
+                        np.broadcast_to(table, [*shape, size, *rest])
+                        for table, size in zip(each, sizes, strict=True)
+                    ],
+                    dim,
+                )
+            )
         parts.append(Spots(*tables, any(spot.all for spot in spots)))
     return tuple(parts)
 
 
 def tidy(spots: Spots) -> Axis | Spots:
-    """`spots` without the dimensions along which nothing changes; an `Axis` where it is one."""
+    """`spots` without the dimensions along which nothing changes; an `Axis` where
+    it is one."""
     low, high = spots.low, spots.high
     if not low.size:
         return Axis(None, 1, 0, 0, 0, 0, spots.all)  # a tensor without elements
@@ -416,8 +507,20 @@ def tidy(spots: Spots) -> Axis | Spots:
     if len(varies) == 1:
         steps, size = np.diff(low.ravel()), low.size
         jump = int(steps[0])
-        if jump > 0 and (steps == jump).all() and (high - low == last - first).all():
-            return Axis(varies[0], size, first, last, last + (size - 1) * jump, jump, spots.all)
+        if (
+            jump > 0
+            and (steps == jump).all()
+            and (high - low == last - first).all()
+        ):
+            return Axis(
+                varies[0],
+                size,
+                first,
+                last,
+                last + (size - 1) * jump,
+                jump,
+                spots.all,
+            )
     return Spots(low, high, spots.all)
 
 
@@ -432,7 +535,8 @@ def extent(reach: Any) -> int | tuple[int, int] | None:
 
 
 def sees(reach: Any) -> str:
-    """ "exact", "whole image", "nothing", or "unknown: " and the operation that lost it."""
+    """ "exact", "whole image", "nothing", or "unknown: " and the operation that
+    lost it."""
     if reach is None:
         return "nothing"
     if type(reach) is Unknown:

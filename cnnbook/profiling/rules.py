@@ -1,23 +1,27 @@
-"""What each torch function does to shapes and receptive fields, and what it costs: one table.
+"""What each torch function does to shapes and receptive fields, and what it costs:
+one table.
 
-A rule answers a function at once. It is entered where it is written, under the function's name,
-for torch.X, torch.Tensor.X and torch.nn.functional.X alike; for example
+A rule answers a function at once. It is entered where it is written, under the
+function's name, for torch.X, torch.Tensor.X and torch.nn.functional.X alike; for
+example
 
     @rule("square", "sign")
     def _elementwise(mode, input):
-        return like(input)
+    return like(input)
 
-makes both as quick as an activation. That is all that a new operation needs, and it needs it for
-speed only: what has no rule is run on the meta device, as slowly and as rightly as torch does it.
-So a rule may be narrow. Its arguments have torch's names, and a call that names others passes it
-by; a call that it had rather not answer (another type, shapes that do not fit, a tensor that does
-not depend on the image) gets NotImplemented. It must not guess: where it answers, it says what
-torch says. `tests/profiling/test_operations.py` holds the rules against torch.
+makes both as quick as an activation. That is all that a new operation needs, and it
+needs it for speed only: what has no rule is run on the meta device, as slowly and
+as rightly as torch does it. So a rule may be narrow. Its arguments have torch's
+names, and a call that names others passes it by; a call that it had rather not
+answer (another type, shapes that do not fit, a tensor that does not depend on the
+image) gets NotImplemented. It must not guess: where it answers, it says what torch
+says. `tests/profiling/test_operations.py` holds the rules against torch.
 
-A rule takes the running `Shapes` mode and the function's own arguments. It returns tensors of the
-result's shape on the meta device, with their reach; new tensors, unless torch returns the same.
-``mode.row(...)`` writes a row of the profile. Layers of torch's own that only hand their attributes
-to one function are answered without torch's Python on the way to it: `LAYERS`, at the end.
+A rule takes the running `Shapes` mode and the function's own arguments. It returns
+tensors of the result's shape on the meta device, with their reach; new tensors,
+unless torch returns the same. ``mode.row(...)`` writes a row of the profile. Layers
+of torch's own that only hand their attributes to one function are answered without
+torch's Python on the way to it: `LAYERS`, at the end.
 """
 
 from __future__ import annotations
@@ -40,25 +44,35 @@ from cnnbook.profiling.table import ProfileError, TooSmall, times
 
 META = torch.device("meta")
 
-RULES: dict[Callable, Callable] = {}  # torch's function: (mode, *its arguments) -> its result
-NAMES: dict[Callable, frozenset[str]] = {}  # the arguments that its rule knows by name
+# By torch's function: (mode, *its arguments) -> its result.
+RULES: dict[Callable, Callable] = {}
+# The arguments that its rule knows by name.
+NAMES: dict[Callable, frozenset[str]] = {}
 
 
 def functions(*names: str) -> list[Callable]:
     """The functions torch has under these names, as torch.X, Tensor.X and F.X."""
     places = (torch, Tensor, F)
-    found = [getattr(place, name) for name in names for place in places if hasattr(place, name)]
+    found = [
+        getattr(place, name)
+        for name in names
+        for place in places
+        if hasattr(place, name)
+    ]
     return list(dict.fromkeys(filter(callable, found)))
 
 
 def rule(*names: str, told: bool = False) -> Callable[[Callable], Callable]:
-    """Enter a rule for the functions of these names; `told`: it takes the function first."""
+    """Enter a rule for the functions of these names; `told`: it takes the function
+    first."""
 
     def enter(answer: Callable) -> Callable:
         for func in functions(*names):
             RULES[func] = run = partial(answer, func) if told else answer
             _mode, *parameters = inspect.signature(run).parameters.values()
-            NAMES[func] = frozenset(p.name for p in parameters if p.kind != p.VAR_POSITIONAL)
+            NAMES[func] = frozenset(
+                p.name for p in parameters if p.kind != p.VAR_POSITIONAL
+            )
         return answer
 
     return enter
@@ -98,18 +112,26 @@ def _ntuple(value: Any, n: int) -> tuple[int, ...]:
 # Convolutions, linear layers and pooling
 
 
-def _conv(n, mode, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def _conv(
+    n, mode, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1
+):
     shape, (filters, depth, *kernel) = tuple(input.shape), weight.shape
     if len(shape) != n + 2 or len(kernel) != n:
         return NotImplemented
     if weight.dtype != input.dtype:
         raise _other_type(mode, input, weight)
     if shape[1] != depth * groups:
-        raise ProfileError(f"{mode.place()} takes {depth * groups} channels, got {shape[1]}")
+        raise ProfileError(
+            f"{mode.place()} takes {depth * groups} channels, got {shape[1]}"
+        )
     if filters % groups:
-        raise ProfileError(f"{mode.place()} has {filters} filters in {groups} groups")
+        raise ProfileError(
+            f"{mode.place()} has {filters} filters in {groups} groups"
+        )
     if bias is not None and tuple(bias.shape) != (filters,):
-        raise ProfileError(f"{mode.place()} has {filters} filters and {tuple(bias.shape)} biases")
+        raise ProfileError(
+            f"{mode.place()} has {filters} filters and {tuple(bias.shape)} biases"
+        )
     stride, dilation = _ntuple(stride, n), _ntuple(dilation, n)
     if min(stride) < 1 or min(dilation) < 1:
         return NotImplemented
@@ -124,17 +146,32 @@ def _conv(n, mode, input, weight, bias=None, stride=1, padding=0, dilation=1, gr
             return NotImplemented
         sizes = [
             (size + 2 * p - d * (k - 1) - 1) // s + 1
-            for size, p, d, k, s in zip(shape[2:], padding, dilation, kernel, stride, strict=True)
+            for size, p, d, k, s in zip(
+                shape[2:], padding, dilation, kernel, stride, strict=True
+            )
         ]
     if min(sizes) < 1:
         raise _too_small(mode, shape[2:], kernel)
     reach = windowed(
-        getattr(input, "reach", None), kernel, stride, padding, dilation, sizes, channels=True
+        getattr(input, "reach", None),
+        kernel,
+        stride,
+        padding,
+        dilation,
+        sizes,
+        channels=True,
     )
     outputs = (shape[0], filters, *sizes)
     flops = math.prod(outputs) * depth * math.prod(kernel)
     return mode.row(
-        "conv", f"conv{n}d", empty(outputs, input, reach), outputs, reach, flops, weight, bias
+        "conv",
+        f"conv{n}d",
+        empty(outputs, input, reach),
+        outputs,
+        reach,
+        flops,
+        weight,
+        bias,
     )
 
 
@@ -144,15 +181,27 @@ for _n in (1, 2, 3):
 
 @rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", told=True)
 def _conv_transpose(
-    func, mode, input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1,
+    func,
+    mode,
+    input,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    output_padding=0,
+    groups=1,
     dilation=1,
-):  # fmt: skip
+):
     n = weight.dim() - 2
     if input.dim() != n + 2:
         return NotImplemented
-    out = mode.run(func, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    out = mode.run(
+        func, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
     window = (_ntuple(value, n) for value in (stride, padding, dilation))
-    reach = transposed(seen(input), tuple(weight.shape[2:]), *window, tuple(out.shape[2:]))
+    reach = transposed(
+        seen(input), tuple(weight.shape[2:]), *window, tuple(out.shape[2:])
+    )
     if reach is not None:
         out.reach = reach
     flops = input.numel() * weight[0].numel()
@@ -182,12 +231,18 @@ def _linear(mode, input, weight, bias=None):
 def _pooled(mode, input, name, kernel, stride, padding, dilation, ceil_mode):
     n, shape = len(kernel), tuple(input.shape)
     # Without a batch, or by windows that torch may not take, torch answers itself.
-    if len(shape) != n + 2 or min(*kernel, *stride, *dilation) < 1 or min(padding) < 0:
+    if (
+        len(shape) != n + 2
+        or min(*kernel, *stride, *dilation) < 1
+        or min(padding) < 0
+    ):
         return NotImplemented
     if any([2 * p > k for p, k in zip(padding, kernel, strict=True)]):
         return NotImplemented
     sizes = []
-    for size, k, s, p, d in zip(shape[2:], kernel, stride, padding, dilation, strict=True):
+    for size, k, s, p, d in zip(
+        shape[2:], kernel, stride, padding, dilation, strict=True
+    ):
         room = size + 2 * p - d * (k - 1) - 1
         outputs = (-(-room // s) if ceil_mode else room // s) + 1
         if ceil_mode and (outputs - 1) * s >= size + p:
@@ -195,21 +250,37 @@ def _pooled(mode, input, name, kernel, stride, padding, dilation, ceil_mode):
         sizes.append(outputs)
     if min(sizes) < 1:
         raise _too_small(mode, shape[2:], kernel)
-    reach = windowed(getattr(input, "reach", None), kernel, stride, padding, dilation, sizes)
+    reach = windowed(
+        getattr(input, "reach", None), kernel, stride, padding, dilation, sizes
+    )
     shape = (*shape[:2], *sizes)
     return mode.row("pool", name, empty(shape, input, reach), shape, reach, 0)
 
 
 def _max_pool(
-    n, indices, mode, input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
+    n,
+    indices,
+    mode,
+    input,
+    kernel_size,
+    stride=None,
+    padding=0,
+    dilation=1,
+    ceil_mode=False,
     return_indices=False,
-):  # fmt: skip
+):
     kernel = _ntuple(kernel_size, n)
     stride = _ntuple(stride, n) if stride else kernel
     out = _pooled(
-        mode, input, f"max_pool{n}d", kernel, stride, _ntuple(padding, n), _ntuple(dilation, n),
+        mode,
+        input,
+        f"max_pool{n}d",
+        kernel,
+        stride,
+        _ntuple(padding, n),
+        _ntuple(dilation, n),
         ceil_mode,
-    )  # fmt: skip
+    )
     return _with_indices(out) if indices or return_indices else out
 
 
@@ -228,7 +299,9 @@ def _avg_pool(
     kernel = _ntuple(kernel_size, n)
     stride = _ntuple(stride, n) if stride else kernel
     name = f"avg_pool{n}d"
-    return _pooled(mode, input, name, kernel, stride, _ntuple(padding, n), (1,) * n, ceil_mode)
+    return _pooled(
+        mode, input, name, kernel, stride, _ntuple(padding, n), (1,) * n, ceil_mode
+    )
 
 
 def _adaptive_pool(n, name, mode, input, output_size, return_indices=False):
@@ -238,7 +311,9 @@ def _adaptive_pool(n, name, mode, input, output_size, return_indices=False):
     sizes = output_size if output_size is None else _ntuple(output_size, n)
     if sizes is None or len(sizes) != n:
         return NotImplemented
-    sizes = tuple(was if s is None else s for s, was in zip(sizes, shape[2:], strict=True))
+    sizes = tuple(
+        was if s is None else s for s, was in zip(sizes, shape[2:], strict=True)
+    )
     if min(*sizes, *shape) < 1:
         return NotImplemented
     reach = fields.adaptive(getattr(input, "reach", None), shape, sizes)
@@ -257,28 +332,50 @@ for _n in (1, 2, 3):
 
 
 def _other_type(mode, input: Tensor, weight: Tensor) -> ProfileError:
-    return ProfileError(f"{mode.place()} has weights of {weight.dtype} and gets {input.dtype}")
+    return ProfileError(
+        f"{mode.place()} has weights of {weight.dtype} and gets {input.dtype}"
+    )
 
 
 def _too_small(mode, sizes, kernel) -> TooSmall:
-    return TooSmall(f"{mode.place()} gets {times(sizes, '×')} for a window of {times(kernel, '×')}")
+    return TooSmall(
+        f"{mode.place()} gets {times(sizes, '×')} for a window of "
+        f"{times(kernel, '×')}"
+    )
 
 
 # Attention, products of matrices, recurrent layers
 
 
 @rule("scaled_dot_product_attention")
-def _attention(mode, query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None):
+def _attention(
+    mode,
+    query,
+    key,
+    value,
+    attn_mask=None,
+    dropout_p=0.0,
+    is_causal=False,
+    scale=None,
+):
     *lead, queries, width = query.shape
     keys, depth = value.shape[-2:]
     if key.shape != (*lead, keys, width) or value.shape != (*lead, keys, depth):
         return NotImplemented
     if len(lead) < 1 or not query.dtype == key.dtype == value.dtype:
         return NotImplemented
-    reaches = [mix(seen(query), (-1,)), mix(seen(key), (-2, -1)), mix(seen(value), (-2,))]
+    reaches = [
+        mix(seen(query), (-1,)),
+        mix(seen(key), (-2, -1)),
+        mix(seen(value), (-2,)),
+    ]
     if attn_mask is not None:
         mode.reads((attn_mask,))
-        fits = zip(reversed(attn_mask.shape), (keys, queries, *reversed(lead)), strict=False)
+        fits = zip(
+            reversed(attn_mask.shape),
+            (keys, queries, *reversed(lead)),
+            strict=False,
+        )
         if not all(n in (1, m) for n, m in fits) or attn_mask.dim() > query.dim():
             return NotImplemented
         if is_causal or attn_mask.dtype not in (torch.bool, query.dtype):
@@ -292,22 +389,35 @@ def _attention(mode, query, key, value, attn_mask=None, dropout_p=0.0, is_causal
 
 @rule("multi_head_attention_forward")
 def _multi_head_attention(
-    mode, query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k,
-    bias_v, add_zero_attn, dropout_p, out_proj_weight, out_proj_bias, training=True,
-    key_padding_mask=None, need_weights=True, attn_mask=None, use_separate_proj_weight=False,
-    q_proj_weight=None, k_proj_weight=None, v_proj_weight=None, static_k=None, static_v=None,
+    mode, query, key, value, embed_dim_to_check, num_heads, in_proj_weight,
+    in_proj_bias, bias_k, bias_v, add_zero_attn, dropout_p, out_proj_weight,
+    out_proj_bias, training=True, key_padding_mask=None, need_weights=True,
+    attn_mask=None, use_separate_proj_weight=False, q_proj_weight=None,
+    k_proj_weight=None, v_proj_weight=None, static_k=None, static_v=None,
     average_attn_weights=True, is_causal=False,
 ):  # fmt: skip
-    """Sequence first, and no masks or biases of keys: what a Vision Transformer asks for."""
+    """Sequence first, and no masks or biases of keys: what a Vision Transformer
+    asks for."""
     unusual = (bias_k, bias_v, key_padding_mask, attn_mask, static_k, static_v)
-    if any(x is not None for x in unusual) or add_zero_attn or use_separate_proj_weight:
+    if (
+        any(x is not None for x in unusual)
+        or add_zero_attn
+        or use_separate_proj_weight
+    ):
         return NotImplemented
     if query.dim() != 3 or key.shape != value.shape or key.dim() != 3 or is_causal:
         return NotImplemented
     (queries, batch, width), keys = query.shape, key.shape[0]
-    if key.shape[1:] != query.shape[1:] or width != embed_dim_to_check or width % num_heads:
+    if (
+        key.shape[1:] != query.shape[1:]
+        or width != embed_dim_to_check
+        or width % num_heads
+    ):
         return NotImplemented
-    if tuple(in_proj_weight.shape) != (3 * width, width) or in_proj_weight.dtype != query.dtype:
+    if (
+        tuple(in_proj_weight.shape) != (3 * width, width)
+        or in_proj_weight.dtype != query.dtype
+    ):
         return NotImplemented
     if tuple(out_proj_weight.shape) != (width, width):
         return NotImplemented
@@ -318,7 +428,16 @@ def _multi_head_attention(
     flops = batch * (projections + 2 * queries * keys * width)
     weights = (in_proj_weight, in_proj_bias, out_proj_weight, out_proj_bias)
     mode.reads(weights)
-    mode.row("attention", "attention", out, tuple(out.shape), reach, flops, None, *weights)
+    mode.row(
+        "attention",
+        "attention",
+        out,
+        tuple(out.shape),
+        reach,
+        flops,
+        None,
+        *weights,
+    )
     if not need_weights:
         return out, None
     heads = () if average_attn_weights else (num_heads,)
@@ -339,11 +458,13 @@ def _matmul(mode, input, other):
     shape = (*lead, rows, columns)
     out = empty(shape, input, reach)
     flops = math.prod(shape) * inner
-    return mode.row("matmul", "matmul", out, shape, reach, flops, None, input, other)
+    return mode.row(
+        "matmul", "matmul", out, shape, reach, flops, None, input, other
+    )
 
 
-def _recurrent(gates, mode, input, hidden, weights, has_biases, layers, dropout, train,
-               bidirectional, batch_first):  # fmt: skip
+def _recurrent(gates, mode, input, hidden, weights, has_biases, layers, dropout,
+               train, bidirectional, batch_first):  # fmt: skip
     """All time steps at once, which torch would run one by one."""
     if input.dim() != 3 or not isinstance(weights, list | tuple):
         return NotImplemented  # a packed sequence
@@ -363,7 +484,9 @@ def _recurrent(gates, mode, input, hidden, weights, has_biases, layers, dropout,
     shape = (batch, time, width) if batch_first else (time, batch, width)
     out = empty(shape, input, reach)
     last = mix(reach, None)
-    states = [empty(h.shape, h, last) for h in (hidden if gates == "lstm" else (hidden,))]
+    states = [
+        empty(h.shape, h, last) for h in (hidden if gates == "lstm" else (hidden,))
+    ]
     flops = time * batch * sum(w.numel() for w in matrices)
     mode.row("matmul", "matmul", out, shape, reach, flops, None, *weights)
     return (out, *states)
@@ -376,8 +499,11 @@ for _name in ("lstm", "gru", "rnn_tanh", "rnn_relu"):
 # Element by element
 
 
-def _writes_in_place(func: Callable) -> Callable[[Sequence[Any], dict[str, Any]], bool]:
-    """Whether a call of `func` overwrites its input, as its name or its `inplace` says."""
+def _writes_in_place(
+    func: Callable,
+) -> Callable[[Sequence[Any], dict[str, Any]], bool]:
+    """Whether a call of `func` overwrites its input, as its name or its `inplace`
+    says."""
     name = getattr(func, "__name__", "")
     if name.endswith("_") and not name.endswith("__"):
         return lambda args, kwargs: True
@@ -389,24 +515,30 @@ def _writes_in_place(func: Callable) -> Callable[[Sequence[Any], dict[str, Any]]
 
 
 def _element_by_element(overwrites, mode, input, /, *args, **kwargs):
-    """Activations and the like, of one floating tensor and of numbers: same shape, same type."""
+    """Activations and the like, of one floating tensor and of numbers: same shape,
+    same type."""
     if kwargs.keys() - SETTINGS or not input.is_floating_point():
         return NotImplemented
     if any([type(v) not in NUMBERS and v not in ("none", "tanh") for v in args]):
         return NotImplemented
-    if any([type(v) not in NUMBERS and v not in ("none", "tanh") for v in kwargs.values()]):
+    if any(
+        [
+            type(v) not in NUMBERS and v not in ("none", "tanh")
+            for v in kwargs.values()
+        ]
+    ):
         return NotImplemented
     return input if overwrites(args, kwargs) and seen(input) else like(input)
 
 
 NUMBERS = {int, float, bool}
-SETTINGS = {"inplace", "min_val", "max_val", "negative_slope", "alpha", "approximate", "beta",
-            "threshold"}  # fmt: skip
+SETTINGS = {"inplace", "min_val", "max_val", "negative_slope", "alpha",
+            "approximate", "beta", "threshold"}  # fmt: skip
 for _func in functions(
-    "relu", "relu_", "relu6", "hardtanh", "hardswish", "hardsigmoid", "leaky_relu", "elu", "selu",
-    "celu", "silu", "gelu", "mish", "softplus", "sigmoid", "sigmoid_", "tanh", "tanh_", "neg",
-    "exp", "sqrt", "rsqrt", "abs", "softsign", "logsigmoid", "sin", "cos", "log", "erf", "square",
-    "sign", "reciprocal",
+    "relu", "relu_", "relu6", "hardtanh", "hardswish", "hardsigmoid", "leaky_relu",
+    "elu", "selu", "celu", "silu", "gelu", "mish", "softplus", "sigmoid",
+    "sigmoid_", "tanh", "tanh_", "neg", "exp", "sqrt", "rsqrt", "abs", "softsign",
+    "logsigmoid", "sin", "cos", "log", "erf", "square", "sign", "reciprocal",
 ):  # fmt: skip
     RULES[_func] = partial(_element_by_element, _writes_in_place(_func))
     NAMES[_func] = frozenset(SETTINGS)
@@ -421,8 +553,8 @@ def _clamp(func, mode, input, min=None, max=None):
     return input if func.__name__ == "clamp_" and seen(input) else like(input)
 
 
-@rule("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout",
-      told=True)  # fmt: skip
+@rule("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout",
+      "feature_alpha_dropout", told=True)  # fmt: skip
 def _dropout(func, mode, input, p=0.5, training=False, inplace=False):
     dims = func.__name__[7:-1]
     if not 0 <= p <= 1 or dims.isdigit() and input.dim() != int(dims) + 2:
@@ -449,13 +581,26 @@ def _contiguous(mode, input):
 
 
 @rule("to", "cpu", "cuda", "float", "type_as", told=True)
-def _moved(func, mode, input, *args, dtype=None, device=None, non_blocking=False, copy=False,
-           memory_format=None):  # fmt: skip
+def _moved(
+    func,
+    mode,
+    input,
+    *args,
+    dtype=None,
+    device=None,
+    non_blocking=False,
+    copy=False,
+    memory_format=None,
+):
     """To another type; where the values lie does not matter to what has none."""
     if func is Tensor.float:
         dtype = torch.float32
     for value in args:
-        dtype = value if isinstance(value, torch.dtype) else getattr(value, "dtype", dtype)
+        dtype = (
+            value
+            if isinstance(value, torch.dtype)
+            else getattr(value, "dtype", dtype)
+        )
     if dtype is None or dtype == input.dtype:
         return like(input) if copy and seen(input) else input
     if seen(input) is None:
@@ -471,7 +616,11 @@ def _combined(in_place, mode, input, other):
         return NotImplemented
     mine = getattr(input, "reach", None)
     if not isinstance(other, Tensor):
-        if mine is None or type(other) not in NUMBERS or not input.is_floating_point():
+        if (
+            mine is None
+            or type(other) not in NUMBERS
+            or not input.is_floating_point()
+        ):
             return NotImplemented
         return input if in_place else like(input)
     theirs = getattr(other, "reach", None)
@@ -503,12 +652,16 @@ rule("__itruediv__")(partial(_combined, True))
 
 
 def _spread(a: torch.Size, b: torch.Size) -> tuple[int, ...] | None:
-    """The shape of a sum in which a length of 1 is repeated; None where the lengths do not fit."""
+    """The shape of a sum in which a length of 1 is repeated; None where the lengths
+    do not fit."""
     if len(a) < len(b):
         a, b = b, a
     lead = len(a) - len(b)
     if all([m == n or m == 1 or n == 1 for m, n in zip(a[lead:], b, strict=True)]):
-        return (*a[:lead], *[n if m == 1 else m for m, n in zip(a[lead:], b, strict=True)])
+        return (
+            *a[:lead],
+            *[n if m == 1 else m for m, n in zip(a[lead:], b, strict=True)],
+        )
     return None
 
 
@@ -516,10 +669,22 @@ def _spread(a: torch.Size, b: torch.Size) -> tuple[int, ...] | None:
 
 
 @rule("batch_norm")
-def _batch_norm(mode, input, running_mean, running_var, weight=None, bias=None, training=False,
-                momentum=0.1, eps=1e-5):  # fmt: skip
-    """By stored statistics, or by those of the batch: either way a position stays one."""
-    if not _normalises(input, input.shape[1:2], running_mean, running_var, weight, bias):
+def _batch_norm(
+    mode,
+    input,
+    running_mean,
+    running_var,
+    weight=None,
+    bias=None,
+    training=False,
+    momentum=0.1,
+    eps=1e-5,
+):
+    """By stored statistics, or by those of the batch: either way a position stays
+    one."""
+    if not _normalises(
+        input, input.shape[1:2], running_mean, running_var, weight, bias
+    ):
         return NotImplemented
     if training and not mode.of_many and input.numel() == input.shape[1]:
         return NotImplemented  # a variance of one value, which torch refuses
@@ -529,9 +694,13 @@ def _batch_norm(mode, input, running_mean, running_var, weight=None, bias=None, 
     return like(input)
 
 
-def _normalises(input: Tensor, shape: Sequence[int], *parameters: Tensor | None) -> bool:
+def _normalises(
+    input: Tensor, shape: Sequence[int], *parameters: Tensor | None
+) -> bool:
     shape = tuple(shape)
-    return input.dim() > 1 and all([p is None or tuple(p.shape) == shape for p in parameters])
+    return input.dim() > 1 and all(
+        [p is None or tuple(p.shape) == shape for p in parameters]
+    )
 
 
 @rule("group_norm")
@@ -547,8 +716,17 @@ def _group_norm(mode, input, num_groups, weight=None, bias=None, eps=1e-5):
 
 
 @rule("instance_norm")
-def _instance_norm(mode, input, running_mean=None, running_var=None, weight=None, bias=None,
-                   use_input_stats=True, momentum=0.1, eps=1e-5):  # fmt: skip
+def _instance_norm(
+    mode,
+    input,
+    running_mean=None,
+    running_var=None,
+    weight=None,
+    bias=None,
+    use_input_stats=True,
+    momentum=0.1,
+    eps=1e-5,
+):
     shape = input.shape
     if not _normalises(input, shape[1:2], running_mean, running_var, weight, bias):
         return NotImplemented
@@ -576,7 +754,11 @@ def _local_response_norm(mode, input, size, alpha=1e-4, beta=0.75, k=1.0):
 
 @rule("prelu")
 def _prelu(mode, input, weight):
-    if input.dim() < 2 or weight.numel() not in (1, input.shape[1]) or weight.dim() != 1:
+    if (
+        input.dim() < 2
+        or weight.numel() not in (1, input.shape[1])
+        or weight.dim() != 1
+    ):
         return NotImplemented
     mode.reads((weight,))
     return like(input)
@@ -588,7 +770,9 @@ def _softmax(mode, input, dim=None, _stacklevel=3, dtype=None):
     if type(dim) is not int or dtype is not None:
         return NotImplemented
     if not -n <= dim < n:
-        raise ProfileError(f"{mode.place()} has {n} dimensions and no {dim} to softmax over")
+        raise ProfileError(
+            f"{mode.place()} has {n} dimensions and no {dim} to softmax over"
+        )
     if not input.is_floating_point() or seen(input) is None:
         return NotImplemented
     return empty(input.shape, input, mix(seen(input), (dim % n - n,)))
@@ -600,7 +784,9 @@ def _reduced(mode, input, dim=None, keepdim=False):
     n, reach = input.dim(), seen(input)
     if reach is None or not input.is_floating_point() or not input.numel():
         return NotImplemented
-    given = range(n) if dim is None or dim == () else [dim] if type(dim) is int else dim
+    given = (
+        range(n) if dim is None or dim == () else [dim] if type(dim) is int else dim
+    )
     if not all([type(d) is int and -n <= d < n for d in given]):
         return NotImplemented
     dims = {d % n - n for d in given}
@@ -616,7 +802,11 @@ def _reduced(mode, input, dim=None, keepdim=False):
 
 @rule("cat", "concat")
 def _cat(mode, tensors, dim=0):
-    if not tensors or type(dim) is not int or not all([isinstance(t, Tensor) for t in tensors]):
+    if (
+        not tensors
+        or type(dim) is not int
+        or not all([isinstance(t, Tensor) for t in tensors])
+    ):
         return NotImplemented
     first = tensors[0]
     n, dtype = first.dim(), first.dtype
@@ -635,7 +825,9 @@ def _cat(mode, tensors, dim=0):
             return NotImplemented
     shape[dim] = sum(sizes)
     mode.reads(tensors)
-    return empty(shape, first, fields.joined([seen(t) for t in tensors], sizes, dim - n))
+    return empty(
+        shape, first, fields.joined([seen(t) for t in tensors], sizes, dim - n)
+    )
 
 
 def view_of(input: Tensor, out: Tensor, reach: Any) -> Tensor:
@@ -646,7 +838,12 @@ def view_of(input: Tensor, out: Tensor, reach: Any) -> Tensor:
 @rule("flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten", told=True)
 def _reshaped(func, mode, input, *args, **kwargs):
     reach = seen(input)
-    if reach is None or args and isinstance(args[0], torch.dtype) or "dtype" in kwargs:
+    if (
+        reach is None
+        or args
+        and isinstance(args[0], torch.dtype)
+        or "dtype" in kwargs
+    ):
         return NotImplemented
     out = mode.run(func, input, *args, **kwargs)
     reach = fields.reshaped(reach, tuple(input.shape), tuple(out.shape))
@@ -656,8 +853,12 @@ def _reshaped(func, mode, input, *args, **kwargs):
     return out
 
 
-for _func in functions("flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten"):
-    NAMES[_func] = frozenset(("dim", "start_dim", "end_dim", "shape", "size", "sizes"))
+for _func in functions(
+    "flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten"
+):
+    NAMES[_func] = frozenset(
+        ("dim", "start_dim", "end_dim", "shape", "size", "sizes")
+    )
 
 
 @rule("permute", told=True)
@@ -690,7 +891,11 @@ def _expanded(func, mode, input, *args):
         return NotImplemented
     out = mode.run(func, input, *args)
     for axis in reach:  # one position becomes several: torch says where
-        if type(axis) is not Axis or axis.dim is not None and axis.size != out.shape[axis.dim]:
+        if (
+            type(axis) is not Axis
+            or axis.dim is not None
+            and axis.size != out.shape[axis.dim]
+        ):
             return NotImplemented
     return view_of(input, out, reach)
 
@@ -727,12 +932,20 @@ def _indexed(mode, input, index):
         if part == slice(None):
             return axis._replace(dim=dim)
         start, stop, step = part.indices(axis.size)
-        shift, jump, size = start * axis.jump, step * axis.jump, len(range(start, stop, step))
+        shift, jump, size = (
+            start * axis.jump,
+            step * axis.jump,
+            len(range(start, stop, step)),
+        )
         first, last = axis.first + shift, axis.last + shift
-        return Axis(dim, size, first, last, last + (size - 1) * jump, jump, axis.all)
+        return Axis(
+            dim, size, first, last, last + (size - 1) * jump, jump, axis.all
+        )
 
     # Each slice is an object of its own, by which it is found again.
-    old = [slice(p.start, p.stop, p.step) if isinstance(p, slice) else p for p in old]
+    old = [
+        slice(p.start, p.stop, p.step) if isinstance(p, slice) else p for p in old
+    ]
     each = iter(old)
     parts = [None if part is None else next(each) for part in parts]
     new = [part for part in parts if not isinstance(part, int)]
@@ -752,7 +965,9 @@ def _split(func, mode, input, size, dim=0):
     for axis in reach if type(reach) is tuple else ():
         if axis.dim == dim if type(axis) is Axis else axis.along(dim) > 1:
             return NotImplemented
-    return tuple([view_of(input, out, reach) for out in mode.run(func, input, size, dim)])
+    return tuple(
+        [view_of(input, out, reach) for out in mode.run(func, input, size, dim)]
+    )
 
 
 for _func in functions("chunk", "split"):
@@ -790,12 +1005,18 @@ def _rolled(mode, input, shifts, dims=None):
 @rule("pad")
 def _padded(shapes, /, input, pad, mode="constant", value=None):
     reach = seen(input)
-    if mode == "constant" and reach is not None and not any(pad) and len(pad) <= 2 * input.dim():
+    if (
+        mode == "constant"
+        and reach is not None
+        and not any(pad)
+        and len(pad) <= 2 * input.dim()
+    ):
         return empty(input.shape, input, reach)
     if type(reach) is not tuple or mode == "circular":
         return NotImplemented
     wider = [-1 - i // 2 for i, n in enumerate(pad) if n]
-    for axis in reach:  # of spots, only what lies along another dimension stays as it is
+    # Of spots, only what lies along another dimension stays as it is.
+    for axis in reach:
         if type(axis) is not Axis and any([axis.along(dim) > 1 for dim in wider]):
             return NotImplemented
     out = shapes.run(F.pad, input, pad, mode, value)
@@ -804,8 +1025,20 @@ def _padded(shapes, /, input, pad, mode="constant", value=None):
         if type(axis) is not Axis or axis.dim is None or 2 * -axis.dim > len(pad):
             return axis
         before = pad[2 * (-axis.dim - 1)] * axis.jump
-        first, last, size = axis.first - before, axis.last - before, out.shape[axis.dim]
-        return Axis(axis.dim, size, first, last, last + (size - 1) * axis.jump, axis.jump, axis.all)
+        first, last, size = (
+            axis.first - before,
+            axis.last - before,
+            out.shape[axis.dim],
+        )
+        return Axis(
+            axis.dim,
+            size,
+            first,
+            last,
+            last + (size - 1) * axis.jump,
+            axis.jump,
+            axis.all,
+        )
 
     out.reach = fields.each_axis(reach, padded)
     return out
@@ -815,9 +1048,11 @@ def _padded(shapes, /, input, pad, mode="constant", value=None):
 
 
 class LayerRule(NamedTuple):
-    """A layer of torch's own whose `forward` only hands its attributes to one function."""
+    """A layer of torch's own whose `forward` only hands its attributes to one
+    function."""
 
-    run: Callable[[Any, Tensor, dict[str, Any]], Tensor]  # (mode, input, the layer's attributes)
+    # Of (mode, input, the layer's attributes).
+    run: Callable[[Any, Tensor, dict[str, Any]], Tensor]
     fits: Callable[[dict[str, Any]], bool] = lambda layer: True
 
 
@@ -825,7 +1060,8 @@ LAYERS: dict[type, LayerRule] = {}
 
 
 def _weighted(layer: dict[str, Any]) -> bool:
-    """Whether weight and bias are parameters (pruning and the like make them attributes)."""
+    """Whether weight and bias are parameters (pruning and the like make them
+    attributes)."""
     parameters = layer["_parameters"]
     return "weight" in parameters and "bias" in parameters
 
@@ -834,11 +1070,20 @@ def _conv_layer(n: int) -> LayerRule:
     def run(mode, input, layer):
         parameters = layer["_parameters"]
         return _conv(
-            n, mode, input, parameters["weight"], parameters["bias"], layer["stride"],
-            layer["padding"], layer["dilation"], layer["groups"],
-        )  # fmt: skip
+            n,
+            mode,
+            input,
+            parameters["weight"],
+            parameters["bias"],
+            layer["stride"],
+            layer["padding"],
+            layer["dilation"],
+            layer["groups"],
+        )
 
-    return LayerRule(run, lambda layer: _weighted(layer) and layer["padding_mode"] == "zeros")
+    return LayerRule(
+        run, lambda layer: _weighted(layer) and layer["padding_mode"] == "zeros"
+    )
 
 
 def _linear_layer(mode, input, layer):
@@ -848,19 +1093,34 @@ def _linear_layer(mode, input, layer):
 
 def _max_pool_layer(mode, input, layer):
     return _max_pool(
-        2, False, mode, input, layer["kernel_size"], layer["stride"], layer["padding"],
-        layer["dilation"], layer["ceil_mode"],
-    )  # fmt: skip
+        2,
+        False,
+        mode,
+        input,
+        layer["kernel_size"],
+        layer["stride"],
+        layer["padding"],
+        layer["dilation"],
+        layer["ceil_mode"],
+    )
 
 
 def _avg_pool_layer(mode, input, layer):
     return _avg_pool(
-        2, mode, input, layer["kernel_size"], layer["stride"], layer["padding"], layer["ceil_mode"]
+        2,
+        mode,
+        input,
+        layer["kernel_size"],
+        layer["stride"],
+        layer["padding"],
+        layer["ceil_mode"],
     )
 
 
 def _adaptive_pool_layer(mode, input, layer):
-    return _adaptive_pool(2, "adaptive_avg_pool2d", mode, input, layer["output_size"])
+    return _adaptive_pool(
+        2, "adaptive_avg_pool2d", mode, input, layer["output_size"]
+    )
 
 
 def _batch_norm_layer(*dims: int) -> LayerRule:
@@ -891,7 +1151,9 @@ LAYERS.update({
     nn.Conv2d: _conv_layer(2),
     nn.Conv3d: _conv_layer(3),
     nn.Linear: LayerRule(_linear_layer, _weighted),
-    nn.MaxPool2d: LayerRule(_max_pool_layer, lambda layer: not layer["return_indices"]),
+    nn.MaxPool2d: LayerRule(
+        _max_pool_layer, lambda layer: not layer["return_indices"]
+    ),
     nn.AvgPool2d: LayerRule(_avg_pool_layer),
     nn.AdaptiveAvgPool2d: LayerRule(_adaptive_pool_layer),
     nn.BatchNorm1d: _batch_norm_layer(2, 3),
@@ -901,7 +1163,8 @@ LAYERS.update({
     nn.Identity: LayerRule(lambda mode, input, layer: input),
 } | {
     kind: LayerRule(_activation_layer)
-    for kind in (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid)
+    for kind in (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.Sigmoid,
+                 nn.Hardsigmoid)
 })  # fmt: skip
 
 
@@ -912,26 +1175,37 @@ KINDS: dict[Callable, str] = {
     for kind, names in {
         "conv": [f"conv{t}{n}d" for t in ("", "_transpose") for n in (1, 2, 3)],
         "linear": ["linear"],
-        "pool": [f"{how}_pool{n}d" for n in (1, 2, 3)
-                 for how in ("max", "avg", "adaptive_avg", "adaptive_max")],
-        "attention": ["multi_head_attention_forward", "scaled_dot_product_attention"],
+        "pool": [
+            f"{how}_pool{n}d"
+            for n in (1, 2, 3)
+            for how in ("max", "avg", "adaptive_avg", "adaptive_max")
+        ],
+        "attention": [
+            "multi_head_attention_forward",
+            "scaled_dot_product_attention",
+        ],
     }.items()
     for func in functions(*names)
-}  # fmt: skip
-PRODUCTS = KINDS.keys() | set(functions("matmul", "bmm", "__matmul__", "lstm", "gru", "rnn_tanh",
-                                        "rnn_relu"))  # fmt: skip
-VALUES = set(functions("item", "tolist", "numpy", "__bool__", "__float__", "__int__", "__index__",
-                       "nonzero", "masked_select", "unique", "unique_consecutive", "__array__",
-                       "__complex__", "equal", "allclose", "is_nonzero"))  # fmt: skip
-RANDOM = set(functions("rand", "randn", "randint", "randperm", "rand_like", "randn_like",
-                       "randint_like", "normal", "bernoulli", "multinomial", "poisson", "dropout",
-                       "alpha_dropout", "feature_dropout", "bernoulli_", "normal_", "uniform_",
-                       "random_", "exponential_", "geometric_", "log_normal_", "cauchy_",
-                       "dropout1d", "dropout2d", "dropout3d", "rrelu", "gumbel_softmax",
-                       "empty", "empty_like", "new_empty", "empty_strided"))  # fmt: skip
+}
+PRODUCTS = KINDS.keys() | set(
+    functions("matmul", "bmm", "__matmul__", "lstm", "gru", "rnn_tanh", "rnn_relu")
+)
+VALUES = set(functions("item", "tolist", "numpy", "__bool__", "__float__",
+                       "__int__", "__index__", "nonzero", "masked_select", "unique",
+                       "unique_consecutive", "__array__", "__complex__", "equal",
+                       "allclose", "is_nonzero"))  # fmt: skip
+RANDOM = set(functions("rand", "randn", "randint", "randperm", "rand_like",
+                       "randn_like", "randint_like", "normal", "bernoulli",
+                       "multinomial", "poisson", "dropout", "alpha_dropout",
+                       "feature_dropout", "bernoulli_", "normal_", "uniform_",
+                       "random_", "exponential_", "geometric_", "log_normal_",
+                       "cauchy_", "dropout1d", "dropout2d", "dropout3d", "rrelu",
+                       "gumbel_softmax", "empty", "empty_like", "new_empty",
+                       "empty_strided"))  # fmt: skip
 GETTERS = {
     getattr(Tensor, name).__get__
-    for name in ("shape", "device", "dtype", "ndim", "requires_grad", "is_meta", "layout", "grad",
-                 "is_cuda", "is_quantized", "is_nested", "is_sparse")
+    for name in ("shape", "device", "dtype", "ndim", "requires_grad", "is_meta",
+                 "layout", "grad", "is_cuda", "is_quantized", "is_nested",
+                 "is_sparse")
 } | set(functions("size", "dim", "numel", "is_floating_point", "stride", "__len__",
                   "is_complex", "is_contiguous", "element_size"))  # fmt: skip

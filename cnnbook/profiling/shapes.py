@@ -1,8 +1,9 @@
 """The pass over the network: its own code, run on shapes.
 
-A function of torch is answered by its rule (`rules.py`) if the table has one that fits the call;
-by torch itself, if it reads a property; and else it is run on the meta device, where its primitive
-operations are seen (`primitives.py`). So a function that nobody thought of costs time, not truth.
+A function of torch is answered by its rule (`rules.py`) if the table has one that
+fits the call; by torch itself, if it reads a property; and else it is run on the
+meta device, where its primitive operations are seen (`primitives.py`). So a
+function that nobody thought of costs time, not truth.
 """
 
 from __future__ import annotations
@@ -19,40 +20,59 @@ from torch.utils._pytree import tree_iter, tree_map
 
 from cnnbook.profiling.primitives import Primitives, reach_of, tensors_in
 from cnnbook.profiling.reach import extent, sees
-from cnnbook.profiling.rules import GETTERS, KINDS, NAMES, PRODUCTS, RANDOM, RULES, VALUES
+from cnnbook.profiling.rules import (
+    GETTERS,
+    KINDS,
+    NAMES,
+    PRODUCTS,
+    RANDOM,
+    RULES,
+    VALUES,
+)
 from cnnbook.profiling.table import Layer, ProfileError
 
-FACTORIES = _device_constructors()  # torch's own list of the functions that take a device
-LARGEST_CONSTANT = 1 << 16  # elements of a tensor whose values are kept beside its shape
+# torch's own list of the functions that take a device.
+FACTORIES = _device_constructors()
+# Elements of a tensor whose values are kept beside its shape.
+LARGEST_CONSTANT = 1 << 16
 META, CPU = torch.device("meta"), torch.device("cpu")
 
 
 class Shapes(TorchFunctionMode):
     """Answers every torch function with a tensor of the right shape and no data.
 
-    `of_many` says that the one image stands for a batch of many, so that what torch refuses for
-    one image alone, such as a variance of a single value, is no fault of the network.
+    `of_many` says that the one image stands for a batch of many, so that what torch
+    refuses for one image alone, such as a variance of a single value, is no fault
+    of the network.
     """
 
     def __init__(self, of_many: bool = False):
         super().__init__()
         self.of_many = of_many
         self.layers: list[Layer] = []
-        self.log: list[tuple] | deque = []  # of what has been called: see `calls.py`
+        # What has been called: see `calls.py`.
+        self.log: list[tuple] | deque = []
         self.kinds: dict[str, str] = {}  # the modules' classes, by their names
-        self.where = ("", False)  # the running module's name, and whether it has no submodules
-        self.error: BaseException | None = None  # the last one that a module let through,
-        self.at = ""  # and the innermost module that did
-        self.params: dict[int, tuple[str, str, Tensor]] = {}  # by id: module, name, parameter
+        # The running module's name, and whether it has no submodules.
+        self.where = ("", False)
+        # The last error that a module let through, and the innermost module that
+        # did.
+        self.error: BaseException | None = None
+        self.at = ""
+        # By id: module, name, parameter.
+        self.params: dict[int, tuple[str, str, Tensor]] = {}
         self.used: set[int] = set()  # ids of what some function has read
         self.counted: set[int] = set()  # ids of parameters that a row has counted
         self.copies: list[nn.Module] = []
         self.uses: dict[str, int] = {}
-        self.stand_ins: dict[int, tuple[Tensor, Tensor]] = {}  # by id: a real tensor, its shape
-        self.spoiled: set[int] = set()  # storages of values that no longer are what is in them
+        # By id: a real tensor and its shape.
+        self.stand_ins: dict[int, tuple[Tensor, Tensor]] = {}
+        # Storages of values that no longer are what is in them.
+        self.spoiled: set[int] = set()
 
     def release(self) -> None:
-        """Let go of the network, so that it is freed as soon as its owner drops it."""
+        """Let go of the network, so that it is freed as soon as its owner drops
+        it."""
         for twin in self.copies:
             twin.__dict__.clear()
         self.copies.clear()
@@ -71,7 +91,9 @@ class Shapes(TorchFunctionMode):
             else:
                 out = NotImplemented
             if out is not NotImplemented:
-                self.log.append((func, args, kwargs, out, self.where[0], len(self.layers)))
+                self.log.append(
+                    (func, args, kwargs, out, self.where[0], len(self.layers))
+                )
                 return out
         elif func in GETTERS:
             return func(*args, **kwargs or {})
@@ -83,18 +105,26 @@ class Shapes(TorchFunctionMode):
     # Rows
 
     def reads(self, tensors: Iterable[Any]) -> None:
-        """Remember that what runs has read these, of which some may be parameters."""
+        """Remember that what runs has read these, of which some may be
+        parameters."""
         self.used.update(map(id, tensors))
 
     def row(
-        self, kind: str, function: str, out: Tensor, shape: tuple[int, ...], reach: Any, flops: int,
-        weight: Tensor | None = None, *others: Tensor | None,
-    ) -> Tensor:  # fmt: skip
+        self,
+        kind: str,
+        function: str,
+        out: Tensor,
+        shape: tuple[int, ...],
+        reach: Any,
+        flops: int,
+        weight: Tensor | None = None,
+        *others: Tensor | None,
+    ) -> Tensor:
         """Write the row of `function`, which gave `out` of `shape`; return `out`.
 
-        The row is named after the module that owns `weight`; else after the running module; else
-        after that and the function. A parameter, `weight` or one of the `others`, counts in the
-        first row that reads it.
+        The row is named after the module that owns `weight`; else after the running
+        module; else after that and the function. A parameter, `weight` or one of
+        the `others`, counts in the first row that reads it.
         """
         params = 0
         for tensor in (weight, *others):
@@ -105,17 +135,23 @@ class Shapes(TorchFunctionMode):
         name, key, _ = self.params.get(id(weight), ("", "", None))
         if not name or key != "weight":
             module, is_leaf = self.where
-            name = module if module and is_leaf else f"{module}.{function}".lstrip(".")
+            name = (
+                module if module and is_leaf else f"{module}.{function}".lstrip(".")
+            )
         uses = self.uses[name] = self.uses.get(name, 0) + 1
         if uses > 1:
             name = f"{name}#{uses}"
-        if shape[:1] == (1,):  # the batch; elsewhere it may be last, or folded into windows
+        # The batch; elsewhere it may be last, or folded into windows.
+        if shape[:1] == (1,):
             shape = shape[1:]
-        self.layers.append(Layer(name, kind, shape, params, flops, extent(reach), sees(reach)))
+        self.layers.append(
+            Layer(name, kind, shape, params, flops, extent(reach), sees(reach))
+        )
         return out
 
     def remaining_params(self) -> tuple[dict[str, int], dict[str, int]]:
-        """Parameters that are in no row, by module: of what ran, and of what did not."""
+        """Parameters that are in no row, by module: of what ran, and of what did
+        not."""
         other, not_run = {}, {}
         for number, (owner, key, parameter) in self.params.items():
             if number not in self.counted:
@@ -139,7 +175,11 @@ class Shapes(TorchFunctionMode):
         if func in VALUES and value is not NotImplemented:
             return value
         flops = 0
-        if func in RULES and func not in PRODUCTS and not any(map(reach_of, inputs)):
+        if (
+            func in RULES
+            and func not in PRODUCTS
+            and not any(map(reach_of, inputs))
+        ):
             out = self.on_meta(func, args, kwargs)
         else:
             with Primitives() as primitives:
@@ -159,13 +199,16 @@ class Shapes(TorchFunctionMode):
                 name = _name(func).rpartition(".")[2]
                 weight = next((t for t in given if id(t) in self.params), None)
             shape = tuple(first.shape)
-            self.row(kind, name, first, shape, reach_of(first), flops, weight, *given)
+            self.row(
+                kind, name, first, shape, reach_of(first), flops, weight, *given
+            )
         return out
 
     def value(self, func, args, kwargs, inputs: list[Tensor]) -> Any:
         """What `func` gives for small tensors that do not depend on the image.
 
-        NotImplemented where an input's values are not known, or the result is drawn at random.
+        NotImplemented where an input's values are not known, or the result is drawn
+        at random.
         """
         if func in RANDOM or not all(map(self.is_known, inputs)):
             return NotImplemented
@@ -182,26 +225,43 @@ class Shapes(TorchFunctionMode):
 
     def is_known(self, tensor: Tensor) -> bool:
         value = getattr(tensor, "value", None)
-        return value is not None and value.untyped_storage()._cdata not in self.spoiled
+        return (
+            value is not None and value.untyped_storage()._cdata not in self.spoiled
+        )
 
     def run(self, func, *args, **kwargs) -> Any:
-        """``func`` on the meta device, for a rule that knows the reach but not the shape."""
-        return self.on_meta(func, self.to_meta(args), self.to_meta(kwargs) if kwargs else kwargs)
+        """``func`` on the meta device, for a rule that knows the reach but not the
+        shape."""
+        return self.on_meta(
+            func, self.to_meta(args), self.to_meta(kwargs) if kwargs else kwargs
+        )
 
     def on_meta(self, func, args, kwargs) -> Any:
         try:
             return func(*args, **kwargs)
-        except (RuntimeError, NotImplementedError, ValueError, IndexError, TypeError) as error:
+        except (
+            RuntimeError,
+            NotImplementedError,
+            ValueError,
+            IndexError,
+            TypeError,
+        ) as error:
             if isinstance(error, ProfileError):
                 raise
             name, text = _name(func), str(error)
             if func in VALUES or "meta tensor" in text.lower():
                 raise ProfileError(
-                    f"{self.place()} asks for the values of an activation ({name}), "
-                    "which shapes cannot tell"
+                    f"{self.place()} asks for the values of an activation "
+                    f"({name}), which shapes cannot tell"
                 ) from None
-            reason = text.strip().splitlines()[0] if text.strip() else type(error).__name__
-            raise ProfileError(f"{self.place()} fails in {name}: {reason}") from None
+            reason = (
+                text.strip().splitlines()[0]
+                if text.strip()
+                else type(error).__name__
+            )
+            raise ProfileError(
+                f"{self.place()} fails in {name}: {reason}"
+            ) from None
 
     def to_meta(self, value: Any) -> Any:
         """`value` with every real tensor in it replaced by its shape."""
@@ -222,7 +282,7 @@ class Shapes(TorchFunctionMode):
         if known is None:
             shape = torch.empty_strided(
                 value.shape, value.stride(), dtype=value.dtype, device=META
-            )  # fmt: skip
+            )
             small = not value.is_meta and value.numel() <= LARGEST_CONSTANT
             if small and id(value) not in self.params:
                 shape.value = value.detach().clone()
@@ -260,4 +320,6 @@ def writes(func) -> bool:
 
 
 def _name(func) -> str:
-    return (resolve_name(func) or getattr(func, "__name__", str(func))).removeprefix("torch.")
+    return (
+        resolve_name(func) or getattr(func, "__name__", str(func))
+    ).removeprefix("torch.")

@@ -20,7 +20,8 @@ COLUMNS = ("kind", "output", "memory_kb", "params", "flops", "receptive_field")
 
 
 class ProfileError(ValueError):
-    """The network cannot be profiled as asked; the message says at which layer and why."""
+    """The network cannot be profiled as asked; the message says at which layer and
+    why."""
 
 
 class TooSmall(ProfileError):
@@ -30,11 +31,12 @@ class TooSmall(ProfileError):
 class Layer(NamedTuple):
     """A row of the table: one use of one layer.
 
-    `output` is a shape without the batch, of one image: a batch of 1 is left out where it comes
-    first, and else (sequences first, windows folded into the batch) the shape is whole. `sees`
-    says what `receptive_field` is: "exact", a size in pixels; "whole image", where some operation
-    mixed all positions; or "unknown: ", with the operation that lost it. `kept_kb`, in training, is
-    what the backward pass needs of the layer's output and of all that is made of it before the next
+    `output` is a shape without the batch, of one image: a batch of 1 is left out
+    where it comes first, and else (sequences first, windows folded into the batch)
+    the shape is whole. `sees` says what `receptive_field` is: "exact", a size in
+    pixels; "whole image", where some operation mixed all positions; or "unknown: ",
+    with the operation that lost it. `kept_kb`, in training, is what the backward
+    pass needs of the layer's output and of all that is made of it before the next
     row.
     """
 
@@ -53,7 +55,8 @@ class Layer(NamedTuple):
 
 
 class Total(NamedTuple):
-    """The three measures of a whole network: KB per image, parameters, multiply-adds per image."""
+    """The three measures of a whole network: KB per image, parameters,
+    multiply-adds per image."""
 
     memory_kb: float
     params: int
@@ -73,11 +76,13 @@ class Profile:
         name: the network's class.
         input_size: (C, H, W) of the image.
         layers: the rows of the table, as plain tuples.
-        other: parameters of what ran but is no row (normalisation, embeddings), by module.
-        not_run: parameters of what did not run (auxiliary heads outside training), by module.
+        other: parameters of what ran but is no row (normalisation, embeddings), by
+            module.
+        not_run: parameters of what did not run (auxiliary heads outside training),
+            by module.
         training: the memory of a training step, of a profile of training.
-        calls: every function that was called on the image or on what came of it, and what it read:
-            the network's graph.
+        calls: every function that was called on the image or on what came of it,
+            and what it read: the network's graph.
         modules: the class of each module, by its name.
     """
 
@@ -92,24 +97,29 @@ class Profile:
     modules: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def largest_batch(self, gib: float = 80) -> int:
-        """The most images in a training step of at most `gib` GiB; 0 if not even one fits.
+        """The most images in a training step of at most `gib` GiB; 0 if not even
+        one fits.
 
-        Not counted: workspaces of cuDNN and BLAS, the allocator's fragments, the CUDA context. Take
-        a gigabyte or two off what the card has.
+        Not counted: workspaces of cuDNN and BLAS, the allocator's fragments, the
+        CUDA context. Take a gigabyte or two off what the card has.
         """
         if self.training is None:
-            raise ProfileError("a batch is of a training step: profile(model, training=True)")
+            raise ProfileError(
+                "a batch is of a training step: profile(model, training=True)"
+            )
         return self.training.largest_batch(gib)
 
     def as_counted_by(self, tool: str) -> int:
-        """The operations that `tool` (torchinfo, fvcore, ptflops or thop) counts for this network.
+        """The operations that `tool` (torchinfo, fvcore, ptflops or thop) counts
+        for this network.
 
-        It is that tool's own total, to the unit, of one image in inference, by its own rules: one
-        adds biases, another four operations for each normalised element. `total` is ours.
+        It is that tool's own total, to the unit, of one image in inference, by its
+        own rules: one adds biases, another four operations for each normalised
+        element. `total` is ours.
 
         Raises:
-            ProfileError: there is no such tool here, or the network does something of which it is
-                not known how the tool counts it.
+            ProfileError: there is no such tool here, or the network does something
+                of which it is not known how the tool counts it.
         """
         from cnnbook.profiling.counts import as_counted_by
 
@@ -117,27 +127,34 @@ class Profile:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """A row per convolution, linear and pooling layer in execution order, by layer name.
+        """A row per convolution, linear and pooling layer in execution order, by
+        layer name.
 
-        Columns: ``kind``; ``output`` (C, H, W); ``memory_kb``; ``params``, 0 where a layer is used
-        again; ``flops``; ``receptive_field``, in pixels: a side, or (height, width) where they
-        differ, or missing where it cannot be told from shapes. Matrix products that are no layer
-        (attention) have rows of their kind. Of training, also ``kept_kb``: see `Layer`.
+        Columns: ``kind``; ``output`` (C, H, W); ``memory_kb``; ``params``, 0 where
+        a layer is used again; ``flops``; ``receptive_field``, in pixels: a side, or
+        (height, width) where they differ, or missing where it cannot be told from
+        shapes. Matrix products that are no layer (attention) have rows of their
+        kind. Of training, also ``kept_kb``: see `Layer`.
         """
         import pandas as pd
 
         columns = (*COLUMNS, "kept_kb") if self.training else COLUMNS
-        rows = [[getattr(layer, column) for column in columns] for layer in self.layers]
+        rows = [
+            [getattr(layer, column) for column in columns] for layer in self.layers
+        ]
         index = pd.Index([layer.name for layer in self.layers], name="layer")
         table = pd.DataFrame(rows, columns=list(columns), index=index)
-        if not any(isinstance(layer.receptive_field, tuple) for layer in self.layers):
+        if not any(
+            isinstance(layer.receptive_field, tuple) for layer in self.layers
+        ):
             table["receptive_field"] = table["receptive_field"].astype("Int64")
         table.attrs["labels"] = self.labels  # for drawings of the table, or of some of its rows
         return table
 
     @cached_property
     def total(self) -> Total:
-        """The three measures summed; ``params`` counts every parameter the network has."""
+        """The three measures summed; ``params`` counts every parameter the network
+        has."""
         return Total(
             memory_kb=sum(layer.memory_kb for layer in self.layers),
             params=sum(layer.params for layer in self.layers)
@@ -160,23 +177,32 @@ class Profile:
     def by_kind(self) -> pd.DataFrame:
         """The three measures summed by kind; the rows add up to `total`.
 
-        ``other`` and ``not run`` are the parameters of `other` and `not_run`, if there are any.
+        ``other`` and ``not run`` are the parameters of `other` and `not_run`, if
+        there are any.
         """
         import pandas as pd
 
-        sums = self.table.groupby("kind", sort=False)[["memory_kb", "params", "flops"]].sum()
+        sums = self.table.groupby("kind", sort=False)[
+            ["memory_kb", "params", "flops"]
+        ].sum()
         for kind, params in (("other", self.other), ("not run", self.not_run)):
             if params:
-                row = pd.DataFrame([[0.0, sum(params.values()), 0]], [kind], sums.columns)
+                row = pd.DataFrame(
+                    [[0.0, sum(params.values()), 0]], [kind], sums.columns
+                )
                 sums = pd.concat([sums, row])
         return sums.rename_axis("kind")
 
     def to_csv(self, path=None) -> str | None:
-        """Write the table as CSV to `path`, or return it; a shape is written as 64x55x55.
+        """Write the table as CSV to `path`, or return it; a shape is written as
+        64x55x55.
 
-        A name that a spreadsheet would take for a formula is written with an apostrophe before it.
+        A name that a spreadsheet would take for a formula is written with an
+        apostrophe before it.
         """
-        table = self.table.assign(output=[times(layer.output, "x") for layer in self.layers])
+        table = self.table.assign(
+            output=[times(layer.output, "x") for layer in self.layers]
+        )
         fields = [times(layer.receptive_field, "x") for layer in self.layers]
         table.index = table.index.map(_no_formula)
         return table.assign(receptive_field=fields).to_csv(path)
@@ -217,7 +243,9 @@ class Profile:
         ]
         for title, params in (("other", self.other), ("not run", self.not_run)):
             if params:
-                rows.append((f"({title})", "", "", "", f"{sum(params.values()):,}", "", ""))
+                rows.append(
+                    (f"({title})", "", "", "", f"{sum(params.values()):,}", "", "")
+                )
         total = self.total
         rows.append(
             (
@@ -254,8 +282,8 @@ class Profile:
         if self.training is not None:
             t = self.training
             lines.append(
-                f"training, on a {t.device} in {t.precision}: {t.weights_kb:,.0f} KB of weights, "
-                f"{t.gradients_kb:,.0f} KB of gradients, "
+                f"training, on a {t.device} in {t.precision}: {t.weights_kb:,.0f} "
+                f"KB of weights, {t.gradients_kb:,.0f} KB of gradients, "
                 f"{t.optimizer_kb:,.0f} KB of the optimiser; "
                 f"{t.kept_kb:,.0f} KB kept for the backward pass of one image"
             )
@@ -264,8 +292,9 @@ class Profile:
     def __repr__(self) -> str:
         total = self.total
         return (
-            f"<Profile of {self.name} on {times(self.input_size, '×')}: {len(self.layers)} layers, "
-            f"{total.memory_kb:,.0f} KB, {total.params:,} params, {total.flops:,} flops>"
+            f"<Profile of {self.name} on {times(self.input_size, '×')}: "
+            f"{len(self.layers)} layers, {total.memory_kb:,.0f} KB, "
+            f"{total.params:,} params, {total.flops:,} flops>"
         )
 
     def _repr_html_(self) -> str:
@@ -282,7 +311,8 @@ class Profile:
         )
         caption = html.escape(f"{self.name} on {times(self.input_size, '×')}, per image")
         return (
-            f'<div class="profile-box"><table class="profile"><caption>{caption}</caption>'
+            '<div class="profile-box"><table class="profile"><caption>'
+            f"{caption}</caption>"
             f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
         )
 
@@ -295,14 +325,22 @@ class Profile:
 
 def _no_formula(name: str) -> str:
     plain = name.replace("\r", " ")  # which pandas does not quote
-    return f"'{plain}" if name.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else plain
+    return (
+        f"'{plain}"
+        if name.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+        else plain
+    )
 
 
 def _field(layer: Layer) -> str:
     """The receptive field as people read it: its size, or why there is none."""
     if layer.sees == "whole image":
         return f"{times(layer.receptive_field, '×')} (whole image)"
-    return layer.sees if layer.receptive_field is None else times(layer.receptive_field, "×")
+    return (
+        layer.sees
+        if layer.receptive_field is None
+        else times(layer.receptive_field, "×")
+    )
 
 
 def _short(n: int) -> str:

@@ -1,18 +1,20 @@
-"""What a training step needs: weights, gradients, optimiser, and what the backward pass keeps.
+"""What a training step needs: weights, gradients, optimiser, and what the backward
+pass keeps.
 
-Nothing of it is run. The network's forward goes over shapes once more (`Step`), and of each call
-is asked what autograd would save. The answer is not written down here, function by function: the
-first call of a function with such shapes is made on tensors without data, with gradients wanted,
-and torch's own hooks tell what it saved, what its outputs share with its inputs, and what its
-backward hands on (`learn`). The next such call is looked up.
+Nothing of it is run. The network's forward goes over shapes once more (`Step`), and
+of each call is asked what autograd would save. The answer is not written down here,
+function by function: the first call of a function with such shapes is made on
+tensors without data, with gradients wanted, and torch's own hooks tell what it
+saved, what its outputs share with its inputs, and what its backward hands on
+(`learn`). The next such call is looked up.
 
-From that follow the storages that are alive at each moment of the step. The forward frees what
-Python drops, as it would with data; the backward goes through the calls the other way, makes the
-gradients, and frees what they no longer need. Two steps, of two and of three images, tell what
-grows with the batch from what does not.
+From that follow the storages that are alive at each moment of the step. The forward
+frees what Python drops, as it would with data; the backward goes through the calls
+the other way, makes the gradients, and frees what they no longer need. Two steps,
+of two and of three images, tell what grows with the batch from what does not.
 
-What is left out: workspaces of cuDNN and BLAS, what the allocator wastes by fragments and by
-rounding up, the CUDA context, and copies that a data loader holds.
+What is left out: workspaces of cuDNN and BLAS, what the allocator wastes by
+fragments and by rounding up, the CUDA context, and copies that a data loader holds.
 """
 
 from __future__ import annotations
@@ -44,11 +46,13 @@ class Training:
     Attributes:
         weights_kb: the parameters.
         gradients_kb: of the parameters that are trained.
-        optimizer_kb: what the optimiser keeps of each: nothing (sgd), one number (momentum) or two
-            (adam, adamw).
-        kept_kb: what the forward pass of one image keeps for the backward pass, the image counted;
-            in bf16 also the copies of the weights, which do not grow with the batch.
-        device: whose kernels: a GPU keeps a dropout's mask in a byte an element, a CPU in four.
+        optimizer_kb: what the optimiser keeps of each: nothing (sgd), one number
+            (momentum) or two (adam, adamw).
+        kept_kb: what the forward pass of one image keeps for the backward pass, the
+            image counted; in bf16 also the copies of the weights, which do not grow
+            with the batch.
+        device: whose kernels: a GPU keeps a dropout's mask in a byte an element, a
+            CPU in four.
         precision: fp32, or bf16 with `torch.autocast`.
     """
 
@@ -69,11 +73,17 @@ class Training:
         return self.moments.names[int(self._alive(batch).argmax())]
 
     def largest_batch(self, gib: float) -> int:
-        """The most images whose step stays within `gib` GiB; 0 if not even one does.
+        """The most images whose step stays within `gib` GiB; 0 if not even one
+        does.
 
         Leave room for what is not counted: see the module's text.
         """
-        room = gib * GIB - self.weights_kb * KB - self.optimizer_kb * KB - self.moments.fixed
+        room = (
+            gib * GIB
+            - self.weights_kb * KB
+            - self.optimizer_kb * KB
+            - self.moments.fixed
+        )
         grows = self.moments.each > 0
         if (room < 0).any() or not grows.any():
             return 0
@@ -86,12 +96,20 @@ class Training:
         return constant + self.moments.fixed + batch * self.moments.each
 
     def to_dict(self) -> dict[str, Any]:
-        names = ("weights_kb", "gradients_kb", "optimizer_kb", "kept_kb", "device", "precision")
+        names = (
+            "weights_kb",
+            "gradients_kb",
+            "optimizer_kb",
+            "kept_kb",
+            "device",
+            "precision",
+        )
         return {name: getattr(self, name) for name in names}
 
 
 class Moments(NamedTuple):
-    """The bytes alive beside weights and optimiser, moment by moment: a fixed part, and an image's.
+    """The bytes alive beside weights and optimiser, moment by moment: a fixed part,
+    and an image's.
 
     Only the moments that are the peak for some batch are kept.
     """
@@ -125,19 +143,22 @@ class Call(NamedTuple):
     strides: list[tuple[int, ...]]  # by output
     needs: list[bool]  # by output: whether a gradient goes through it
     saved: list[tuple[str, int]]  # ("input", i), ("output", j) or ("new", bytes)
-    grads: list[tuple[int, int | None, int]]  # an input, the output whose gradient it gets, bytes
+    # An input, the output whose gradient it gets, bytes.
+    grads: list[tuple[int, int | None, int]]
 
 
 class Node(NamedTuple):
     """A call as the backward pass meets it."""
 
     outs: list[Any]  # slots
-    grads: list[tuple[Any, int | None, int, bool]]  # slot, output, bytes, whether a parameter's
+    # Slot, output, bytes, whether a parameter's.
+    grads: list[tuple[Any, int | None, int, bool]]
     saved: list[Block]
     name: str
 
 
-CALLS: dict[Any, Call] = {}  # what has been learnt, for as long as the process lives
+# What has been learnt, for as long as the process lives.
+CALLS: dict[Any, Call] = {}
 MOST_CALLS = 20_000
 
 
@@ -154,7 +175,9 @@ def _learn(func, args, kwargs, needs, device, copies: bool) -> Call:
 
     def stand_in(t: Tensor) -> Tensor:
         if id(t) not in given:
-            leaf = torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device=META)
+            leaf = torch.empty_strided(
+                t.shape, t.stride(), dtype=t.dtype, device=META
+            )
             leaves[id(t)] = leaf.requires_grad_(needs[id(t)])
             given[id(t)] = leaf.clone() if copies and needs[id(t)] else leaf
         return given[id(t)]
@@ -166,7 +189,9 @@ def _learn(func, args, kwargs, needs, device, copies: bool) -> Call:
         return t
 
     own_args, own_kwargs = tree_map_only(Tensor, stand_in, (args, kwargs))
-    own_args, own_kwargs = tree_map_only(torch.device, lambda _: META, (own_args, own_kwargs))
+    own_args, own_kwargs = tree_map_only(
+        torch.device, lambda _: META, (own_args, own_kwargs)
+    )
     if func in FACTORIES:  # a device by its name, too: nothing is drawn for real
         own_kwargs = dict(own_kwargs) | {"device": META}
     with saved_tensors_hooks(pack, lambda t: t):
@@ -187,11 +212,15 @@ def _learn(func, args, kwargs, needs, device, copies: bool) -> Call:
             kept[key] = "new", t.untyped_storage().nbytes()
     shared = [inputs.get(storage(t)) for t in outs]
     strides, through = [t.stride() for t in outs], [t.requires_grad for t in outs]
-    call = Call(shared, strides, through, list(kept.values()), _gradients(outs, leaves))
+    call = Call(
+        shared, strides, through, list(kept.values()), _gradients(outs, leaves)
+    )
     return FUSED[func](call, args, outs, device) if func in FUSED else call
 
 
-def _gradients(outs: list[Tensor], leaves: dict[int, Tensor]) -> list[tuple[int, int | None, int]]:
+def _gradients(
+    outs: list[Tensor], leaves: dict[int, Tensor]
+) -> list[tuple[int, int | None, int]]:
     through = [j for j, t in enumerate(outs) if t.requires_grad]
     wanted = [(i, t) for i, t in enumerate(leaves.values()) if t.requires_grad]
     if not through or not wanted:
@@ -199,9 +228,13 @@ def _gradients(outs: list[Tensor], leaves: dict[int, Tensor]) -> list[tuple[int,
     handed = [torch.empty_like(outs[j]) for j in through]
     try:
         found = torch.autograd.grad(
-            [outs[j] for j in through], [t for _, t in wanted], handed, allow_unused=True
+            [outs[j] for j in through],
+            [t for _, t in wanted],
+            handed,
+            allow_unused=True,
         )
-    except (RuntimeError, NotImplementedError):  # no backward without data: as large as the inputs
+    except (RuntimeError, NotImplementedError):
+        # No backward without data: gradients are as large as the inputs.
         found = [torch.empty_like(t) for _, t in wanted]
     owners = {storage(t): j for j, t in zip(through, handed, strict=True)}
     return [
@@ -215,29 +248,49 @@ def storage(t: Tensor) -> int:
     return t.untyped_storage()._cdata
 
 
-def _multi_head_attention(call: Call, args, outs: list[Tensor], device: str) -> Call:
-    """With the kernel of `_fused_attention` inside, unless the scores are asked for."""
+def _multi_head_attention(
+    call: Call, args, outs: list[Tensor], device: str
+) -> Call:
+    """With the kernel of `_fused_attention` inside, unless the scores are asked
+    for."""
     if not call.needs[0] or len(outs) > 1:
         return call
-    size, (queries, batch, _), heads = outs[0].untyped_storage().nbytes(), outs[0].shape, args[4]
+    size, (queries, batch, _), heads = (
+        outs[0].untyped_storage().nbytes(),
+        outs[0].shape,
+        args[4],
+    )
     sums = 4 * batch * heads * queries
-    return call._replace(saved=[("input", 0), ("new", 3 * size), ("new", size), ("new", sums)])
+    return call._replace(
+        saved=[("input", 0), ("new", 3 * size), ("new", size), ("new", sums)]
+    )
 
 
 def _fused_attention(call: Call, args, outs: list[Tensor], device: str) -> Call:
-    """On a CPU and a GPU one kernel, which keeps no scores; without data torch takes them apart."""
+    """On a CPU and a GPU one kernel, which keeps no scores; without data torch
+    takes them apart."""
     if not call.needs[0]:
         return call
     sums = 4 * outs[0].numel() // outs[0].shape[-1]
-    return call._replace(saved=[("input", 0), ("input", 1), ("input", 2), ("output", 0),
-                                ("new", sums)])  # fmt: skip
+    return call._replace(
+        saved=[
+            ("input", 0),
+            ("input", 1),
+            ("input", 2),
+            ("output", 0),
+            ("new", sums),
+        ]
+    )
 
 
 def _dropout(call: Call, args, outs: list[Tensor], device: str) -> Call:
     """A GPU's mask is of booleans."""
     if device != "cuda":
         return call
-    saved = [("new", outs[0].numel()) if kind == "new" else (kind, n) for kind, n in call.saved]
+    saved = [
+        ("new", outs[0].numel()) if kind == "new" else (kind, n)
+        for kind, n in call.saved
+    ]
     return call._replace(saved=saved)
 
 
@@ -248,8 +301,9 @@ FUSED = {
 }
 
 
-# What `torch.autocast` does to a function's tensors, by the function's name: 32-bit floats become
-# bf16, or (on a GPU) the other way round. torch, "Autocast Op Reference".
+# What `torch.autocast` does to a function's tensors, by the function's name: 32-bit
+# floats become bf16, or (on a GPU) the other way round. torch, "Autocast Op
+# Reference".
 HALVED = frozenset((
     "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
     "conv_transpose3d", "linear", "matmul", "__matmul__", "__rmatmul__", "mm",
@@ -271,12 +325,14 @@ PRECISIONS = ("fp32", "bf16")
 
 
 class Step(Shapes):
-    """A training step over shapes: the forward as in `Shapes`, with every storage followed."""
+    """A training step over shapes: the forward as in `Shapes`, with every storage
+    followed."""
 
     def __init__(self, device: str, precision: str = "fp32"):
         super().__init__()
         self.autocasts = precision == "bf16"
-        self.halves: dict[int, Tensor] = {}  # by id: of a weight, its copy, made once a step
+        # A weight's copy by the weight's id, made once a step.
+        self.halves: dict[int, Tensor] = {}
         self.log = deque(maxlen=0)  # which would keep every tensor alive
         self.device = device
         self.alive = 0  # bytes
@@ -295,14 +351,19 @@ class Step(Shapes):
         if self.autocasts:
             name = getattr(func, "__name__", "")
             if name in HALVED:
-                args, kwargs = self.cast((args, kwargs), torch.float32, torch.bfloat16)
+                args, kwargs = self.cast(
+                    (args, kwargs), torch.float32, torch.bfloat16
+                )
             elif name in WIDENED[self.device]:
-                args, kwargs = self.cast((args, kwargs), torch.bfloat16, torch.float32)
+                args, kwargs = self.cast(
+                    (args, kwargs), torch.bfloat16, torch.float32
+                )
         out = super().__torch_function__(func, types, args, kwargs)
         return self.follow(func, args, kwargs, out)
 
     def cast(self, value: Any, old: torch.dtype, new: torch.dtype) -> Any:
-        """`value` with each tensor of type `old` in the type `new`, copied as autocast does it."""
+        """`value` with each tensor of type `old` in the type `new`, copied as
+        autocast does it."""
 
         def copied(t: Tensor) -> Tensor:
             if t.dtype != old:
@@ -330,14 +391,27 @@ class Step(Shapes):
             if isinstance(value, Tensor):
                 if not any(value is t for t in inputs):
                     inputs.append(value)
-                description.append((
-                    tuple(value.shape), value.stride(), value.dtype, wants_gradient(value),
-                    next(i for i, t in enumerate(inputs) if t is value),
-                ))  # fmt: skip
+                description.append(
+                    (
+                        tuple(value.shape),
+                        value.stride(),
+                        value.dtype,
+                        wants_gradient(value),
+                        next(i for i, t in enumerate(inputs) if t is value),
+                    )
+                )
             else:
-                description.append(value if type(value) in (int, float, str) else repr(value))
+                description.append(
+                    value if type(value) in (int, float, str) else repr(value)
+                )
         names = tuple(kwargs)
-        key = (func, names, tuple(description), self.device, torch.is_grad_enabled())
+        key = (
+            func,
+            names,
+            tuple(description),
+            self.device,
+            torch.is_grad_enabled(),
+        )
         call = CALLS.get(key)
         if call is None:
             if len(CALLS) > MOST_CALLS:
@@ -356,7 +430,8 @@ class Step(Shapes):
             return Call([None] * len(outs), strides, [floating] * len(outs), [], [])
 
     def recorded(self, call: Call, inputs: list[Tensor], out, flat, form) -> Any:
-        """Give the outputs their blocks, and remember the call for the backward pass."""
+        """Give the outputs their blocks, and remember the call for the backward
+        pass."""
         slots, blocks, j = [], [], 0
         for k, t in enumerate(flat):
             if not isinstance(t, Tensor):
@@ -364,7 +439,8 @@ class Step(Shapes):
             shared = call.outs[j]
             like = any(t is i or storage(t) == storage(i) for i in inputs)
             if shared is None and (like or t.stride() != call.strides[j]):
-                t = flat[k] = _apart(t, call.strides[j])  # a rule's answer has only its shape
+                # A rule's answer has only its shape.
+                t = flat[k] = _apart(t, call.strides[j])
             if shared is None:
                 t.block = Block(self, t.untyped_storage().nbytes())
             else:
@@ -388,16 +464,24 @@ class Step(Shapes):
                     saved.append(Block(self, n))
                 else:
                     saved.append(
-                        getattr(inputs[n], "block", None) if kind == "input" else blocks[n]
+                        getattr(inputs[n], "block", None)
+                        if kind == "input"
+                        else blocks[n]
                     )
             saved = [block for block in saved if block is not None]
             self.kept.update((id(block), block) for block in saved)
-            self.nodes.append(Node([s and s[0] for s in slots], grads, saved, self.where[0]))
+            self.nodes.append(
+                Node([s and s[0] for s in slots], grads, saved, self.where[0])
+            )
         for pair, needs in zip(slots, call.needs, strict=True):
             if pair is not None:
                 pair[1].slot, pair[1].needs = pair[0], needs
         return (
-            out if out is None else form.unflatten(flat) if not isinstance(out, Tensor) else flat[0]
+            out
+            if out is None
+            else form.unflatten(flat)
+            if not isinstance(out, Tensor)
+            else flat[0]
         )
 
     @staticmethod
@@ -409,7 +493,8 @@ class Step(Shapes):
         image.block = Block(self, image.untyped_storage().nbytes())
 
     def backward(self, outputs: list[Tensor]) -> None:
-        """Go through the calls the other way; `outputs` is emptied, for nothing else holds them."""
+        """Go through the calls the other way; `outputs` is emptied, for nothing
+        else holds them."""
         self.phase = "backward"
         self.kept.clear()
         slots: dict[Any, Block] = {}
@@ -433,7 +518,8 @@ class Step(Shapes):
                     weights.setdefault(slot, block)
                 elif slot not in slots:
                     slots[slot] = block
-                elif sys.getrefcount(slots[slot]) > 2:  # another's too: the sum is a new one
+                elif sys.getrefcount(slots[slot]) > 2:
+                    # It is another's too: the sum is a new tensor.
                     slots[slot] = Block(self, size)
                 block = None
             node = outs = None
@@ -455,15 +541,22 @@ def _apart(t: Tensor, stride: tuple[int, ...]) -> Tensor:
 
 
 def training_of(
-    step_of, parameters: list[Tensor], buffers: list[Tensor], optimizer: str, device: str
+    step_of,
+    parameters: list[Tensor],
+    buffers: list[Tensor],
+    optimizer: str,
+    device: str,
 ) -> tuple[Training, list[int]]:
     """The memory of a step, and by row the bytes that one image keeps.
 
     Args:
-        step_of: makes the step of a number of images: (its `Step` after the forward, its outputs).
+        step_of: makes the step of a number of images: (its `Step` after the
+            forward, its outputs).
     """
     if optimizer not in STATES:
-        raise ProfileError(f"optimizer is one of {', '.join(STATES)}; got {optimizer!r}")
+        raise ProfileError(
+            f"optimizer is one of {', '.join(STATES)}; got {optimizer!r}"
+        )
     kept, rows, moments = [], [], []
     for batch in (2, 3):
         step, outputs = step_of(batch)
@@ -477,9 +570,13 @@ def training_of(
         block = blocks = None  # lest one is held until the end
         step.backward(outputs)
         moments.append(step.moments)
-    two, three = (np.array([alive for alive, _ in each], dtype=float) for each in moments)
+    two, three = (
+        np.array([alive for alive, _ in each], dtype=float) for each in moments
+    )
     if len(two) != len(three):
-        raise ProfileError("the network does other things with three images than with two")
+        raise ProfileError(
+            "the network does other things with three images than with two"
+        )
     trained = sum(_bytes(p) for p in parameters if p.requires_grad)
     each, fixed = three - two, 3 * two - 2 * three
     fixed += sum(map(_bytes, buffers))
@@ -490,7 +587,9 @@ def training_of(
         optimizer_kb=STATES[optimizer] * trained / KB,
         kept_kb=(2 * kept[0] - kept[1]) / KB,
         device=device,
-        moments=Moments(fixed[chosen], each[chosen], tuple(moments[0][i][1] for i in chosen)),
+        moments=Moments(
+            fixed[chosen], each[chosen], tuple(moments[0][i][1] for i in chosen)
+        ),
     )
     return training, [2 * a - b for a, b in zip(*rows, strict=True)]
 
@@ -500,7 +599,8 @@ def _bytes(t: Tensor) -> int:
 
 
 def _hull(fixed: np.ndarray, each: np.ndarray) -> list[int]:
-    """The moments that are the highest for some batch, by the slope of their lines."""
+    """The moments that are the highest for some batch, by the slope of their
+    lines."""
     hull: list[int] = []
     for i in sorted(range(len(each)), key=lambda i: (each[i], fixed[i])):
         while hull and (

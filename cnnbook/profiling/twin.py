@@ -1,4 +1,5 @@
-"""A network's twin: the same parameters in other modules, which may be run and written to."""
+"""A network's twin: the same parameters in other modules, which may be run and
+written to."""
 
 from __future__ import annotations
 
@@ -23,25 +24,33 @@ if TYPE_CHECKING:
     from cnnbook.profiling.shapes import Shapes
 
 # What nn.Module itself keeps in a module; all else is its owner's.
-OWN = frozenset(nn.Module().__dict__) | {"_compiled_call_impl", "_is_hf_initialized"}
+OWN = frozenset(nn.Module().__dict__) | {
+    "_compiled_call_impl",
+    "_is_hf_initialized",
+}
 HOOKS = ("_forward_hooks", "_forward_pre_hooks")
-# Keyed by the hook's number, which no two hooks of a process share: one each will do for all.
+# Keyed by the hook's number, which no two hooks of a process share: one each will
+# do for all.
 MARKS = (
-    "_forward_hooks_with_kwargs", "_forward_hooks_always_called", "_forward_pre_hooks_with_kwargs",
-    "_backward_hooks", "_backward_pre_hooks",
-)  # fmt: skip
-PLAIN = {int, float, bool, str, bytes, complex, type(None), type, torch.Size, torch.dtype,
-         torch.device, Tensor, nn.Parameter, types.ModuleType,
-         range, slice, frozenset}  # fmt: skip
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_forward_pre_hooks_with_kwargs",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+)
+PLAIN = {int, float, bool, str, bytes, complex, type(None), type, torch.Size,
+         torch.dtype, torch.device, Tensor, nn.Parameter, types.ModuleType, range,
+         slice, frozenset}  # fmt: skip
 
 
 class Twins:
     """Makes a twin of a network, each module of which tells `mode` when it runs.
 
-    Running a twin is what leaves the caller's things alone: an attribute that `forward` sets, a
-    list it appends to, a hook that it registers are all the twin's. What refers to the caller's
-    modules and containers (a hook, a bound method, a cache of the owner's class) is copied with
-    them, and refers to the copies.
+    Running a twin is what leaves the caller's things alone: an attribute that
+    `forward` sets, a list it appends to, a hook that it registers are all the
+    twin's. What refers to the caller's modules and containers (a hook, a bound
+    method, a cache of the owner's class) is copied with them, and refers to the
+    copies.
     """
 
     def __init__(self, mode: Shapes, training: bool, shortcuts: bool = True):
@@ -60,14 +69,18 @@ class Twins:
         layer = LAYERS.get(kind)
         if layer is None:
             if issubclass(kind, torch.jit.ScriptModule):
-                raise ProfileError("TorchScript hides its layers; profile the module it came from")
+                raise ProfileError(
+                    "TorchScript hides its layers; profile the module it came from"
+                )
             original = module.__dict__.get("_modules", {}).get("_orig_mod")
-            if original is not None and kind.__name__ == "OptimizedModule":  # of torch.compile
+            # A module that torch.compile has wrapped.
+            if original is not None and kind.__name__ == "OptimizedModule":
                 twin = self.twins[id(module)] = self.module(original, name)
                 return twin
         twin = self.twins[id(module)] = object.__new__(kind)
         attributes = module.__dict__ | self.fixed
-        # Past nn.Module's own __setattr__, which would look for parameters among the attributes.
+        # Past nn.Module's own __setattr__, which would look for parameters among
+        # the attributes.
         object.__setattr__(twin, "__dict__", attributes)
         parameters, children = attributes["_parameters"], attributes["_modules"]
         if parameters:
@@ -108,7 +121,9 @@ class Twins:
             attributes["_compiled_call_impl"] = None
         forward = attributes.get("forward")
         if forward is None:
-            plain = getattr(kind.forward, "_torchdynamo_orig_callable", kind.forward)
+            plain = getattr(
+                kind.forward, "_torchdynamo_orig_callable", kind.forward
+            )
             forward = types.MethodType(plain, twin)
         attributes["forward"] = self.announced(forward, (name, not children))
         return twin
@@ -132,7 +147,8 @@ class Twins:
                 continue
             if isinstance(parameter, UninitializedTensorMixin):
                 raise ProfileError(
-                    f"layer {name!r} is lazy and has no shape yet; run the model once first"
+                    f"layer {name!r} is lazy and has no shape yet; run the model "
+                    "once first"
                 )
             if parameter is not None:
                 params.setdefault(id(parameter), (name, key, parameter))
@@ -140,7 +156,8 @@ class Twins:
     # What modules refer to
 
     def of(self, value: Any) -> Any:
-        """`value`, or a copy if it may be written to or refers to what has a twin."""
+        """`value`, or a copy if it may be written to or refers to what has a
+        twin."""
         kind = type(value)
         if kind in PLAIN:
             return value
@@ -184,7 +201,11 @@ class Twins:
 
     def method(self, value):
         owner = self.of(value.__self__)
-        return value if owner is value.__self__ else types.MethodType(value.__func__, owner)
+        return (
+            value
+            if owner is value.__self__
+            else types.MethodType(value.__func__, owner)
+        )
 
     def builtin(self, value):
         """A list's ``append`` and the like."""
@@ -201,9 +222,12 @@ class Twins:
         if value.__closure__ is None:
             return value
         twin = types.FunctionType(
-            value.__code__, value.__globals__, value.__name__, value.__defaults__,
+            value.__code__,
+            value.__globals__,
+            value.__name__,
+            value.__defaults__,
             tuple(types.CellType() for _ in value.__closure__),
-        )  # fmt: skip
+        )
         twin.__kwdefaults__ = value.__kwdefaults__
         twin.__dict__.update(value.__dict__)
         self.remember(value, twin)
@@ -225,12 +249,15 @@ class Twins:
     def handle(self, value):
         twin = object.__new__(RemovableHandle)
         twin.__dict__.update(value.__dict__)
-        twin.hooks_dict_ref = weakref.ref(OrderedDict())  # to remove a twin's hook is to no end
+        # Removing a twin's hook has no effect on its network.
+        twin.hooks_dict_ref = weakref.ref(OrderedDict())
         return self.remember(value, twin)
 
     def instance(self, value, kind):
         twin = self.remember(value, object.__new__(kind))
-        twin.__dict__.update({key: self.of(item) for key, item in value.__dict__.items()})
+        twin.__dict__.update(
+            {key: self.of(item) for key, item in value.__dict__.items()}
+        )
         return twin
 
     # What runs
@@ -250,7 +277,9 @@ class Twins:
 
         return announced
 
-    def straight(self, run: Callable, attributes: dict[str, Any], kind: type, name: str):
+    def straight(
+        self, run: Callable, attributes: dict[str, Any], kind: type, name: str
+    ):
         """The layer's rule at once, past torch's Python on the way to it.
 
         Where the rule does not answer, the layer's own `forward` does.
@@ -264,7 +293,9 @@ class Twins:
                     out = run(mode, input, attributes)
                 if out is NotImplemented:
                     return whole(input)
-                mode.log.append((kind, input, attributes, out, name, len(mode.layers)))
+                mode.log.append(
+                    (kind, input, attributes, out, name, len(mode.layers))
+                )
                 return out
             except BaseException as error:
                 mode.blame(error)
@@ -281,7 +312,8 @@ class Twins:
 
 
 def in_turn(children: dict[str, nn.Module]) -> Callable[[Any], Any]:
-    """What ``nn.Sequential`` does, past ``nn.Module.__call__`` where no hook is to be called."""
+    """What ``nn.Sequential`` does, past ``nn.Module.__call__`` where no hook is to
+    be called."""
 
     def forward(input):
         for child in children.values():
@@ -301,7 +333,8 @@ def is_plain(module: nn.Module | None) -> bool:
 
 
 def is_copyable(value: Any, kind: type) -> bool:
-    """Whether `value` is an instance of a class of its owner's that holds no more than a dict."""
+    """Whether `value` is an instance of a class of its owner's that holds no more
+    than a dict."""
     return (
         type(kind) is type
         and kind.__flags__ & (1 << 9) != 0  # a class written in Python

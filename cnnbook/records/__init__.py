@@ -1,7 +1,8 @@
-"""Results of experiments, kept as JSON in the package; chapters and claims read only these.
+"""Results of experiments, kept as JSON in the package; chapters and claims read
+only these.
 
-There are two kinds: a :class:`Record` of a network that was trained, and a :class:`Timing` of
-one that was measured.
+There are two kinds: a :class:`Record` of a network that was trained, and a
+:class:`Timing` of one that was measured.
 
 >>> from cnnbook import records
 >>> runs = records.load("degradation")

@@ -1,4 +1,5 @@
-"""What records of every kind have in common: how they are read, and what makes a field valid."""
+"""What records of every kind have in common: how they are read, and what makes a
+field valid."""
 
 from __future__ import annotations
 
@@ -12,15 +13,22 @@ SCHEMA = 2
 SCALES = ("full", "standard", "quick")  # the better one first
 PRECISIONS = ("fp32", "bf16")
 # What a training record of schema 1 does not say, and what it was.
-SINCE_2 = {"process_seconds": None, "precision": "fp32", "chooses": None, "correct": None}
+SINCE_2 = {
+    "process_seconds": None,
+    "precision": "fp32",
+    "chooses": None,
+    "correct": None,
+}
 RECIPE_SINCE_2 = {"precision": "auto", "fixed_images": 0}
 VERSIONS = ("python", "torch", "torchvision", "cnnbook")
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-ARM = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*")  # a part of a file's name on every system
+# A part of a file's name on every system.
+ARM = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*")
 
 
 def parse(text: str) -> dict:
-    """The fields of a record's JSON, without its schema. ValueError, in one line, if it is none."""
+    """The fields of a record's JSON, without its schema. ValueError, in one line,
+    if it is none."""
     try:
         found = json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:
@@ -40,23 +48,46 @@ def parse(text: str) -> dict:
 def require(record, name: str, good: bool, what: str) -> None:
     """ValueError that names the record's field `name` unless it is `good`."""
     if not good:
-        raise ValueError(f"{name} must be {what}, got {short(getattr(record, name))}")
+        raise ValueError(
+            f"{name} must be {what}, got {short(getattr(record, name))}"
+        )
 
 
 def require_provenance(record) -> None:
     """Check the fields that say what ran, where, when and with what."""
     for name in ("architecture", "device"):
         require(record, name, is_text(getattr(record, name)), "a name")
-    require(record, "experiment", matches(NAME, record.experiment), "a name such as kernel-stacks")
+    require(
+        record,
+        "experiment",
+        matches(NAME, record.experiment),
+        "a name such as kernel-stacks",
+    )
     require(record, "scale", record.scale in SCALES, f"one of {', '.join(SCALES)}")
-    require(record, "arm", matches(ARM, record.arm), "of letters, digits and . + _ -")
-    require(record, "options", isinstance(record.options, dict), "a table of options")
+    require(
+        record, "arm", matches(ARM, record.arm), "of letters, digits and . + _ -"
+    )
+    require(
+        record, "options", isinstance(record.options, dict), "a table of options"
+    )
     require_integers(record, parameters=1, threads=1)
-    known = isinstance(record.versions, dict) and set(record.versions) == set(VERSIONS)
+    known = isinstance(record.versions, dict) and set(record.versions) == set(
+        VERSIONS
+    )
     known = known and all(map(is_text, record.versions.values()))
     require(record, "versions", known, f"those of {', '.join(VERSIONS)}")
-    require(record, "commit", record.commit is None or is_text(record.commit), "a commit or null")
-    require(record, "started", is_utc(record.started), "a time such as 2026-05-04T12:30:00Z")
+    require(
+        record,
+        "commit",
+        record.commit is None or is_text(record.commit),
+        "a commit or null",
+    )
+    require(
+        record,
+        "started",
+        is_utc(record.started),
+        "a time such as 2026-05-04T12:30:00Z",
+    )
     require_positive(record, "seconds")
 
 
@@ -78,7 +109,9 @@ def require_fields(where: str, found, names: Iterable[str]) -> None:
     """ValueError unless `found` is a JSON object with exactly these names."""
     names = list(names)
     if not isinstance(found, dict):
-        raise ValueError(f"{where.rstrip('.')} must be a JSON object, got {short(found)}")
+        raise ValueError(
+            f"{where.rstrip('.')} must be a JSON object, got {short(found)}"
+        )
     for name in names:
         if name not in found:
             raise ValueError(f"{where}{name} is missing")

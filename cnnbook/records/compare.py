@@ -1,9 +1,10 @@
 """The one rule by which two arms of an experiment are told apart.
 
-Runs are paired by seed: the two arms then had the same order of images and the same held-out
-ones. The mean of the differences gets its 95 % interval from Student's t distribution (with
-three seeds it reaches 4.3 standard errors to each side, not two). A statement is decided by
-where that interval lies: clear of zero, or of a margin named beforehand. Else it is undecided.
+Runs are paired by seed: the two arms then had the same order of images and the same
+held-out ones. The mean of the differences gets its 95 % interval from Student's t
+distribution (with three seeds it reaches 4.3 standard errors to each side, not
+two). A statement is decided by where that interval lies: clear of zero, or of a
+margin named beforehand. Else it is undecided.
 """
 
 from __future__ import annotations
@@ -24,8 +25,14 @@ MOST_SEEDS = 10_000
 MEASURES = {
     "train_error": ("points", lambda run: 100 * (1 - _last(run, "accuracy"))),
     "train_loss": ("nats", lambda run: _last(run, "loss")),
-    "validation_error": ("points", lambda run: 100 * (1 - _end(run, "validation_accuracy"))),
-    "validation_accuracy": ("points", lambda run: 100 * _end(run, "validation_accuracy")),
+    "validation_error": (
+        "points",
+        lambda run: 100 * (1 - _end(run, "validation_accuracy")),
+    ),
+    "validation_accuracy": (
+        "points",
+        lambda run: 100 * _end(run, "validation_accuracy"),
+    ),
     "test_error": ("points", lambda run: 100 * (1 - run.test_accuracy)),
     "test_accuracy": ("points", lambda run: 100 * run.test_accuracy),
     "test_loss": ("nats", lambda run: run.test_loss),
@@ -35,7 +42,8 @@ Direction = Literal["higher", "lower"]
 
 @dataclass(frozen=True)
 class Difference:
-    """How much a measure changes from one arm to another: an estimate and its interval.
+    """How much a measure changes from one arm to another: an estimate and its
+    interval.
 
     Attributes:
         what: what was subtracted, such as "plain56 − plain20, train_error".
@@ -43,9 +51,9 @@ class Difference:
         values: one difference a seed.
         mean: of them.
         low, high: the 95 % interval of the mean over seeds.
-        test_error: half the width of the 95 % interval that the choice of test images
-            leaves, from the images that the arms disagree on; None where no image was
-            recorded, or the measure is not of test images.
+        test_error: half the width of the 95 % interval that the choice of test
+            images leaves, from the images that the arms disagree on; None where no
+            image was recorded, or the measure is not of test images.
     """
 
     what: str
@@ -62,16 +70,23 @@ class Difference:
         return len(self.values)
 
     def decides(self, direction: Direction) -> bool | None:
-        """Whether the first arm is "higher" or "lower": True, False, or None, undecided."""
+        """Whether the first arm is "higher" or "lower": True, False, or None,
+        undecided."""
         low, high = self._towards(direction)
         return True if low > 0 else False if high < 0 else None
 
     def within(self, margin: float, direction: Direction) -> bool | None:
-        """Whether the first arm is not "higher" (or "lower") by as much as `margin`.
+        """Whether the first arm is not "higher" (or "lower") by as much as
+        `margin`.
 
-        True if the whole interval is below the margin, False if it is above, else None.
+        True if the whole interval is below the margin, False if it is above, else
+        None.
         """
-        if not (isinstance(margin, (int, float)) and math.isfinite(margin) and margin > 0):
+        if not (
+            isinstance(margin, (int, float))
+            and math.isfinite(margin)
+            and margin > 0
+        ):
             raise ValueError(f"margin must be a positive number, got {margin!r}")
         low, high = self._towards(direction)
         return True if high < margin else False if low > margin else None
@@ -79,10 +94,15 @@ class Difference:
     def seeds_for(self, effect: float) -> int | None:
         """Seeds that would tell an effect of this size from zero with 80 % power.
 
-        Computed from the spread of these differences. None if it takes more than 10,000.
+        Computed from the spread of these differences. None if it takes more than
+        10,000.
         """
-        if not (isinstance(effect, (int, float)) and math.isfinite(effect) and effect):
-            raise ValueError(f"effect must be a number other than zero, got {effect!r}")
+        if not (
+            isinstance(effect, (int, float)) and math.isfinite(effect) and effect
+        ):
+            raise ValueError(
+                f"effect must be a number other than zero, got {effect!r}"
+            )
         spread = float(np.std(self.values, ddof=1))
         if not spread:
             return 2
@@ -100,14 +120,20 @@ class Difference:
 
     def __str__(self) -> str:
         return (
-            f"{_signed(self.mean)} {self.unit} (95 % interval {_signed(self.low)} to "
-            f"{_signed(self.high)}, {self.n} seeds)"
+            f"{_signed(self.mean)} {self.unit} (95 % interval {_signed(self.low)} "
+            f"to {_signed(self.high)}, {self.n} seeds)"
         )
 
     def _towards(self, direction: Direction) -> tuple[float, float]:
         if direction not in ("higher", "lower"):
-            raise ValueError(f'direction must be "higher" or "lower", got {direction!r}')
-        return (self.low, self.high) if direction == "higher" else (-self.high, -self.low)
+            raise ValueError(
+                f'direction must be "higher" or "lower", got {direction!r}'
+            )
+        return (
+            (self.low, self.high)
+            if direction == "higher"
+            else (-self.high, -self.low)
+        )
 
 
 def compare(
@@ -118,17 +144,21 @@ def compare(
     Args:
         runs: of one experiment, as `records.load` gives them.
         one, other: arms.
-        measure: "train_error" or "train_loss" (after the last epoch: in evaluation mode on
-            fixed images where the recipe has them, else the mean while training),
-            "validation_error", "validation_accuracy", "test_error", "test_accuracy" or
-            "test_loss".
+        measure: "train_error" or "train_loss" (after the last epoch: in evaluation
+            mode on fixed images where the recipe has them, else the mean while
+            training), "validation_error", "validation_accuracy", "test_error",
+            "test_accuracy" or "test_loss".
 
     Raises:
-        ValueError: if an arm or a measure is unknown, fewer than two seeds have both arms,
-            or the runs are of several scales, precisions, or sets of images.
+        ValueError: if an arm or a measure is unknown, fewer than two seeds have
+            both arms, or the runs are of several scales, precisions, or sets of
+            images.
     """
     unit, value = _measure(measure)
-    arms = {arm: {run.seed: run for run in runs if run.arm == arm} for arm in (one, other)}
+    arms = {
+        arm: {run.seed: run for run in runs if run.arm == arm}
+        for arm in (one, other)
+    }
     for arm, found in arms.items():
         if not found:
             known = ", ".join(sorted({run.arm for run in runs})) or "none"
@@ -137,18 +167,22 @@ def compare(
     pairs = [(arms[one][seed], arms[other][seed]) for seed in seeds]
     _require_alike([run for pair in pairs for run in pair])
     differences = [value(a) - value(b) for a, b in pairs]
-    error = _test_error(pairs) if measure in ("test_error", "test_accuracy") else None
+    error = (
+        _test_error(pairs) if measure in ("test_error", "test_accuracy") else None
+    )
     return interval(differences, f"{one} − {other}, {measure}", unit, error)
 
 
 def slope(
     runs: Sequence[Record], places: dict[str, float], measure: str = "test_accuracy"
 ) -> Difference:
-    """How much a measure changes for each step along a scale: a slope a seed, and its interval.
+    """How much a measure changes for each step along a scale: a slope a seed, and
+    its interval.
 
     Args:
         runs: of one experiment, as `records.load` gives them.
-        places: where each arm stands on the scale, such as the logarithm of its paths.
+        places: where each arm stands on the scale, such as the logarithm of its
+            paths.
         measure: as `compare` takes it.
 
     Raises:
@@ -156,7 +190,9 @@ def slope(
     """
     unit, value = _measure(measure)
     if len(set(places.values())) < 3:
-        raise ValueError(f"a slope needs at least three places, got {len(set(places.values()))}")
+        raise ValueError(
+            f"a slope needs at least three places, got {len(set(places.values()))}"
+        )
     table: dict[int, dict[str, Record]] = {}
     for run in runs:
         if run.arm in places:
@@ -164,14 +200,21 @@ def slope(
     whole = {seed: row for seed, row in table.items() if len(row) == len(places)}
     _require_alike([run for row in whole.values() for run in row.values()])
     slopes = [
-        float(np.polyfit([places[arm] for arm in row], [value(row[arm]) for arm in row], 1)[0])
+        float(
+            np.polyfit(
+                [places[arm] for arm in row], [value(row[arm]) for arm in row], 1
+            )[0]
+        )
         for _, row in sorted(whole.items())
     ]
     return interval(slopes, f"slope of {measure}", f"{unit} a step")
 
 
 def interval(
-    values: Sequence[float], what: str, unit: str = "points", test_error: float | None = None
+    values: Sequence[float],
+    what: str,
+    unit: str = "points",
+    test_error: float | None = None,
 ) -> Difference:
     """The mean of values that were measured independently, and its 95 % t-interval.
 
@@ -181,7 +224,8 @@ def interval(
     values = tuple(map(float, values))
     if len(values) < 2:
         raise ValueError(
-            f"an interval needs at least 2 seeds, {what} has {len(values)}; run more of them"
+            f"an interval needs at least 2 seeds, {what} has {len(values)}; run "
+            "more of them"
         )
     from scipy import stats  # takes a second to import, and only statistics need it
 
@@ -196,7 +240,9 @@ def interval(
 
 def _measure(name: str):
     if name not in MEASURES:
-        raise ValueError(f"unknown measure {name!r}; there is {', '.join(MEASURES)}")
+        raise ValueError(
+            f"unknown measure {name!r}; there is {', '.join(MEASURES)}"
+        )
     return MEASURES[name]
 
 
@@ -214,14 +260,17 @@ def _require_alike(runs: Sequence[Record]) -> None:
         found = sorted({str(getattr(run, name)) for run in runs})
         if len(found) > 1:
             raise ValueError(
-                f"runs of {len(found)} kinds of {name} are not compared: {', '.join(found)}"
+                f"runs of {len(found)} kinds of {name} are not compared: "
+                f"{', '.join(found)}"
             )
 
 
 def _test_error(pairs: Sequence[tuple[Record, Record]]) -> float | None:
-    """Half the 95 % interval of a difference that the sample of test images leaves, in points.
+    """Half the 95 % interval of a difference that the sample of test images leaves,
+    in points.
 
-    An image counts by its mean difference over the seeds; all seeds see the same images.
+    An image counts by its mean difference over the seeds; all seeds see the same
+    images.
     """
     bits = [(a.test_correct, b.test_correct) for a, b in pairs]
     if any(a is None or b is None or len(a) != len(bits[0][0]) for a, b in bits):
@@ -234,7 +283,8 @@ def _test_error(pairs: Sequence[tuple[Record, Record]]) -> float | None:
 
 
 def _power(n: int, size: float) -> float:
-    """Of a two-sided paired t-test with n pairs, at an effect of `size` standard deviations."""
+    """Of a two-sided paired t-test with n pairs, at an effect of `size` standard
+    deviations."""
     from scipy import stats
 
     bound = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)

@@ -1,4 +1,5 @@
-"""What one training run of an experiment leaves on file, and what makes it valid."""
+"""What one training run of an experiment leaves on file, and what makes it
+valid."""
 
 from __future__ import annotations
 
@@ -36,35 +37,39 @@ class Record:
 
     Attributes:
         experiment: its name, such as "degradation".
-        scale: "quick" (minutes on two CPU cores), "standard" (hours) or "full" (one GPU).
+        scale: "quick" (minutes on two CPU cores), "standard" (hours) or "full" (one
+            GPU).
         arm: the condition of the experiment, such as "plain-20".
-        architecture, options: the network, as ``models.create(architecture, **options)`` takes it.
+        architecture, options: the network, as
+            ``models.create(architecture, **options)`` takes it.
         recipe: how it was trained.
         seed: of the network's weights and of the recipe.
         data: the image set's name.
-        data_checksum: SHA-256 of the training set's images and labels, ``ImageSet.checksum``.
-        train_images: how many images of the training set were used, the first ones; the recipe's
-            held-out share is one of them.
+        data_checksum: SHA-256 of the training set's images and labels,
+            ``ImageSet.checksum``.
+        train_images: how many images of the training set were used, the first ones;
+            the recipe's held-out share is one of them.
         parameters: of the network.
         device: such as "NVIDIA H100 80GB HBM3".
         threads: of torch on the CPU.
         versions: of python, torch, torchvision and cnnbook.
-        commit: of the code; it ends in "-dirty" if the code had changes beside it; None if the
-            code was not in a git repository.
+        commit: of the code; it ends in "-dirty" if the code had changes beside it;
+            None if the code was not in a git repository.
         started: UTC, as ISO 8601.
         seconds: of the whole run, validation and test included.
         history: a row per epoch; the columns are those of :class:`cnnbook.Run`.
         test_loss, test_accuracy: on the test images, looked at once, at the end.
-        process_seconds: of the whole run as the processor counts them, over all threads; None
-            in records made before they were kept, as the next four.
+        process_seconds: of the whole run as the processor counts them, over all
+            threads; None in records made before they were kept, as the next four.
         precision: in which it was computed: "fp32" or "bf16".
-        chooses: the arm whose learning rate this run helps to choose; None for a run that is
-            itself a result.
-        correct: one bit for each test image, whether its class was found: Base64 of numpy's
-            ``packbits`` after their number; :attr:`test_correct` reads it.
+        chooses: the arm whose learning rate this run helps to choose; None for a
+            run that is itself a result.
+        correct: one bit for each test image, whether its class was found: Base64 of
+            numpy's ``packbits`` after their number; :attr:`test_correct` reads it.
 
     Raises:
-        ValueError: if a field is not of its kind; the message begins with the field's name.
+        ValueError: if a field is not of its kind; the message begins with the
+            field's name.
     """
 
     experiment: str
@@ -96,12 +101,19 @@ class Record:
         require_provenance(self)
         require(self, "recipe", isinstance(self.recipe, Recipe), "a recipe")
         require_integers(self, seed=0, train_images=1)
-        require(self, "seed", self.seed == self.recipe.seed, f"the recipe's, {self.recipe.seed}")
+        require(
+            self,
+            "seed",
+            self.seed == self.recipe.seed,
+            f"the recipe's, {self.recipe.seed}",
+        )
         require(self, "data", is_text(self.data), "a name")
         is_sha256 = matches(re.compile("[0-9a-f]{64}"), self.data_checksum)
         require(self, "data_checksum", is_sha256, "the 64 digits of a SHA-256")
         require(self, "test_loss", is_number(self.test_loss), "a number")
-        require(self, "test_accuracy", is_share(self.test_accuracy), "a share of 0 … 1")
+        require(
+            self, "test_accuracy", is_share(self.test_accuracy), "a share of 0 … 1"
+        )
         known = self.precision in PRECISIONS
         require(self, "precision", known, f"one of {', '.join(PRECISIONS)}")
         if self.process_seconds is not None:
@@ -114,7 +126,8 @@ class Record:
 
     @property
     def test_correct(self) -> np.ndarray | None:
-        """Of each test image, whether its class was found: N, bool; None if not recorded."""
+        """Of each test image, whether its class was found: N, bool; None if not
+        recorded."""
         return None if self.correct is None else unpack(self.correct)
 
     def _check_correct(self) -> None:
@@ -133,7 +146,8 @@ class Record:
     def __repr__(self) -> str:
         return (
             f"<Record {self.experiment}/{self.scale}/{self.arm} seed {self.seed}: "
-            f"test accuracy {self.test_accuracy:.1%} in {self.seconds:.0f} s on {self.device}>"
+            f"test accuracy {self.test_accuracy:.1%} in {self.seconds:.0f} s on "
+            f"{self.device}>"
         )
 
     def to_dict(self) -> dict:
@@ -144,14 +158,17 @@ class Record:
         return {"schema": SCHEMA, **plain}
 
     def to_json(self) -> str:
-        """One line a field and one an epoch, so that two records compare line by line."""
+        """One line a field and one an epoch, so that two records compare line by
+        line."""
         lines = []
         for name, value in self.to_dict().items():
             if name == "history":
                 epochs = ",\n  ".join(json.dumps(epoch) for epoch in value)
                 lines.append(f'"history": [\n  {epochs}\n ]')
             else:
-                lines.append(f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}")
+                lines.append(
+                    f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}"
+                )
         return "{\n " + ",\n ".join(lines) + "\n}\n"
 
     @classmethod
@@ -174,7 +191,9 @@ class Record:
         except ValueError as error:
             raise ValueError(f"recipe: {error}") from None
         if not isinstance(epochs, list):
-            raise ValueError(f"history must be a list of epochs, got {short(epochs)}")
+            raise ValueError(
+                f"history must be a list of epochs, got {short(epochs)}"
+            )
         columns = history_columns(found["recipe"])
         for number, epoch in enumerate(epochs, start=1):
             require_fields(f"history[{number}].", epoch, columns)
@@ -192,7 +211,11 @@ def unpack(text: str) -> np.ndarray:
     """What `pack` wrote: N, bool. ValueError if it is something else."""
     number, _, bits = text.partition(":")
     content = np.frombuffer(base64.b64decode(bits, validate=True), dtype=np.uint8)
-    if not number.isascii() or len(content) != -(-int(number) // 8) or not int(number):
+    if (
+        not number.isascii()
+        or len(content) != -(-int(number) // 8)
+        or not int(number)
+    ):
         raise ValueError("the number of bits is wrong")
     return np.unpackbits(content, count=int(number)).astype(bool)
 
@@ -203,12 +226,15 @@ def _check_history(history: pd.DataFrame, recipe: Recipe) -> None:
         raise ValueError(f"history must have the columns {', '.join(columns)}")
     if history.epoch.tolist() != list(range(1, epochs + 1)):
         raise ValueError(
-            f"history must have the epochs 1 … {epochs}, got {short(history.epoch.tolist())}"
+            f"history must have the epochs 1 … {epochs}, got "
+            f"{short(history.epoch.tolist())}"
         )
     for epoch in history.to_dict("records"):
         for name, value in epoch.items():
             is_good = is_share if name.endswith("_accuracy") else is_number
             if not is_good(value):
-                what = "a share of 0 … 1" if name.endswith("_accuracy") else "a number"
+                what = (
+                    "a share of 0 … 1" if name.endswith("_accuracy") else "a number"
+                )
                 where = f"history[{epoch['epoch']}].{name}"
                 raise ValueError(f"{where} must be {what}, got {short(value)}")

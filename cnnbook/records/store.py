@@ -14,16 +14,20 @@ from cnnbook.records.checks import NAME, SCALES, parse, short
 from cnnbook.records.record import Record
 from cnnbook.records.timing import KIND, Timing
 
-FOLDER = Path(__file__).parent  # the records of the book, laid out as `path_of` says
+# The records of the book, laid out as `path_of` says.
+FOLDER = Path(__file__).parent
 PLAN = "plan.json"  # beside the records of a scale: which runs make it complete
 CANDIDATES = "candidates"  # a folder beside them: runs that chose a learning rate
-_EXPERIMENTS = FOLDER.parent / "experiments"  # each a module of its name, with _ for -
+# Each is a module of its name, with _ for -.
+_EXPERIMENTS = FOLDER.parent / "experiments"
 
 
 def names(folder: str | os.PathLike | None = None) -> tuple[str, ...]:
     """Every experiment that has a record."""
     root = _root(folder)
-    found = {path.parts[-3] for path in root.glob("*/*/*.json") if path.name != PLAN}
+    found = {
+        path.parts[-3] for path in root.glob("*/*/*.json") if path.name != PLAN
+    }
     return tuple(sorted(name for name in found if NAME.fullmatch(name)))
 
 
@@ -34,18 +38,23 @@ def load(
 
     Args:
         name: the experiment.
-        scale: "full", "standard" or "quick"; by default the first of these that is complete,
-            every arm with all its seeds, or else the first that has a run.
+        scale: "full", "standard" or "quick"; by default the first of these that is
+            complete, every arm with all its seeds, or else the first that has a
+            run.
         folder: other records than those of the book.
 
     Raises:
-        ValueError: if there is no such experiment (near names are offered) or scale, or if a file
-            is damaged; the one line names file and field.
+        ValueError: if there is no such experiment (near names are offered) or
+            scale, or if a file is damaged; the one line names file and field.
     """
     known = sorted({*names(folder), *_experiments()})
     if name not in known:
         near = difflib.get_close_matches(str(name).lower(), known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(known)}"
+        hint = (
+            f"did you mean {' or '.join(near)}?"
+            if near
+            else f"there is {', '.join(known)}"
+        )
         raise ValueError(f"unknown experiment {name!r}; {hint}")
     if scale is not None and scale not in SCALES:
         raise ValueError(f"unknown scale {scale!r}; there is {', '.join(SCALES)}")
@@ -60,31 +69,40 @@ def load(
 def candidates(
     name: str, scale: str, *, folder: str | os.PathLike | None = None
 ) -> tuple[Record, ...]:
-    """The runs by which learning rates were chosen, by arm; they are not among the results."""
+    """The runs by which learning rates were chosen, by arm; they are not among the
+    results."""
     return read_all(name, f"{scale}/{CANDIDATES}", folder)
 
 
 def read_all(
     name: str, scale: str, folder: str | os.PathLike | None = None
 ) -> tuple[Record | Timing, ...]:
-    """As `load` at that scale, also for an experiment that has no module in the package."""
+    """As `load` at that scale, also for an experiment that has no module in the
+    package."""
     paths = (_root(folder) / name / scale).glob("[!.]*.json")
     found = [_read(path) for path in paths if path.name != PLAN]
     return tuple(sorted(found, key=lambda run: (_natural(run.arm), run.seed)))
 
 
-def is_complete(name: str, scale: str, folder: str | os.PathLike | None = None) -> bool:
+def is_complete(
+    name: str, scale: str, folder: str | os.PathLike | None = None
+) -> bool:
     """Whether every run that the experiment plans at this scale is on record.
 
     What it plans stands beside the records, written by who made the first of them.
     """
     planned = read_plan(name, scale, folder)
     place = _root(folder) / name / scale
-    return bool(planned) and all((place / f"{run}.json").exists() for run in planned)
+    return bool(planned) and all(
+        (place / f"{run}.json").exists() for run in planned
+    )
 
 
-def read_plan(name: str, scale: str, folder: str | os.PathLike | None = None) -> tuple[str, ...]:
-    """The runs that an experiment plans at this scale, such as "plain20-seed0"; () if unknown.
+def read_plan(
+    name: str, scale: str, folder: str | os.PathLike | None = None
+) -> tuple[str, ...]:
+    """The runs that an experiment plans at this scale, such as "plain20-seed0"; ()
+    if unknown.
 
     Raises:
         ValueError: in one line, if the file is damaged.
@@ -95,12 +113,17 @@ def read_plan(name: str, scale: str, folder: str | os.PathLike | None = None) ->
     except (FileNotFoundError, NotADirectoryError):
         return ()
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{path} is no plan of runs ({error!r}); delete it") from None
+        raise ValueError(
+            f"{path} is no plan of runs ({error!r}); delete it"
+        ) from None
     return tuple(runs)
 
 
 def save_plan(
-    name: str, scale: str, runs: Sequence[str], folder: str | os.PathLike | None = None
+    name: str,
+    scale: str,
+    runs: Sequence[str],
+    folder: str | os.PathLike | None = None,
 ) -> None:
     """Write what `read_plan` reads, if it is not what stands there.
 
@@ -124,14 +147,18 @@ def path_of(
 ) -> Path:
     """The file of a run, whether or not it is there; a timing has no seed.
 
-    `chooses`: the run helps to choose a learning rate, and stands apart from the results.
+    `chooses`: the run helps to choose a learning rate, and stands apart from the
+    results.
     """
     place = _root(folder) / experiment / scale
-    return (place / CANDIDATES if chooses else place) / f"{run_name(arm, seed)}.json"
+    return (
+        place / CANDIDATES if chooses else place
+    ) / f"{run_name(arm, seed)}.json"
 
 
 def run_name(arm: str, seed: int | None) -> str:
-    """What a run is called among those of its experiment, such as "plain20-seed0"."""
+    """What a run is called among those of its experiment, such as
+    "plain20-seed0"."""
     return arm if seed is None else f"{arm}-seed{seed}"
 
 
@@ -139,7 +166,8 @@ def save(record: Record | Timing, folder: str | os.PathLike | None = None) -> Pa
     """Write the record's file, whole or not at all.
 
     Raises:
-        ValueError: in one line, if it cannot be written, or `load` would refuse what it says.
+        ValueError: in one line, if it cannot be written, or `load` would refuse
+            what it says.
     """
     path = _place(record, folder)
     try:
@@ -156,13 +184,20 @@ def _write(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
     except OSError as error:
-        raise ValueError(f"cannot write {path}: {error.strerror or error}") from None
+        raise ValueError(
+            f"cannot write {path}: {error.strerror or error}"
+        ) from None
 
 
 def _place(record: Record | Timing, folder: str | os.PathLike | None) -> Path:
     chooses = isinstance(record, Record) and record.chooses is not None
     return path_of(
-        record.experiment, record.scale, record.arm, record.seed, folder, chooses=chooses
+        record.experiment,
+        record.scale,
+        record.arm,
+        record.seed,
+        folder,
+        chooses=chooses,
     )
 
 
@@ -179,8 +214,15 @@ def _read(path: Path) -> Record | Timing:
     try:
         record = _parsed(path.read_text(encoding="utf-8"))
         place = _place(record, "").parts
-        names = ("experiment", "scale", *["chooses"] * (len(place) - 3), "arm and seed")
-        for field, says, stands in zip(names, place, path.parts[-len(place) :], strict=True):
+        names = (
+            "experiment",
+            "scale",
+            *["chooses"] * (len(place) - 3),
+            "arm and seed",
+        )
+        for field, says, stands in zip(
+            names, place, path.parts[-len(place) :], strict=True
+        ):
             if says != stands:
                 raise ValueError(f"{field} must be those of its place, got {says}")
     except OSError as error:
@@ -203,4 +245,6 @@ def _experiments() -> list[str]:
 
 def _natural(text: str) -> list:
     """A key by which plain-20 comes before plain-110."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
+    return [
+        int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)
+    ]

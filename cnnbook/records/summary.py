@@ -15,21 +15,26 @@ COLUMNS = [
     "validation_accuracy", "test_accuracy", "seconds", "parameters", "train_error",
 ]  # fmt: skip
 TIMING_COLUMNS = [
-    "arm", "architecture", "training", "dtype", "batch_size", "latency", "images_per_second",
-    "peak_memory", "operations_per_second", "share_of_peak", "intensity",
+    "arm", "architecture", "training", "dtype", "batch_size", "latency",
+    "images_per_second", "peak_memory", "operations_per_second", "share_of_peak",
+    "intensity",
 ]  # fmt: skip
 
 
 def table(runs: Sequence[Record | Timing]) -> pd.DataFrame:
-    """A row per run: arm, seed, epochs, the losses and accuracies after the last epoch, …
+    """A row per run: arm, seed, epochs, the losses and accuracies after the last
+    epoch, …
 
-    Training figures are the mean over the last epoch, while the weights moved, but for
-    `train_error` (%), which is that of fixed images in evaluation mode where they were recorded;
-    accuracies are in [0, 1], `seconds` is the whole run. Timings have columns of their own, named
-    as the attributes of :class:`Timing`. ValueError if there are runs of both kinds.
+    Training figures are the mean over the last epoch, while the weights moved, but
+    for `train_error` (%), which is that of fixed images in evaluation mode where
+    they were recorded; accuracies are in [0, 1], `seconds` is the whole run.
+    Timings have columns of their own, named as the attributes of :class:`Timing`.
+    ValueError if there are runs of both kinds.
     """
     if len(kinds := {type(run) for run in runs}) > 1:
-        raise ValueError("training runs and timings make no common table; ask for each by itself")
+        raise ValueError(
+            "training runs and timings make no common table; ask for each by itself"
+        )
     if kinds == {Timing}:
         rows = [[getattr(run, name) for name in TIMING_COLUMNS] for run in runs]
         return pd.DataFrame(rows, columns=TIMING_COLUMNS)
@@ -55,7 +60,11 @@ def provenance(runs: Sequence[Record | Timing]) -> str:
 
     arms = len({run.arm for run in runs})
     seeds = sorted({run.seed for run in runs} - {None})  # a timing has none
-    of_seeds = f", seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}" if seeds else ""
+    of_seeds = (
+        f", seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+        if seeds
+        else ""
+    )
     dates = sorted(run.date for run in runs)
     devices = each(
         f"{run.device}, {run.threads} thread{'s' * (run.threads > 1)}"
@@ -71,8 +80,9 @@ def provenance(runs: Sequence[Record | Timing]) -> str:
     seconds = sum(run.seconds for run in runs)
     duration = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
     return (
-        f"{len(runs)} run{'s' * (len(runs) > 1)} of {each(run.experiment for run in runs)}, "
-        f"{each(run.scale for run in runs)} scale "
-        f"({arms} arm{'s' * (arms > 1)}{of_seeds}; {duration} in all) on {devices}, {period}, "
-        f"torch {each(run.versions['torch'] for run in runs)}, {commit}."
+        f"{len(runs)} run{'s' * (len(runs) > 1)} of "
+        f"{each(run.experiment for run in runs)}, "
+        f"{each(run.scale for run in runs)} scale ({arms} "
+        f"arm{'s' * (arms > 1)}{of_seeds}; {duration} in all) on {devices}, "
+        f"{period}, torch {each(run.versions['torch'] for run in runs)}, {commit}."
     )

@@ -1,4 +1,5 @@
-"""What one measurement of a network's speed leaves on file, and what makes it valid."""
+"""What one measurement of a network's speed leaves on file, and what makes it
+valid."""
 
 from __future__ import annotations
 
@@ -23,13 +24,14 @@ KIND = "timing"
 
 @dataclass(frozen=True, repr=False)
 class Timing:
-    """A network timed on a device. A call is one batch; in training with all gradients.
+    """A network timed on a device. A call is one batch; in training with all
+    gradients.
 
     Operations are counted as data sheets do: a multiply and its add are two.
 
     Attributes:
-        experiment, scale, arm, architecture, options, parameters, device, threads, versions,
-            commit, started: as of a :class:`Record`.
+        experiment, scale, arm, architecture, options, parameters, device, threads,
+            versions, commit, started: as of a :class:`Record`.
         seconds: of the whole measurement, warm-up included.
         input_size: [C, H, W] of an image.
         batch_size: images in a call.
@@ -37,17 +39,20 @@ class Timing:
         dtype: of weights and activations.
         channels_last: whether the channels of a pixel lay side by side in memory.
         runs: calls that were timed.
-        latency, lower_quartile, upper_quartile: a call's median seconds, and around it.
+        latency, lower_quartile, upper_quartile: a call's median seconds, and around
+            it.
         peak_memory: bytes on a CUDA device at the fullest moment; None elsewhere.
         flops: multiply-adds of a call.
-        moved_bytes: what a call moves to and from memory if no activation stays on the chip, as
-            `cnnbook.measuring.roofline.traffic` counts it.
-        peak_operations, peak_bandwidth: the most the device can do, in operations and bytes a
-            second.
-        peak_operations_source, peak_bandwidth_source: the data sheet, or how they were measured.
+        moved_bytes: what a call moves to and from memory if no activation stays on
+            the chip, as `cnnbook.measuring.roofline.traffic` counts it.
+        peak_operations, peak_bandwidth: the most the device can do, in operations
+            and bytes a second.
+        peak_operations_source, peak_bandwidth_source: the data sheet, or how they
+            were measured.
 
     Raises:
-        ValueError: if a field is not of its kind; the message begins with the field's name.
+        ValueError: if a field is not of its kind; the message begins with the
+            field's name.
     """
 
     seed: ClassVar[None] = None  # a timing needs no random numbers worth a name
@@ -84,11 +89,17 @@ class Timing:
     def __post_init__(self) -> None:
         require_provenance(self)
         size = self.input_size
-        good = isinstance(size, list) and len(size) == 3 and all(is_int(n, 1) for n in size)
+        good = (
+            isinstance(size, list)
+            and len(size) == 3
+            and all(is_int(n, 1) for n in size)
+        )
         require(self, "input_size", good, "channels, height and width")
         require_integers(self, batch_size=1, runs=1, flops=1, moved_bytes=1)
         for name in ("training", "channels_last"):
-            require(self, name, isinstance(getattr(self, name), bool), "true or false")
+            require(
+                self, name, isinstance(getattr(self, name), bool), "true or false"
+            )
         for name in ("dtype", "peak_operations_source", "peak_bandwidth_source"):
             require(self, name, is_text(getattr(self, name)), "a text")
         require_positive(self, "latency", "lower_quartile", "upper_quartile")
@@ -110,12 +121,14 @@ class Timing:
 
     @property
     def operations_per_second(self) -> float:
-        """Operations a second at the median latency; a multiply and its add are two."""
+        """Operations a second at the median latency; a multiply and its add are
+        two."""
         return 2 * self.flops / self.latency
 
     @property
     def share_of_peak(self) -> float:
-        """Of the device's operations a second, what the network achieved: a share."""
+        """Of the device's operations a second, what the network achieved: a
+        share."""
         return self.operations_per_second / self.peak_operations
 
     @property
@@ -136,8 +149,10 @@ class Timing:
 
     def to_json(self) -> str:
         """One line a field, so that two records compare line by line."""
-        lines = [f"{json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in
-                 self.to_dict().items()]  # fmt: skip
+        lines = [
+            f"{json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}"
+            for k, v in self.to_dict().items()
+        ]
         return "{\n " + ",\n ".join(lines) + "\n}\n"
 
     @classmethod
@@ -153,4 +168,6 @@ class Timing:
     def from_dict(cls, found: dict) -> Timing:
         """As `from_json`, from what that JSON holds, without the schema."""
         require_fields("", found, ["kind", *(field.name for field in fields(cls))])
-        return cls(**{name: value for name, value in found.items() if name != "kind"})
+        return cls(
+            **{name: value for name, value in found.items() if name != "kind"}
+        )

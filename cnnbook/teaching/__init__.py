@@ -12,6 +12,16 @@ from cnnbook.teaching.asking import Asked, Question, ask, questions
 from cnnbook.teaching.exercises import check, checked, parts
 from cnnbook.teaching.listing import Source, source
 
-__all__ = ["Asked", "Question", "Source", "ask", "check", "checked", "parts", "questions", "source"]
+__all__ = [
+    "Asked",
+    "Question",
+    "Source",
+    "ask",
+    "check",
+    "checked",
+    "parts",
+    "questions",
+    "source",
+]
 
 guard(__name__)

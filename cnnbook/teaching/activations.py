@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 
 def network(activation: type[nn.Module], width: int = 16) -> nn.Sequential:
-    """Three convolutions and a linear layer for images N × 1 × 14 × 14 and 10 classes."""
+    """Three convolutions and a linear layer for images N × 1 × 14 × 14 and 10
+    classes."""
     convolutions: list[nn.Module] = []
     for number in range(3):
         conv = nn.Conv2d(width if number else 1, width, 3, padding=1)
-        nn.init.xavier_uniform_(conv.weight)  # fair to both: He's start is made for ReLU
+        # Fair to both: He's start is made for ReLU.
+        nn.init.xavier_uniform_(conv.weight)
         nn.init.zeros_(conv.bias)
         convolutions += [conv, activation()]
         if number < 2:
@@ -31,7 +33,8 @@ def training_losses(
     batch: int = 64,
     seed: int = 0,
 ) -> list[float]:
-    """The loss of each step of SGD with momentum 0.9 at one rate, smoothed over ten steps."""
+    """The loss of each step of SGD with momentum 0.9 at one rate, smoothed over ten
+    steps."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = network(activation).to(memory_format=torch.channels_last)
@@ -49,5 +52,8 @@ def training_losses(
 
 
 def steps_until(losses: Sequence[float], goal: float) -> int | None:
-    """The first step at which a loss is at most `goal`, counted from 1; None if it never is."""
-    return next((step for step, loss in enumerate(losses, start=1) if loss <= goal), None)
+    """The first step at which a loss is at most `goal`, counted from 1; None if it
+    never is."""
+    return next(
+        (step for step, loss in enumerate(losses, start=1) if loss <= goal), None
+    )

@@ -7,10 +7,11 @@ from torch import Tensor
 
 
 def rings(side: int = 112) -> Tensor:
-    """Rings that become finer outwards, to 3 pixels at the edge: `side` × `side`, 0 … 1.
+    """Rings that become finer outwards, to 3 pixels at the edge: `side` × `side`,
+    0 … 1.
 
-    Known as a zone plate. Away from the centre, the distance from one ring to the next falls in
-    proportion to the radius.
+    Known as a zone plate. Away from the centre, the distance from one ring to the
+    next falls in proportion to the radius.
     """
     middle = (side - 1) / 2
     place = torch.arange(side) - middle
@@ -20,5 +21,6 @@ def rings(side: int = 112) -> Tensor:
 
 
 def every(image: Tensor, stride: int) -> Tensor:
-    """The image as that stride looks at it: every `stride`-th pixel of each row and column."""
+    """The image as that stride looks at it: every `stride`-th pixel of each row and
+    column."""
     return image[stride // 2 :: stride, stride // 2 :: stride]

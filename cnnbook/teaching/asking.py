@@ -1,9 +1,11 @@
-"""Questions between the sections of a chapter, whose right answers are computed from the package.
+"""Questions between the sections of a chapter, whose right answers are computed
+from the package.
 
-A question is a function that returns its variants, registered by the :func:`question` decorator in
-its chapter's module of ``cnnbook/teaching/asked``. A chapter shows some with :func:`ask`: in a
-notebook each is its words above a folded answer, and in the built book a form (_ext/questions.py,
-_static/questions), for which the variants come along as JSON.
+A question is a function that returns its variants, registered by the
+:func:`question` decorator in its chapter's module of ``cnnbook/teaching/asked``. A
+chapter shows some with :func:`ask`: in a notebook each is its words above a folded
+answer, and in the built book a form (_ext/questions.py, _static/questions), for
+which the variants come along as JSON.
 """
 
 from __future__ import annotations
@@ -20,15 +22,19 @@ from html import escape
 from cnnbook.teaching.reading import COUNTS, KILOBYTES, readings
 
 CHAPTERS = (
-    "measuring", "learning", "alexnet", "zfnet", "vgg", "googlenet", "batchnorm", "resnet",
-    "resnext", "after", "comparing", "training",
+    "measuring", "learning", "alexnet", "zfnet", "vgg", "googlenet", "batchnorm",
+    "resnet", "resnext", "after", "comparing", "training",
 )  # fmt: skip
 CODE = re.compile(r"`([^`]+)`")
 
-# What is said where no question has words of its own. The page's form says the same.
+# What is said where no question has words of its own. The page's form says the
+# same.
 WORDS = {
     "empty": "Write your answer first.",
-    "unread": "That is no number that can be read. Write one such as 61 M, 6.1e7 or 61,100,840.",
+    "unread": (
+        "That is no number that can be read. Write one such as 61 M, 6.1e7 or "
+        "61,100,840."
+    ),
     "choose": "Choose an answer first.",
     "large": "Not yet: that is too large.",
     "small": "Not yet: that is too small.",
@@ -42,8 +48,8 @@ class Judgement:
     """What is to be said of an answer.
 
     Attributes:
-        state: "right"; "slip", a wrong answer that has a reply of its own; "wrong"; "unread";
-            "empty".
+        state: "right"; "slip", a wrong answer that has a reply of its own; "wrong";
+            "unread"; "empty".
         reply: the words for it; of a right answer the calculation.
     """
 
@@ -51,7 +57,9 @@ class Judgement:
     reply: str
 
     def __repr__(self) -> str:
-        return f"Right. {self.reply}".strip() if self.state == "right" else self.reply
+        return (
+            f"Right. {self.reply}".strip() if self.state == "right" else self.reply
+        )
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,8 @@ class Number:
         prompt: the question.
         answer: the right number, in `unit`.
         why: the calculation, with its figures.
-        unit: words such as "parameters" or "KB", after which one may also be asked in MB.
+        unit: words such as "parameters" or "KB", after which one may also be asked
+            in MB.
         slips: wrong answers that people give, each with the reply to it.
         tolerance: the share of the answer by which a right one may differ.
     """
@@ -81,7 +90,9 @@ class Number:
         object.__setattr__(self, "slips", plain)
         for value in self.slips:
             if _near(value, self.answer, 1e-7):
-                raise ValueError(f"{self.prompt!r}: the wrong answer {value:g} is the right one")
+                raise ValueError(
+                    f"{self.prompt!r}: the wrong answer {value:g} is the right one"
+                )
 
     @property
     def units(self) -> dict[str, float]:
@@ -108,7 +119,8 @@ class Number:
                 None,
             )
 
-        # One that is as precise as a slip is the slip, however near the right answer.
+        # One that is as precise as a slip is the slip, however near the right
+        # answer.
         exact = any(_near(each, self.answer, 1e-7) for each in found)
         if not exact and (reply := slip(1e-7)):
             return Judgement("slip", reply)
@@ -117,7 +129,9 @@ class Number:
         if reply := slip(self.tolerance):
             return Judgement("slip", reply)
         nearest = min(found, key=lambda value: abs(value - self.answer))
-        return Judgement("wrong", WORDS["large" if nearest > self.answer else "small"])
+        return Judgement(
+            "wrong", WORDS["large" if nearest > self.answer else "small"]
+        )
 
     def solution(self) -> str:
         """The right answer in words."""
@@ -126,11 +140,16 @@ class Number:
 
     def data(self) -> dict:
         return {
-            "kind": "number", "prompt": self.prompt, "answer": self.answer, "why": self.why,
-            "unit": self.unit, "units": self.units, "tolerance": self.tolerance,
+            "kind": "number",
+            "prompt": self.prompt,
+            "answer": self.answer,
+            "why": self.why,
+            "unit": self.unit,
+            "units": self.units,
+            "tolerance": self.tolerance,
             "slips": [[value, reply] for value, reply in self.slips.items()],
             "solution": self.solution(),
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True)
@@ -139,7 +158,8 @@ class Choice:
 
     Attributes:
         prompt: the question.
-        options: each answer with the reply to who chooses it; that of the right one is not used.
+        options: each answer with the reply to who chooses it; that of the right one
+            is not used.
         answer: the right one of them.
         why: what makes it right, with its figures.
     """
@@ -151,7 +171,9 @@ class Choice:
 
     def __post_init__(self) -> None:
         if self.answer not in self.options:
-            raise ValueError(f"{self.prompt!r}: {self.answer!r} is none of its options")
+            raise ValueError(
+                f"{self.prompt!r}: {self.answer!r} is none of its options"
+            )
 
     def judge(self, given: str) -> Judgement:
         """What is to be said of the option `given`."""
@@ -166,11 +188,20 @@ class Choice:
         return f"{self.answer}."
 
     def data(self) -> dict:
-        replies = {option: reply for option, reply in self.options.items() if option != self.answer}
+        replies = {
+            option: reply
+            for option, reply in self.options.items()
+            if option != self.answer
+        }
         return {
-            "kind": "choice", "prompt": self.prompt, "answer": self.answer, "why": self.why,
-            "options": list(self.options), "replies": replies, "solution": self.solution(),
-        }  # fmt: skip
+            "kind": "choice",
+            "prompt": self.prompt,
+            "answer": self.answer,
+            "why": self.why,
+            "options": list(self.options),
+            "replies": replies,
+            "solution": self.solution(),
+        }
 
 
 @dataclass(frozen=True)
@@ -179,7 +210,8 @@ class Order:
 
     Attributes:
         prompt: the question.
-        values: what each is ordered by; they are shown in this order, which is not the right one.
+        values: what each is ordered by; they are shown in this order, which is not
+            the right one.
         why: the figures.
     """
 
@@ -191,7 +223,9 @@ class Order:
         if len(set(self.values.values())) < len(self.values):
             raise ValueError(f"{self.prompt!r}: two of the values are equal")
         if list(self.values) == list(self.answer):
-            raise ValueError(f"{self.prompt!r}: what is to be put in order is in order")
+            raise ValueError(
+                f"{self.prompt!r}: what is to be put in order is in order"
+            )
 
     @property
     def answer(self) -> tuple[str, ...]:
@@ -202,7 +236,9 @@ class Order:
         if sorted(given) != sorted(self.values):
             return Judgement("empty", WORDS["choose"])
         pairs = zip(given, self.answer, strict=True)
-        wrong = next((i for i, (mine, right) in enumerate(pairs, 1) if mine != right), None)
+        wrong = next(
+            (i for i, (mine, right) in enumerate(pairs, 1) if mine != right), None
+        )
         if wrong is None:
             return Judgement("right", self.why)
         return Judgement("wrong", WORDS["place"].format(wrong))
@@ -213,9 +249,13 @@ class Order:
 
     def data(self) -> dict:
         return {
-            "kind": "order", "prompt": self.prompt, "answer": list(self.answer), "why": self.why,
-            "options": list(self.values), "solution": self.solution(),
-        }  # fmt: skip
+            "kind": "order",
+            "prompt": self.prompt,
+            "answer": list(self.answer),
+            "why": self.why,
+            "options": list(self.values),
+            "solution": self.solution(),
+        }
 
 
 Variant = Number | Choice | Order
@@ -236,7 +276,8 @@ def number(value: float) -> str:
 
 @dataclass(frozen=True)
 class Question:
-    """A question: identifier, chapter, what is written above it, and the function of its variants.
+    """A question: identifier, chapter, what is written above it, and the function
+    of its variants.
 
     The variants are of one kind; the first is the one that is shown first.
     """
@@ -276,10 +317,13 @@ def question(id: str, *, lead: str = "Check yourself"):
 
     Args:
         id: ``chapter/short-name``, unique.
-        lead: what is written above it; "Predict, then run" of one that a cell below answers.
+        lead: what is written above it; "Predict, then run" of one that a cell below
+            answers.
     """
 
-    def register(make: Callable[[], Sequence[Variant]]) -> Callable[[], Sequence[Variant]]:
+    def register(
+        make: Callable[[], Sequence[Variant]],
+    ) -> Callable[[], Sequence[Variant]]:
         if id in _QUESTIONS:
             raise ValueError(f"there already is a question {id!r}")
         _QUESTIONS[id] = Question(id, lead, make)
@@ -301,9 +345,13 @@ def questions(chapter: str | None = None) -> tuple[Question, ...]:
         ValueError: if there is no such chapter.
     """
     if chapter is not None and chapter not in CHAPTERS:
-        raise ValueError(f"there is no chapter {chapter!r}; there are {', '.join(CHAPTERS)}")
+        raise ValueError(
+            f"there is no chapter {chapter!r}; there are {', '.join(CHAPTERS)}"
+        )
     _load()
-    found = sorted(_QUESTIONS.values(), key=lambda each: CHAPTERS.index(each.chapter))
+    found = sorted(
+        _QUESTIONS.values(), key=lambda each: CHAPTERS.index(each.chapter)
+    )
     return tuple(each for each in found if chapter in (None, each.chapter))
 
 
@@ -311,8 +359,13 @@ def find(id: str) -> Question:
     """The question `id`. ValueError if there is none (near ones offered)."""
     _load()
     if id not in _QUESTIONS:
-        close = difflib.get_close_matches(id, _QUESTIONS, n=3, cutoff=0.4) or list(_QUESTIONS)[:3]
-        raise ValueError(f"there is no question {id!r}; did you mean {' or '.join(close)}?")
+        close = (
+            difflib.get_close_matches(id, _QUESTIONS, n=3, cutoff=0.4)
+            or list(_QUESTIONS)[:3]
+        )
+        raise ValueError(
+            f"there is no question {id!r}; did you mean {' or '.join(close)}?"
+        )
     return _QUESTIONS[id]
 
 
@@ -352,7 +405,10 @@ def _plain(asked: Question) -> str:
     first = asked.variants[0]
     options = getattr(first, "options", None) or getattr(first, "values", {})
     listed = "".join(f"\n  - {option}" for option in options)
-    return f"{asked.lead}. {first.prompt}{listed}\n  ({asked.id}; .answers() has the answer)"
+    return (
+        f"{asked.lead}. {first.prompt}{listed}\n  ({asked.id}; .answers() has the "
+        "answer)"
+    )
 
 
 def inline(text: str) -> str:
@@ -364,12 +420,19 @@ def _html(asked: Question) -> str:
     first = asked.variants[0]
     options = getattr(first, "options", None) or getattr(first, "values", {})
     items = "".join(f"<li>{inline(option)}</li>" for option in options)
-    data = {"id": asked.id, "variants": [variant.data() for variant in asked.variants]}
+    data = {
+        "id": asked.id,
+        "variants": [variant.data() for variant in asked.variants],
+    }
     stored = escape(json.dumps(data, ensure_ascii=False, separators=(",", ":")))
     return (
-        f'<div class="question" id="{asked.anchor}" data-question="{stored}">'
-        f'<p class="question-prompt"><strong>{asked.lead}.</strong> {inline(first.prompt)}</p>'
+        (
+            f'<div class="question" id="{asked.anchor}" data-question="{stored}">'
+            f'<p class="question-prompt"><strong>{asked.lead}.</strong> '
+            f"{inline(first.prompt)}</p>"
+        )
         + (f'<ul class="question-options">{items}</ul>' if items else "")
         + '<details class="question-answer"><summary>Show the answer</summary>'
-        f"<p><strong>{inline(first.solution())}</strong> {inline(first.why)}</p></details></div>"
+        f"<p><strong>{inline(first.solution())}</strong> {inline(first.why)}</p>"
+        "</details></div>"
     )

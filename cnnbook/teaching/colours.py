@@ -1,8 +1,8 @@
 """AlexNet's change of colours: a random tint of the whole image.
 
-Krizhevsky, Sutskever, Hinton, NeurIPS 2012, section 4.1: the red, green and blue of all
-pixels have a covariance matrix; a multiple of each of its eigenvectors, in proportion to
-its eigenvalue, is added to every pixel of an image.
+Krizhevsky, Sutskever, Hinton, NeurIPS 2012, section 4.1: the red, green and blue of
+all pixels have a covariance matrix; a multiple of each of its eigenvectors, in
+proportion to its eigenvalue, is added to every pixel of an image.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ class Colours:
         return cls(directions.flip(1), variances.flip(0))
 
     def tinted(self, image: Tensor, factors: Tensor) -> Tensor:
-        """The image, uint8 3 × H × W, with a tint of three factors, one a direction."""
+        """The image, uint8 3 × H × W, with a tint of three factors, one a
+        direction."""
         tint = self.directions @ (factors.double() * self.variances)
-        return (image / 255 + tint[:, None, None]).clamp(0, 1).mul(255).round().byte()
+        return (
+            (image / 255 + tint[:, None, None]).clamp(0, 1).mul(255).round().byte()
+        )

@@ -1,7 +1,8 @@
-"""How weights move, on functions small enough to draw: the computations of the chapter on learning.
+"""How weights move, on functions small enough to draw: the computations of the
+chapter on learning.
 
-Every step is taken by torch's own optimisers and schedules, so that what is drawn is what trains
-the networks of this book.
+Every step is taken by torch's own optimisers and schedules, so that what is drawn
+is what trains the networks of this book.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from cnnbook.training.recipe import Recipe
 STEEP = 20.0  # curvature of the valley across; along it is 1
 
 
-def momentum_steps(momentum: float, steps: int = 40, nesterov: bool = False) -> list[float]:
-    """How far SGD moves a weight in each step, if the gradient is always 1 and so is the rate."""
+def momentum_steps(
+    momentum: float, steps: int = 40, nesterov: bool = False
+) -> list[float]:
+    """How far SGD moves a weight in each step, if the gradient is always 1 and so
+    is the rate."""
     weight = nn.Parameter(torch.zeros(()))
     optimizer = SGD([weight], lr=1.0, momentum=momentum, nesterov=nesterov)
     found = []
@@ -60,10 +64,12 @@ def left_by_decay(
     lr: float = 0.01,
     weight_decay: float = 0.05,
 ) -> dict[float, float]:
-    """The share that weight decay leaves of weights whose gradients only push to and fro.
+    """The share that weight decay leaves of weights whose gradients only push to
+    and fro.
 
-    A weight begins at 1. Its gradient is in turn + and − its `scale`, so that only the decay moves
-    it in the long run. The share is the mean over two weights that are pushed in opposite turns.
+    A weight begins at 1. Its gradient is in turn + and − its `scale`, so that only
+    the decay moves it in the long run. The share is the mean over two weights that
+    are pushed in opposite turns.
     """
     scales = torch.tensor(list(scales))
     weights = nn.Parameter(torch.ones(2, len(scales)))
@@ -77,7 +83,8 @@ def left_by_decay(
 
 
 def rates(epochs: int = 10, steps_per_epoch: int = 100, **settings) -> list[float]:
-    """The learning rate of every step of a recipe with these `settings` and a highest rate of 1."""
+    """The learning rate of every step of a recipe with these `settings` and a
+    highest rate of 1."""
     recipe = Recipe(epochs=epochs, lr=1.0, **settings)
     weight = nn.Parameter(torch.zeros(1, 1))
     optimizer = make_optimizer(nn.ParameterList([weight]), recipe)
@@ -91,7 +98,8 @@ def rates(epochs: int = 10, steps_per_epoch: int = 100, **settings) -> list[floa
 
 
 def small_network(dropout: float = 0.0, side: int = 14) -> nn.Sequential:
-    """Two convolutions and two linear layers for grey images of `side` pixels and 10 classes."""
+    """Two convolutions and two linear layers for grey images of `side` pixels and
+    10 classes."""
     positions = ((side + 1) // 2 + 1) // 2
     return nn.Sequential(  #                               N × 1 × 14 × 14
         nn.Conv2d(1, 16, kernel_size=5, stride=2, padding=2),  # N × 16 × 7 × 7

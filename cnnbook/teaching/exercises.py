@@ -1,7 +1,9 @@
-"""Checks of exercises: an answer is right, or gets a hint; the solution is not shown.
+"""Checks of exercises: an answer is right, or gets a hint; the solution is not
+shown.
 
-What is right is computed from the package, as the pages of solutions compute it. Exercises that ask
-for words, a change of code or a measurement on one's own machine have no check.
+What is right is computed from the package, as the pages of solutions compute it.
+Exercises that ask for words, a change of code or a measurement on one's own machine
+have no check.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ TWICE = "A multiplication and its addition count as one here."
 
 
 def exercise(id: str):
-    """Register the decorated function, which gives the parts of an answer, as its check."""
+    """Register the decorated function, which gives the parts of an answer, as its
+    check."""
 
     def register(parts: Callable[[], Sequence[Number]]):
         _CHECKS[id] = cache(parts)
@@ -47,7 +50,10 @@ def parts(id: str) -> tuple[str, ...]:
     Raises:
         ValueError: if there is no check of that name.
     """
-    return tuple(f"{part.prompt} ({part.unit})" if part.unit else part.prompt for part in _find(id))
+    return tuple(
+        f"{part.prompt} ({part.unit})" if part.unit else part.prompt
+        for part in _find(id)
+    )
 
 
 def check(id: str, *answer: Real | str | Sequence) -> Judgement:
@@ -59,19 +65,21 @@ def check(id: str, *answer: Real | str | Sequence) -> Judgement:
 
     Args:
         id: chapter and number of the exercise, as "alexnet/3".
-        answer: its parts in order, each a number or a text such as "61 M"; or a list of them.
+        answer: its parts in order, each a number or a text such as "61 M"; or a
+            list of them.
 
     Raises:
-        ValueError: if there is no check of that name (near ones are offered), or the answer has
-            another number of parts.
+        ValueError: if there is no check of that name (near ones are offered), or
+            the answer has another number of parts.
     """
     wanted = _find(id)
     if len(answer) == 1 and isinstance(answer[0], (tuple, list)):
         answer = tuple(answer[0])
     if len(answer) != len(wanted):
         raise ValueError(
-            f"an answer to {id} has {len(wanted)} part{'s' if len(wanted) > 1 else ''} "
-            f"({'; '.join(parts(id))}), got {len(answer)}"
+            f"an answer to {id} has {len(wanted)} "
+            f"part{'s' if len(wanted) > 1 else ''} ({'; '.join(parts(id))}), got "
+            f"{len(answer)}"
         )
     for i, (part, given) in enumerate(zip(wanted, answer, strict=True), 1):
         found = part.judge(given)
@@ -83,15 +91,23 @@ def check(id: str, *answer: Real | str | Sequence) -> Judgement:
 
 def _find(id: str) -> Sequence[Number]:
     if id not in _CHECKS:
-        close = difflib.get_close_matches(id, _CHECKS, n=3, cutoff=0.5) or list(_CHECKS)[:3]
+        close = (
+            difflib.get_close_matches(id, _CHECKS, n=3, cutoff=0.5)
+            or list(_CHECKS)[:3]
+        )
         raise ValueError(
-            f"there is no check of exercise {id!r}; there is one of {', '.join(close)}"
+            f"there is no check of exercise {id!r}; there is one of "
+            f"{', '.join(close)}"
         )
     return _CHECKS[id]()
 
 
-def _part(what: str, answer: float, unit: str = "", slips=None, tolerance: float = 0.01) -> Number:
-    return Number(what, answer, "", unit, layers.other_than(answer, slips or {}), tolerance)
+def _part(
+    what: str, answer: float, unit: str = "", slips=None, tolerance: float = 0.01
+) -> Number:
+    return Number(
+        what, answer, "", unit, layers.other_than(answer, slips or {}), tolerance
+    )
 
 
 def _measures(layer: nn.Module, size) -> tuple[Number, Number, Number]:
@@ -116,11 +132,21 @@ def _measuring_2():
 
 @exercise("measuring/3")
 def _measuring_3():
-    one, four = (layers.one(layers.conv(64, 128, 5, 2, 2, groups=g), (64, 56, 56)) for g in (1, 4))
-    slips = {16: "The number of kernels stays. Each reads a quarter of the channels."}
+    one, four = (
+        layers.one(layers.conv(64, 128, 5, 2, 2, groups=g), (64, 56, 56))
+        for g in (1, 4)
+    )
+    slips = {
+        16: "The number of kernels stays. Each reads a quarter of the channels."
+    }
     return (
         _part("by how many times the memory falls", one.memory_kb / four.memory_kb),
-        _part("by how many times the operations fall", one.flops / four.flops, "times", slips),
+        _part(
+            "by how many times the operations fall",
+            one.flops / four.flops,
+            "times",
+            slips,
+        ),
     )
 
 
@@ -130,7 +156,10 @@ def _measuring_4():
     depth = next(
         n
         for n in range(1, 20)
-        if profile(layers.on_meta(stack, 1, 3, n), (1, 32, 32)).layers[-1].receptive_field == wanted
+        if profile(layers.on_meta(stack, 1, 3, n), (1, 32, 32))
+        .layers[-1]
+        .receptive_field
+        == wanted
     )
     slips = {4: "Windows overlap: each adds 2 to what is seen, beginning with 1."}
     return (_part("convolutions", depth, "convolutions", slips, 0),)
@@ -139,10 +168,20 @@ def _measuring_4():
 @exercise("measuring/6")
 def _measuring_6():
     small, large = (_of("alexnet", side)[1].total for side in (224, 448))
-    fixed = {4: "Nearly: sides are rounded, and from the average pooling on nothing grows."}
+    fixed = {
+        4: (
+            "Nearly: sides are rounded, and from the average pooling on nothing "
+            "grows."
+        )
+    }
     return (
         _part("memory", large.memory_kb / small.memory_kb, "times", fixed, 0.02),
-        _part("parameters", large.params / small.params, "times", {4: "Do kernels grow?"}),
+        _part(
+            "parameters",
+            large.params / small.params,
+            "times",
+            {4: "Do kernels grow?"},
+        ),
         _part("operations", large.flops / small.flops, "times", fixed, 0.02),
     )
 
@@ -158,11 +197,23 @@ def _alexnet_3():
     conv2 = layers.on_meta(models.alexnet, variant="paper").conv2
     halved = conv2.weight.numel()
     biases = "Those are the parameters. Weights alone are asked for."
-    half = {halved * 2: "In two groups a kernel reads half of the channels.",
-            halved // 2: "The kernels of both halves count."}  # fmt: skip
+    half = {
+        halved * 2: "In two groups a kernel reads half of the channels.",
+        halved // 2: "The kernels of both halves count.",
+    }
     return (
-        _part("weights with two groups", halved, "weights", {halved + 256: biases} | half),
-        _part("weights without groups", 2 * halved, "weights", {2 * halved + 256: biases}),
+        _part(
+            "weights with two groups",
+            halved,
+            "weights",
+            {halved + 256: biases} | half,
+        ),
+        _part(
+            "weights without groups",
+            2 * halved,
+            "weights",
+            {2 * halved + 256: biases},
+        ),
     )
 
 
@@ -190,7 +241,9 @@ def _zfnet_1():
 def _zfnet_2():
     net, _ = _of("zfnet")
     first = next(m for m in net.modules() if isinstance(m, nn.Conv2d))
-    stem = layers.conv(3, first.out_channels, first.kernel_size[0], 1, first.padding[0])
+    stem = layers.conv(
+        3, first.out_channels, first.kernel_size[0], 1, first.padding[0]
+    )
     memory, _, flops = _measures(stem, (3, 224, 224))
     return memory, flops
 
@@ -200,13 +253,17 @@ def _vgg_1():
     net, p = _of("vgg16")
     linear = layers.params("parameters", net.classifier[0], (25088,))
     share = 100 * linear.answer / p.total.params
-    return linear, _part("share of all", share, "%", {share / 100: "In percent."}, 0.02)
+    return linear, _part(
+        "share of all", share, "%", {share / 100: "In percent."}, 0.02
+    )
 
 
 @exercise("vgg/2")
 def _vgg_2():
     p = _of("vgg16")[1]
-    field = [layer for layer in p.layers if layer.kind == "conv"][-1].receptive_field
+    field = [layer for layer in p.layers if layer.kind == "conv"][
+        -1
+    ].receptive_field
     slips = {1 + 2 * 13: "Behind a pool steps are longer: they double with each."}
     return (_part("side", field, "pixels", slips, 0),)
 
@@ -236,7 +293,8 @@ def _vgg_6():
     answer = next(
         b
         for b in range(18, 60)
-        if 2 * layers.one(layers.conv(18, b, 3, padding=1), (18, 9, 9)).flops >= dear
+        if 2 * layers.one(layers.conv(18, b, 3, padding=1), (18, 9, 9)).flops
+        >= dear
     )
     slips = {25 / 9: "There are two 3 × 3."}
     return (_part("B as a multiple of C", answer / 18, "", slips),)
@@ -255,7 +313,9 @@ def _googlenet_1():
     total = profile(module, (256, 28, 28)).total
     return (
         _part("parameters", total.params, "parameters", tolerance=0.002),
-        _part("multiply-adds", total.flops, "multiply-adds", {2 * total.flops: TWICE}),
+        _part(
+            "multiply-adds", total.flops, "multiply-adds", {2 * total.flops: TWICE}
+        ),
     )
 
 
@@ -266,15 +326,23 @@ def _resnet_1():
         isinstance(m, nn.Conv2d | nn.Linear) and "downsample" not in name
         for name, m in net.named_modules()
     )
-    slips = {150: "Stem and linear layer have weights, too.", 50: "A block has three convolutions."}
+    slips = {
+        150: "Stem and linear layer have weights, too.",
+        50: "A block has three convolutions.",
+    }
     return (_part("layers", count, "layers", slips, 0),)
 
 
 @exercise("resnet/2")
 def _resnet_2():
-    answer = sum(p.numel() for p in layers.on_meta(models.BasicBlock, 64, 64).parameters())
-    slips = {answer - 256: "Batch normalisation has a scale and a shift for each channel.",
-             answer - 128: "There are two batch normalisations."}  # fmt: skip
+    answer = sum(
+        p.numel() for p in layers.on_meta(models.BasicBlock, 64, 64).parameters()
+    )
+    slips = {
+        answer
+        - 256: "Batch normalisation has a scale and a shift for each channel.",
+        answer - 128: "There are two batch normalisations.",
+    }
     return (_part("parameters", answer, "parameters", slips, 0.002),)
 
 
@@ -285,20 +353,37 @@ def _resnet_3():
     own = sum(q.numel() for q in net.layer4.parameters())
     flops = sum(layer.flops for layer in last)
     return (
-        _part("share of the parameters", 100 * own / p.total.params, "%", tolerance=0.02),
-        _part("share of the multiply-adds", 100 * flops / p.total.flops, "%", tolerance=0.02),
+        _part(
+            "share of the parameters",
+            100 * own / p.total.params,
+            "%",
+            tolerance=0.02,
+        ),
+        _part(
+            "share of the multiply-adds",
+            100 * flops / p.total.flops,
+            "%",
+            tolerance=0.02,
+        ),
     )
 
 
 @exercise("resnext/1")
 def _resnext_1():
-    return (layers.params("weights", layers.conv(96, 192, 5, groups=4, bias=False), (96, 14, 14)),)
+    return (
+        layers.params(
+            "weights", layers.conv(96, 192, 5, groups=4, bias=False), (96, 14, 14)
+        ),
+    )
 
 
 @exercise("resnext/5")
 def _resnext_5():
     fits = [g for g in range(1, 37) if 24 % g == 0 and 36 % g == 0]
-    slips = {24: "The outputs are divided among the groups, too.", 6: "There is a larger one."}
+    slips = {
+        24: "The outputs are divided among the groups, too.",
+        6: "There is a larger one.",
+    }
     return (_part("groups", fits[-1], "groups", slips, 0),)
 
 
@@ -308,15 +393,26 @@ def _learning_1():
     right = shares[0].item()
     return (
         _part("probability of the first class", right),
-        _part("loss", -math.log(right), slips={-math.log10(right): "The natural logarithm."}),
-        _part("gradient of the first score", right - 1, slips={right: "Take 1 off."}),
+        _part(
+            "loss",
+            -math.log(right),
+            slips={-math.log10(right): "The natural logarithm."},
+        ),
+        _part(
+            "gradient of the first score", right - 1, slips={right: "Take 1 off."}
+        ),
     )
 
 
 @exercise("learning/2")
 def _learning_2():
     return [
-        _part(f"loss with {k} classes", math.log(k), "", {math.log10(k): "Take the natural one."})
+        _part(
+            f"loss with {k} classes",
+            math.log(k),
+            "",
+            {math.log10(k): "Take the natural one."},
+        )
         for k in (10, 1000)
     ]
 
@@ -334,7 +430,13 @@ def _learning_4():
 def _batchnorm_1():
     x = torch.tensor([1.0, 3.0, 5.0, 7.0], dtype=torch.double).reshape(4, 1)
     out = nn.functional.batch_norm(
-        x, None, None, x.new_full((1,), 2.0), x.new_full((1,), 1.0), training=True, eps=1e-12
+        x,
+        None,
+        None,
+        x.new_full((1,), 2.0),
+        x.new_full((1,), 1.0),
+        training=True,
+        eps=1e-12,
     )
     return [
         _part(f"what becomes of {int(a)}", round(b, 6), tolerance=0.02)
@@ -347,9 +449,21 @@ def _batchnorm_2():
     n, c, h, w = 32, 64, 56, 56
     learned = sum(p.numel() for p in nn.BatchNorm2d(c).parameters())
     return (
-        _part("numbers of one mean", n * h * w, "numbers", {h * w: "Over the images, too."}, 0),
+        _part(
+            "numbers of one mean",
+            n * h * w,
+            "numbers",
+            {h * w: "Over the images, too."},
+            0,
+        ),
         _part("means", c, "means", {n * c: "Images share a mean."}, 0),
-        _part("learned", learned, "numbers", {2 * learned: "Mean and variance are kept."}, 0),
+        _part(
+            "learned",
+            learned,
+            "numbers",
+            {2 * learned: "Mean and variance are kept."},
+            0,
+        ),
     )
 
 
@@ -357,28 +471,44 @@ def _batchnorm_2():
 def _batchnorm_4():
     kept = 1 - nn.BatchNorm2d(1).momentum
     count = next(n for n in range(1, 200) if kept**n < 0.01)
-    return (_part("batches", count, "batches", {count - 1: "Not quite below yet."}, 0),)
+    return (
+        _part("batches", count, "batches", {count - 1: "Not quite below yet."}, 0),
+    )
 
 
 @exercise("after/1")
 def _after_1():
-    pair = [layers.conv(64, 64, 5, padding=2, groups=64, bias=False),
-            layers.conv(64, 128, 1, bias=False)]  # fmt: skip
+    pair = [
+        layers.conv(64, 64, 5, padding=2, groups=64, bias=False),
+        layers.conv(64, 128, 1, bias=False),
+    ]
     full = layers.conv(64, 128, 5, padding=2, bias=False).weight.numel()
     own = sum(m.weight.numel() for m in pair)
     return (
-        _part("weights", own, "weights", {full: "That is a full convolution."}, 0.002),
-        _part("share of a full one", 100 * own / full, "%", {own / full: "In percent."}, 0.02),
+        _part(
+            "weights", own, "weights", {full: "That is a full convolution."}, 0.002
+        ),
+        _part(
+            "share of a full one",
+            100 * own / full,
+            "%",
+            {own / full: "In percent."},
+            0.02,
+        ),
     )
 
 
 @exercise("after/2")
 def _after_2():
     net = layers.on_meta(models.densenet121)
-    block = next(m for name, m in net.named_modules() if name.endswith("denseblock3"))
+    block = next(
+        m for name, m in net.named_modules() if name.endswith("denseblock3")
+    )
     last = list(block.children())[-1]
     reads = next(m for m in last.modules() if isinstance(m, nn.Conv2d)).in_channels
-    slips = {reads + 32: "That is what the block gives. What does its last layer read?"}
+    slips = {
+        reads + 32: "That is what the block gives. What does its last layer read?"
+    }
     return (_part("channels", reads, "channels", slips, 0),)
 
 
@@ -393,12 +523,18 @@ def _after_5():
 def _comparing_2():
     beats = 80 * 365.25 * 24 * 60 * 70
     answer = beats / _of("vgg16")[1].total.flops
-    return (_part("images", answer, "images", {1 / answer: "The other way round."}, 0.03),)
+    return (
+        _part(
+            "images", answer, "images", {1 / answer: "The other way round."}, 0.03
+        ),
+    )
 
 
 @exercise("training/2")
 def _training_2():
-    found = rates(epochs=10, steps_per_epoch=100, schedule="cosine", warmup_epochs=1)[550]
+    found = rates(
+        epochs=10, steps_per_epoch=100, schedule="cosine", warmup_epochs=1
+    )[550]
     whole = 0.5 * (1 + math.cos(math.pi * 0.55))
     slips = {100 * whole: "The cosine begins when the warm-up is over."}
     return (_part("share of the highest rate", 100 * found, "%", slips, 0.02),)

@@ -1,4 +1,5 @@
-"""Show code of this package in a chapter, so that text and code cannot drift apart."""
+"""Show code of this package in a chapter, so that text and code cannot drift
+apart."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ class Source:
 def source(obj: type | Callable) -> Source:
     """The source of a class or function of the package.
 
-    Of a docstring it shows the first paragraph: what arguments are and what is raised stands on
-    the page of the package.
+    Of a docstring it shows the first paragraph: what arguments are and what is
+    raised stands on the page of the package.
 
     Raises:
         TypeError: if `obj` is something else, or not written in Python.
@@ -41,7 +42,9 @@ def _short(code: str) -> str:
     """`code` with each docstring cut after its first paragraph."""
     lines = code.splitlines()
     documented = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    found = [node for node in ast.walk(ast.parse(code)) if isinstance(node, documented)]
+    found = [
+        node for node in ast.walk(ast.parse(code)) if isinstance(node, documented)
+    ]
     for node in sorted(found, key=lambda node: node.lineno, reverse=True):
         if ast.get_docstring(node) is None:
             continue

@@ -1,4 +1,5 @@
-"""Batch normalisation taken apart: folded, starved of images, and pushed to its largest rate."""
+"""Batch normalisation taken apart: folded, starved of images, and pushed to its
+largest rate."""
 
 from __future__ import annotations
 
@@ -12,54 +13,71 @@ from torch import Tensor, nn
 
 @torch.no_grad()
 def fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """One convolution that computes what `conv` and then `norm` compute in evaluation mode.
+    """One convolution that computes what `conv` and then `norm` compute in
+    evaluation mode.
 
-    In evaluation mode a normalisation multiplies each channel by a number and adds another, so the
-    kernel can be multiplied by the first and the bias take up the second. Both arguments stay as
-    they are.
+    In evaluation mode a normalisation multiplies each channel by a number and adds
+    another, so the kernel can be multiplied by the first and the bias take up the
+    second. Both arguments stay as they are.
 
     Raises:
         ValueError: if the channels do not fit, or `norm` keeps no statistics.
     """
     if norm.num_features != conv.out_channels:
         raise ValueError(
-            f"the convolution writes {conv.out_channels} channels, the normalisation reads "
-            f"{norm.num_features}"
+            f"the convolution writes {conv.out_channels} channels, the "
+            f"normalisation reads {norm.num_features}"
         )
     if norm.running_mean is None or norm.running_var is None:
-        raise ValueError("a normalisation without running statistics cannot be folded")
+        raise ValueError(
+            "a normalisation without running statistics cannot be folded"
+        )
     scale = (norm.running_var + norm.eps).rsqrt()
     if norm.affine:
         scale = scale * norm.weight
     shift = -norm.running_mean * scale + (norm.bias if norm.affine else 0)
     folded = nn.Conv2d(
-        conv.in_channels, conv.out_channels, conv.kernel_size, stride=conv.stride,
-        padding=conv.padding, dilation=conv.dilation, groups=conv.groups,
-        padding_mode=conv.padding_mode, device=conv.weight.device, dtype=conv.weight.dtype,
-    )  # fmt: skip
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size,
+        stride=conv.stride,
+        padding=conv.padding,
+        dilation=conv.dilation,
+        groups=conv.groups,
+        padding_mode=conv.padding_mode,
+        device=conv.weight.device,
+        dtype=conv.weight.dtype,
+    )
     folded.weight.copy_(conv.weight * scale[:, None, None, None])
     folded.bias.copy_(shift if conv.bias is None else shift + scale * conv.bias)
     return folded
 
 
-def stack(norm: Callable[[int], nn.Module] | None, depth: int = 8, width: int = 16) -> nn.Module:
-    """`depth` 3×3 convolutions for images N × 1 × 14 × 14 and 10 classes, from He's weights.
+def stack(
+    norm: Callable[[int], nn.Module] | None, depth: int = 8, width: int = 16
+) -> nn.Module:
+    """`depth` 3×3 convolutions for images N × 1 × 14 × 14 and 10 classes, from He's
+    weights.
 
     Args:
-        norm: called with the channels, makes what follows each convolution; None: nothing, and the
-            convolutions then have a bias.
+        norm: called with the channels, makes what follows each convolution; None:
+            nothing, and the convolutions then have a bias.
         depth, width: of the network; it halves the image twice on the way.
     """
     layers: list[nn.Module] = []
     for number in range(depth):
-        conv = nn.Conv2d(width if number else 1, width, 3, padding=1, bias=norm is None)
+        conv = nn.Conv2d(
+            width if number else 1, width, 3, padding=1, bias=norm is None
+        )
         nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
         if conv.bias is not None:
             nn.init.zeros_(conv.bias)
         layers += [conv, *([] if norm is None else [norm(width)]), nn.ReLU()]
         if number in (depth // 3, 2 * depth // 3):
             layers.append(nn.MaxPool2d(2))
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10))
+    return nn.Sequential(
+        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10)
+    )
 
 
 def loss_after(
@@ -71,7 +89,8 @@ def loss_after(
     steps: int = 40,
     batch: int = 64,
 ) -> float:
-    """The mean loss of the last ten of a few steps of plain SGD at one rate; inf if it is none.
+    """The mean loss of the last ten of a few steps of plain SGD at one rate; inf if
+    it is none.
 
     Args:
         norm: as for :func:`stack`.
@@ -147,7 +166,8 @@ def losses_along(
 def accuracy_by_batch(
     network: nn.Module, images: Tensor, labels: Tensor, sizes: Iterable[int]
 ) -> dict[int, float]:
-    """The share of right answers when batches of each size are normalised by themselves.
+    """The share of right answers when batches of each size are normalised by
+    themselves.
 
     The network is left in evaluation mode with the statistics that it had.
     """

@@ -15,11 +15,15 @@ GROUPS = {
 
 
 @torch.no_grad()
-def time_shares(network: nn.Module, images: Tensor, runs: int = 3) -> dict[str, float]:
-    """The share (0 … 1) of the CPU's time that each kind of operator takes in inference.
+def time_shares(
+    network: nn.Module, images: Tensor, runs: int = 3
+) -> dict[str, float]:
+    """The share (0 … 1) of the CPU's time that each kind of operator takes in
+    inference.
 
-    Measured with torch's profiler over `runs` passes, after one that is not counted. What belongs
-    to none of the kinds, such as ReLU and concatenation, is "the rest".
+    Measured with torch's profiler over `runs` passes, after one that is not
+    counted. What belongs to none of the kinds, such as ReLU and concatenation, is
+    "the rest".
     """
     network.eval()(images)
     with profile(activities=[ProfilerActivity.CPU]) as found:
@@ -27,7 +31,11 @@ def time_shares(network: nn.Module, images: Tensor, runs: int = 3) -> dict[str, 
             network(images)
     seconds = dict.fromkeys([*GROUPS, "the rest"], 0.0)
     for event in found.key_averages():
-        kinds = (kind for kind, words in GROUPS.items() if any(w in event.key for w in words))
+        kinds = (
+            kind
+            for kind, words in GROUPS.items()
+            if any(w in event.key for w in words)
+        )
         seconds[next(kinds, "the rest")] += event.self_cpu_time_total
     total = sum(seconds.values())
     return {kind: part / total for kind, part in seconds.items()}

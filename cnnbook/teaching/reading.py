@@ -1,23 +1,28 @@
-"""What a reader means by the number that they type: ``61 M``, ``1e6``, ``0,5``, ``307,392``.
+"""What a reader means by the number that they type: ``61 M``, ``1e6``, ``0,5``,
+``307,392``.
 
-A comma or a point may be a decimal sign or stand between thousands. Where a text can be read in
-both ways it has two readings, and an answer is right if one of them is. The page's form reads in
-the same way (`_static/questions/reading.js`); one table of cases tests both.
+A comma or a point may be a decimal sign or stand between thousands. Where a text
+can be read in both ways it has two readings, and an answer is right if one of them
+is. The page's form reads in the same way (`_static/questions/reading.js`); one
+table of cases tests both.
 """
 
 from __future__ import annotations
 
 import re
 
-# What may follow a number, and what it is worth. Capitals and small letters are the same here.
+# What may follow a number, and what it is worth. Capitals and small letters are the
+# same here.
 COUNTS = {
-    "k": 1e3, "thousand": 1e3, "m": 1e6, "mio": 1e6, "million": 1e6, "millions": 1e6,
-    "g": 1e9, "b": 1e9, "bn": 1e9, "billion": 1e9, "billions": 1e9, "t": 1e12,
+    "k": 1e3, "thousand": 1e3, "m": 1e6, "mio": 1e6, "million": 1e6,
+    "millions": 1e6, "g": 1e9, "b": 1e9, "bn": 1e9, "billion": 1e9, "billions": 1e9,
+    "t": 1e12,
 }  # fmt: skip
 # Of memory, of which the unit is the KB of 1,024 bytes.
 KILOBYTES = {
-    "b": 1 / 1024, "byte": 1 / 1024, "bytes": 1 / 1024, "k": 1.0, "kb": 1.0, "kib": 1.0,
-    "m": 1024.0, "mb": 1024.0, "mib": 1024.0, "g": 1024.0**2, "gb": 1024.0**2, "gib": 1024.0**2,
+    "b": 1 / 1024, "byte": 1 / 1024, "bytes": 1 / 1024, "k": 1.0, "kb": 1.0,
+    "kib": 1.0, "m": 1024.0, "mb": 1024.0, "mib": 1024.0, "g": 1024.0**2,
+    "gb": 1024.0**2, "gib": 1024.0**2,
 }  # fmt: skip
 
 TEXT = re.compile(
@@ -29,7 +34,9 @@ GROUPED = re.compile(r"\d{1,3}(?:([.,])\d{3})(?:\1\d{3})*")
 SPACED = re.compile(r"\d{1,3}(?:['’_\s]\d{3})*(?:[.,]\d+)?|\d*[.,]?\d+|\d+[.,]\d*")
 
 
-def readings(text: str, unit: str = "", units: dict[str, float] | None = None) -> tuple[float, ...]:
+def readings(
+    text: str, unit: str = "", units: dict[str, float] | None = None
+) -> tuple[float, ...]:
     """The numbers that `text` can mean; none if it is no number.
 
     Args:

@@ -1,4 +1,5 @@
-"""How large a signal is on its way through a deep stack of layers, by its first weights."""
+"""How large a signal is on its way through a deep stack of layers, by its first
+weights."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ def sizes_through(
     width: int = 256,
     seed: int = 0,
 ) -> list[float]:
-    """The mean square of each layer's sums, before the activation, in a stack of linear layers.
+    """The mean square of each layer's sums, before the activation, in a stack of
+    linear layers.
 
     Args:
         images: N × …, flattened to N × n.

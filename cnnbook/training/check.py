@@ -20,7 +20,8 @@ def check_fit(
     test: ImageSet | ImageStream | None,
     recipe: Recipe,
 ) -> tuple[ImageSet | ImageStream, ImageSet | ImageStream]:
-    """The training and the validation images, if all fits together; `model` stays as it is.
+    """The training and the validation images, if all fits together; `model` stays
+    as it is.
 
     Raises:
         ValueError: in one line, if it does not.
@@ -33,17 +34,19 @@ def check_fit(
     if not isinstance(recipe, Recipe):
         raise ValueError(f"recipe must be a Recipe or None, got {short(recipe)}")
     for name, part in (("train", train), ("test", test)):
-        if not isinstance(part, ImageSet | ImageStream) and not (name == "test" and part is None):
+        if not isinstance(part, ImageSet | ImageStream) and not (
+            name == "test" and part is None
+        ):
             raise ValueError(
-                f"{name} must be an ImageSet or an ImageStream, as data.load returns two of them, "
-                f"got {type(part).__name__}"
+                f"{name} must be an ImageSet or an ImageStream, as data.load "
+                f"returns two of them, got {type(part).__name__}"
             )
     if test is not None and (
         test.classes != train.classes or test.input_size[0] != train.input_size[0]
     ):
         raise ValueError(
-            f"the test images must have the channels and classes of the training images, "
-            f"got {test!r} for {train!r}"
+            "the test images must have the channels and classes of the training "
+            f"images, got {test!r} for {train!r}"
         )
     if not any(p.requires_grad for p in model.parameters()):
         raise ValueError(f"{type(model).__name__} has no parameters to train")
@@ -52,14 +55,18 @@ def check_fit(
         train, validation = train.split(recipe.validation, recipe.seed)
     if recipe.batch_size > len(train):
         raise ValueError(
-            f"batch_size {recipe.batch_size} is more than the {len(train)} training images"
+            f"batch_size {recipe.batch_size} is more than the {len(train)} "
+            "training images"
         )
     if recipe.fixed_images > len(train):
         raise ValueError(
-            f"fixed_images {recipe.fixed_images} is more than the {len(train)} training images"
+            f"fixed_images {recipe.fixed_images} is more than the {len(train)} "
+            "training images"
         )
     if recipe.batch_size < (processes := distributed.world()[1]):
-        raise ValueError(f"batch_size {recipe.batch_size} is less than the {processes} processes")
+        raise ValueError(
+            f"batch_size {recipe.batch_size} is less than the {processes} processes"
+        )
     device = next(model.parameters()).device
     normalise = Normalise.as_recipe(train, recipe, device)
     _check_one_image(model, train, normalise)
@@ -68,12 +75,16 @@ def check_fit(
             try:
                 _check_one_image(model, part, normalise)
             except ValueError as error:
-                raise ValueError(f"the {name} images do not fit: {error}") from error
+                raise ValueError(
+                    f"the {name} images do not fit: {error}"
+                ) from error
     return train, validation
 
 
 @torch.no_grad()
-def _check_one_image(model: nn.Module, train: ImageSet | ImageStream, normalise: Normalise) -> None:
+def _check_one_image(
+    model: nn.Module, train: ImageSet | ImageStream, normalise: Normalise
+) -> None:
     name, classes = type(model).__name__, train.num_classes
     image = train.take(torch.tensor([0]))
     modes = {module: module.training for module in model.modules()}
@@ -84,7 +95,8 @@ def _check_one_image(model: nn.Module, train: ImageSet | ImageStream, normalise:
         if is_shortage(error):
             side = f" at image_size={normalise.size[0]}" if normalise.size else ""
             raise ValueError(
-                f"memory does not suffice for a single image{side}; choose a smaller image_size"
+                f"memory does not suffice for a single image{side}; choose a "
+                "smaller image_size"
             ) from error
         first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
         if first is not None and first.in_channels != image.shape[1]:
@@ -92,14 +104,16 @@ def _check_one_image(model: nn.Module, train: ImageSet | ImageStream, normalise:
             reason += f", the images have {image.shape[1]}"
         else:
             reason = str(error).partition("\n")[0]
-        raise ValueError(f"{name} cannot take images of {_sizes(image)}: {reason}") from error
+        raise ValueError(
+            f"{name} cannot take images of {_sizes(image)}: {reason}"
+        ) from error
     finally:
         for module, mode in modes.items():
             module.training = mode
     if logits.shape != (1, classes):
         raise ValueError(
-            f"{train.name} has {classes} classes, but {name} gives {_sizes(logits)} values an "
-            f"image; build it with num_classes={classes}"
+            f"{train.name} has {classes} classes, but {name} gives "
+            f"{_sizes(logits)} values an image; build it with num_classes={classes}"
         )
 
 

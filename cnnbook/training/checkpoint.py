@@ -1,4 +1,5 @@
-"""What a run must keep to go on after it was stopped: whole files, checked when they are read."""
+"""What a run must keep to go on after it was stopped: whole files, checked when
+they are read."""
 
 from __future__ import annotations
 
@@ -29,25 +30,33 @@ class Checkpoints:
 
     Args:
         folder: made if need be; None: nothing is kept.
-        parts: what changes while training; each has `state_dict` and `load_state_dict`.
-        identity: what must be the same for a run to go on, such as the recipe's fields.
+        parts: what changes while training; each has `state_dict` and
+            `load_state_dict`.
+        identity: what must be the same for a run to go on, such as the recipe's
+            fields.
     """
 
-    def __init__(self, folder: str | os.PathLike | None, parts: dict, identity: dict):
+    def __init__(
+        self, folder: str | os.PathLike | None, parts: dict, identity: dict
+    ):
         if folder is not None and not os.fspath(folder):
-            raise ValueError("the name of the checkpoints' folder must not be empty")
+            raise ValueError(
+                "the name of the checkpoints' folder must not be empty"
+            )
         self.folder = None if folder is None else Path(folder)
         self.ours: set[Path] = set()  # what a run of ours wrote, and no one else
         self.parts, self.identity = parts, identity
 
     def resume(self, anew: bool) -> dict:
-        """Bring the parts to the newest whole checkpoint and return what else was saved with it.
+        """Bring the parts to the newest whole checkpoint and return what else was
+        saved with it.
 
-        Without one, or `anew`, save the beginning, with which a folder that cannot be written shows
-        before any training.
+        Without one, or `anew`, save the beginning, with which a folder that cannot
+        be written shows before any training.
 
         Raises:
-            ValueError: in one line, if the checkpoint is of another run, or none can be read.
+            ValueError: in one line, if the checkpoint is of another run, or none
+                can be read.
             OSError: if the folder cannot be written.
         """
         progress = {"history": [], "seconds": 0.0}
@@ -77,14 +86,20 @@ class Checkpoints:
         """Save the parts and `progress`, whose history has an entry per epoch done.
 
         Raises:
-            OSError: if the folder cannot be written or is full; older checkpoints stay.
+            OSError: if the folder cannot be written or is full; older checkpoints
+                stay.
         """
         if self.folder is None or not distributed.is_first():
             return
         parts = {name: part.state_dict() for name, part in self.parts.items()}
         # Through memory: torch reports a full disk as an internal error of its own.
         buffer = io.BytesIO()
-        saved = {"format": FORMAT, "identity": self.identity, "parts": parts, "progress": progress}
+        saved = {
+            "format": FORMAT,
+            "identity": self.identity,
+            "parts": parts,
+            "progress": progress,
+        }
         torch.save(saved, buffer)
         path = self._path(len(progress["history"]))
         try:
@@ -108,9 +123,12 @@ class Checkpoints:
                 raise
             whole = self._paths()
             if not whole:
-                raise KeyboardInterrupt("stopped before the first checkpoint was written") from None
+                raise KeyboardInterrupt(
+                    "stopped before the first checkpoint was written"
+                ) from None
             raise KeyboardInterrupt(
-                f"stopped; {whole[-1]} is whole, and the same call goes on from there"
+                f"stopped; {whole[-1]} is whole, and the same call goes on from "
+                "there"
             ) from None
 
     def _path(self, epoch: int) -> Path:
@@ -118,17 +136,22 @@ class Checkpoints:
 
     def _paths(self) -> list[Path]:
         """Oldest first."""
-        found = [p for p in self.folder.glob("epoch-*.pt") if re.fullmatch(r"epoch-\d+", p.stem)]
+        found = [
+            p
+            for p in self.folder.glob("epoch-*.pt")
+            if re.fullmatch(r"epoch-\d+", p.stem)
+        ]
         return sorted(found, key=_epoch)
 
     def _claim(self, path: Path) -> None:
-        """Take `path` for ours, to be replaced. ValueError if no run of ours wrote it."""
+        """Take `path` for ours, to be replaced. ValueError if no run of ours wrote
+        it."""
         try:
             _read(path)
         except ValueError as error:
             raise ValueError(
-                f"{path} was not written by a run of this package, or is damaged ({error}); move "
-                "it away, or choose another folder"
+                f"{path} was not written by a run of this package, or is damaged "
+                f"({error}); move it away, or choose another folder"
             ) from None
         self.ours.add(path)
 
@@ -138,20 +161,25 @@ class Checkpoints:
                 state = _read(path)
             except ValueError as error:
                 # Out of the way of the two that are kept.
-                warnings.warn(f"{path} is damaged ({error}); looking further back", stacklevel=3)
+                warnings.warn(
+                    f"{path} is damaged ({error}); looking further back",
+                    stacklevel=3,
+                )
                 continue
             self._check(path, state)
             self.ours.add(path)
             return state
-        raise ValueError(f"no checkpoint in {self.folder} can be read; delete it to start anew")
+        raise ValueError(
+            f"no checkpoint in {self.folder} can be read; delete it to start anew"
+        )
 
     def _check(self, path: Path, state: dict) -> None:
         was = state["identity"]
         for name, value in self.identity.items():
             if was.get(name) != value:
                 raise ValueError(
-                    f"{path} is of a run with {name} {was.get(name)!r}, this one has {value!r}; "
-                    "choose another folder, or start anew there"
+                    f"{path} is of a run with {name} {was.get(name)!r}, this one "
+                    f"has {value!r}; choose another folder, or start anew there"
                 )
 
 
@@ -166,7 +194,10 @@ class RandomState:
         self.generator = generator
 
     def state_dict(self) -> dict:
-        state = {"generator": self.generator.get_state(), "cpu": torch.get_rng_state()}
+        state = {
+            "generator": self.generator.get_state(),
+            "cpu": torch.get_rng_state(),
+        }
         if self.generator.device.type == "cuda":
             state["cuda"] = torch.cuda.get_rng_state(self.generator.device)
         return state
@@ -186,14 +217,19 @@ def identity_of(
     precision: str,
 ) -> dict:
     """What a run that goes on must have in common with the one that was stopped."""
-    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    shapes = {
+        name: tuple(value.shape) for name, value in model.state_dict().items()
+    }
     digest = hashlib.sha256(repr(shapes).encode()).hexdigest()
     return {
         **asdict(recipe),
         "images": f"{len(train):,} of {train.name}, SHA-256 {train.checksum[:12]}",
-        "network": f"{type(model).__name__}, {len(shapes)} tensors, SHA-256 {digest[:12]}",
+        "network": (
+            f"{type(model).__name__}, {len(shapes)} tensors, SHA-256 {digest[:12]}"
+        ),
         "device": device.type,
-        "precision": precision,  # as resolved, so that "auto" goes on as what it meant
+        # As resolved, so that "auto" goes on as what it meant.
+        "precision": precision,
     }
 
 
@@ -209,7 +245,9 @@ def _read(path: Path) -> dict:
     except ValueError:
         raise
     except Exception as error:  # whatever a damaged file makes of the readers
-        raise ValueError(f"{type(error).__name__}: {' '.join(str(error).split())[:80]}") from None
+        raise ValueError(
+            f"{type(error).__name__}: {' '.join(str(error).split())[:80]}"
+        ) from None
     if found != FORMAT:
         raise ValueError(f"format {found!r} is not {FORMAT}")
     return state

@@ -37,7 +37,8 @@ def train(
     stream: bool = False,
     workers: int | None = None,
     log: Path | None = None,
-    recipe: Annotated[Recipe, Parameter(name="*")] = Recipe(),  # noqa: B008 (it is immutable)
+    # A recipe is immutable.
+    recipe: Annotated[Recipe, Parameter(name="*")] = Recipe(),  # noqa: B008
 ) -> None:
     """Train a network; the same command goes on with a run that was stopped.
 
@@ -46,15 +47,17 @@ def train(
     name
         An architecture; `cnnbook list` names them.
     data
-        fashion-mnist-mini, fashion-mnist, cifar10, imagefolder:PATH (folders as ImageNet's) or
-        webdataset:PATTERN (such as PATH/train-{000000..000146}.tar). The images of the last two are
-        decoded at --image-size, by default 64 pixels.
+        fashion-mnist-mini, fashion-mnist, cifar10, imagefolder:PATH (folders as
+        ImageNet's) or webdataset:PATTERN (such as PATH/train-{000000..000146}.tar).
+        The images of the last two are decoded at --image-size, by default
+        64 pixels.
     variant
         The architecture's variant, such as paper.
     device
         auto, cpu, cuda, cuda:1, …
     checkpoint
-        The folder of the run's checkpoints; by default one below runs/ for this very run.
+        The folder of the run's checkpoints; by default one below runs/ for this
+        very run.
     resume
         Go on with a run that is in this folder.
     root
@@ -62,7 +65,8 @@ def train(
     weights
         Write the trained network's state_dict to this file.
     stream
-        Read the images of an imagefolder while training, rather than into memory at once.
+        Read the images of an imagefolder while training, rather than into memory at
+        once.
     workers
         Processes that decode a stream; by default one a core.
     log
@@ -77,7 +81,10 @@ def train(
     train_set, test_set = datasets.load(
         data, root=root, image_size=size, stream=stream, workers=workers
     )
-    options = {"in_channels": train_set.input_size[0], "num_classes": train_set.num_classes}
+    options = {
+        "in_channels": train_set.input_size[0],
+        "num_classes": train_set.num_classes,
+    }
     options |= variant_of(name, variant)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -86,7 +93,9 @@ def train(
         check_file(weights, sum(t.nbytes for t in model.state_dict().values()))
     folder = checkpoint or run_folder(name, options, data, recipe)
     with warnings.catch_warnings(), distributed.process_group(device) as place:
-        warnings.showwarning = lambda message, *_: print(f"cnnbook: {message}", file=sys.stderr)
+        warnings.showwarning = lambda message, *_: print(
+            f"cnnbook: {message}", file=sys.stderr
+        )
         run = fit(
             model,
             train_set,
@@ -108,7 +117,8 @@ def train(
 
 
 def run_folder(name: str, options: dict, data: str, recipe: Recipe) -> Path:
-    """A folder for this very run: of the same settings the same, of others another."""
+    """A folder for this very run: of the same settings the same, of others
+    another."""
     settings = json.dumps([name, options, data, asdict(recipe)])
     digest = hashlib.sha256(settings.encode()).hexdigest()[:8]
     return Path("runs") / re.sub(r"[^\w.-]+", "-", f"{name}-{data}-{digest}")

@@ -15,7 +15,8 @@ BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def find_device(device: str | torch.device) -> torch.device:
-    """A GPU where there is one or else the CPU, for "auto"; or that device, if torch can use it.
+    """A GPU where there is one or else the CPU, for "auto"; or that device, if
+    torch can use it.
 
     Raises:
         ValueError: if there is no such device here.
@@ -29,32 +30,46 @@ def find_device(device: str | torch.device) -> torch.device:
         # A name may be right and its device absent; and "meta" computes nothing.
         torch.zeros(1, device=found).item()
     except (RuntimeError, AssertionError, TypeError):
-        here = ["auto", "cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        here = [
+            "auto",
+            "cpu",
+            *(f"cuda:{i}" for i in range(torch.cuda.device_count())),
+        ]
         here += ["mps"] if torch.backends.mps.is_available() else []
-        raise ValueError(f"no device {str(device)!r} here; there is {', '.join(here)}") from None
+        raise ValueError(
+            f"no device {str(device)!r} here; there is {', '.join(here)}"
+        ) from None
     return found
 
 
 def device_name(device: torch.device) -> str:
     """The device as people call it, such as "NVIDIA H100 80GB HBM3"."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return (
+        torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    )
 
 
 def full_name(device: str) -> str:
-    """What `device_name` gives, with the processor's name for a CPU where the system tells it."""
+    """What `device_name` gives, with the processor's name for a CPU where the
+    system tells it."""
     if device != "cpu":
         return device
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # no Linux
         lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    names = [
+        line.partition(":")[2].strip()
+        for line in lines
+        if line.startswith("model name")
+    ]
     name = names[0] if names else platform.processor()
     return f"CPU ({name})" if name else "CPU"
 
 
 def computes_in_bf16(device: torch.device) -> bool:
-    """Whether the device has instructions for bfloat16, rather than an emulation."""
+    """Whether the device has instructions for bfloat16, rather than an
+    emulation."""
     if device.type == "cuda":  # Colab's T4 only emulates it, slower than fp32
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and not BF16_FLAGS.isdisjoint(cpu_flags())
@@ -78,28 +93,32 @@ def cpu_flags() -> set[str]:
 def resolve_precision(precision: str, device: torch.device) -> str:
     """ "fp32" or "bf16": what a recipe's `precision` means on this device.
 
-    "auto" is bf16 on a GPU that computes in it, elsewhere fp32. One warning where bf16
-    is asked for and only emulated.
+    "auto" is bf16 on a GPU that computes in it, elsewhere fp32. One warning where
+    bf16 is asked for and only emulated.
     """
     if precision == "auto":
-        return "bf16" if device.type == "cuda" and computes_in_bf16(device) else "fp32"
+        return (
+            "bf16" if device.type == "cuda" and computes_in_bf16(device) else "fp32"
+        )
     if precision == "bf16" and not computes_in_bf16(device):
         warnings.warn(
-            f"{full_name(device_name(device))} has no instructions for bf16: emulated, it "
-            "is several times slower than fp32",
+            f"{full_name(device_name(device))} has no instructions for bf16: "
+            "emulated, it is several times slower than fp32",
             stacklevel=2,
         )
     return precision
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Mixed precision for "bf16"; for "fp32" nothing. May be entered again and again."""
+    """Mixed precision for "bf16"; for "fp32" nothing. May be entered again and
+    again."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the global generators that dropout draws from; put them back afterwards."""
+    """Seed the global generators that dropout draws from; put them back
+    afterwards."""
     cuda = device.type == "cuda"
     with torch.random.fork_rng(devices=[device] if cuda else []):
         # `torch.manual_seed` would also seed the GPUs that take no part.

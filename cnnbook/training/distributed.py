@@ -1,8 +1,9 @@
 """Several processes that train one network, a device each, as torchrun starts them.
 
-Every process draws the same order and the same augmentation and takes its share of each batch, so
-a run has the same batches whatever the number of processes. Batch normalisation takes its
-statistics from a process's share, as `DistributedDataParallel` does.
+Every process draws the same order and the same augmentation and takes its share of
+each batch, so a run has the same batches whatever the number of processes. Batch
+normalisation takes its statistics from a process's share, as
+`DistributedDataParallel` does.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 @contextmanager
 def process_group(device: str) -> Iterator[str]:
-    """Join the processes that torchrun started, if it did; the device for this one of them."""
+    """Join the processes that torchrun started, if it did; the device for this one
+    of them."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield device
         return
@@ -31,7 +33,9 @@ def process_group(device: str) -> Iterator[str]:
         torch.cuda.set_device(device)
     store, rank, size = next(dist.rendezvous("env://"))
     store = dist.PrefixStore(agreed_name(store, rank, size), store)
-    dist.init_process_group("nccl" if on_gpus else "gloo", store=store, rank=rank, world_size=size)
+    dist.init_process_group(
+        "nccl" if on_gpus else "gloo", store=store, rank=rank, world_size=size
+    )
     try:
         yield device
     finally:
@@ -39,13 +43,15 @@ def process_group(device: str) -> Iterator[str]:
 
 
 def agreed_name(store: dist.Store, rank: int, size: int) -> str:
-    """A name that the processes which run now have agreed upon, and no earlier ones had.
+    """A name that the processes which run now have agreed upon, and no earlier ones
+    had.
 
-    torchrun keeps one store of addresses for all its restarts. A process that meets the others
-    there by a fixed name may read what one that is gone has left, and calls nobody
-    (https://github.com/pytorch/pytorch/issues/135712). The number of restarts is no such name: each
-    machine counts its own. So each process asks with a word just made up, which only a first
-    process that runs now can answer; what earlier ones asked it answers too, to nobody.
+    torchrun keeps one store of addresses for all its restarts. A process that meets
+    the others there by a fixed name may read what one that is gone has left, and
+    calls nobody (https://github.com/pytorch/pytorch/issues/135712). The number of
+    restarts is no such name: each machine counts its own. So each process asks with
+    a word just made up, which only a first process that runs now can answer; what
+    earlier ones asked it answers too, to nobody.
     """
     word = uuid.uuid4().hex
     if rank > 0:
@@ -63,7 +69,11 @@ def agreed_name(store: dist.Store, rank: int, size: int) -> str:
 
 def world() -> tuple[int, int]:
     """This process's number and how many there are."""
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    return (
+        (dist.get_rank(), dist.get_world_size())
+        if dist.is_initialized()
+        else (0, 1)
+    )
 
 
 def is_first() -> bool:
@@ -72,13 +82,15 @@ def is_first() -> bool:
 
 
 def share(tensor: Tensor) -> Tensor:
-    """This process's part of a tensor's first dimension; parts differ by one row at most."""
+    """This process's part of a tensor's first dimension; parts differ by one row at
+    most."""
     rank, size = world()
     return tensor.tensor_split(size)[rank]
 
 
 def parallel(model: nn.Module) -> nn.Module:
-    """A network that, where there are several processes, averages its gradients over them."""
+    """A network that, where there are several processes, averages its gradients
+    over them."""
     return DistributedDataParallel(model) if world()[1] > 1 else model
 
 
@@ -106,9 +118,11 @@ def wait() -> None:
 
 
 def reseed(seed: int, epoch: int) -> None:
-    """Where there are several processes, let each draw a dropout of its own in this epoch.
+    """Where there are several processes, let each draw a dropout of its own in this
+    epoch.
 
-    It depends on nothing before the epoch, so a run may go on with another number of processes.
+    It depends on nothing before the epoch, so a run may go on with another number
+    of processes.
     """
     rank, size = world()
     if size > 1:

@@ -11,7 +11,8 @@ from cnnbook.training import distributed
 
 
 def check_log(folder: str | os.PathLike | None) -> None:
-    """Raise a ValueError if a log is wanted and cannot be: no TensorBoard, or no such folder."""
+    """Raise a ValueError if a log is wanted and cannot be: no TensorBoard, or no
+    such folder."""
     if folder is None:
         return
     check_folder(folder)
@@ -19,18 +20,23 @@ def check_log(folder: str | os.PathLike | None) -> None:
         import torch.utils.tensorboard  # noqa: F401
     except ImportError as error:
         raise ValueError(
-            "a log for TensorBoard needs the package tensorboard: pip install tensorboard"
+            "a log for TensorBoard needs the package tensorboard: pip install "
+            "tensorboard"
         ) from error
 
 
 @contextmanager
-def history_log(folder: str | os.PathLike | None, epochs: int) -> Iterator[Callable[[dict], None]]:
-    """A function that logs a row of the history, a scalar a column, at the step of its epoch.
+def history_log(
+    folder: str | os.PathLike | None, epochs: int
+) -> Iterator[Callable[[dict], None]]:
+    """A function that logs a row of the history, a scalar a column, at the step of
+    its epoch.
 
     Args:
         folder: where the log is written, by the first process; None: nowhere.
-        epochs: how many epochs the run has behind it. What the folder has of later ones is of a run
-            that was stopped before it could save them, and TensorBoard will forget it.
+        epochs: how many epochs the run has behind it. What the folder has of later
+            ones is of a run that was stopped before it could save them, and
+            TensorBoard will forget it.
 
     Raises:
         OSError: if the folder cannot be written.

@@ -31,7 +31,11 @@ from cnnbook.training.device import (
 from cnnbook.training.images import AUGMENTATIONS, Normalise
 from cnnbook.training.log import check_log, history_log
 from cnnbook.training.memory import enough_memory
-from cnnbook.training.optimisation import make_average, make_optimizer, make_schedule
+from cnnbook.training.optimisation import (
+    make_average,
+    make_optimizer,
+    make_schedule,
+)
 from cnnbook.training.outputs import loss_of, main_logits
 from cnnbook.training.progress import progress_bar
 from cnnbook.training.reading import Resident, Streamed, reader
@@ -42,7 +46,8 @@ EVALUATION_BATCH = 256
 
 
 class Evaluation(NamedTuple):
-    """How a network did on images: mean cross-entropy, accuracy, and each image right or wrong."""
+    """How a network did on images: mean cross-entropy, accuracy, and each image
+    right or wrong."""
 
     loss: float
     accuracy: float
@@ -63,46 +68,58 @@ def fit(
 ) -> Run:
     """Train `model` in place on the images of `train`.
 
-    It ends in evaluation mode, on the device, its convolutions in the layout ``channels_last``.
+    It ends in evaluation mode, on the device, its convolutions in the layout
+    ``channels_last``.
 
-    Validation images (the set's own, or a share that the recipe holds out) are measured after each
-    epoch; the test images once, at the end. On the CPU the same recipe from the same weights gives
-    the same run, bit for bit, also if it was stopped and went on. The caller's random number
-    generators are left as they were.
+    Validation images (the set's own, or a share that the recipe holds out) are
+    measured after each epoch; the test images once, at the end. On the CPU the same
+    recipe from the same weights gives the same run, bit for bit, also if it was
+    stopped and went on. The caller's random number generators are left as they
+    were.
 
     Args:
-        model: a network for N × C × H × W images of the set's C channels, giving N × classes. In
-            training it may give a tuple of these, auxiliary classifiers after the main one.
+        model: a network for N × C × H × W images of the set's C channels, giving
+            N × classes. In training it may give a tuple of these, auxiliary
+            classifiers after the main one.
         train, test: as `cnnbook.data.load` returns them.
         recipe: how to train; by default `Recipe()`.
         device: "auto" (a GPU where there is one) or a torch device.
         progress: show a progress bar.
-        checkpoint: a folder in which the run is saved after each epoch. If it holds the same run,
-            that goes on; it is the caller's `model` that then takes its weights.
+        checkpoint: a folder in which the run is saved after each epoch. If it holds
+            the same run, that goes on; it is the caller's `model` that then takes
+            its weights.
         resume: whether a run in `checkpoint` goes on; otherwise it is started anew.
-        log: a folder for TensorBoard, to which the history is written after each epoch.
+        log: a folder for TensorBoard, to which the history is written after each
+            epoch.
 
     Raises:
-        ValueError: before any training, if the device is unknown, if network, images and recipe
-            do not fit together, if `checkpoint` holds another run, or if `log` is given and the
-            package tensorboard is missing. While training, a DataError, which is one too, if an
-            image of a stream cannot be read.
+        ValueError: before any training, if the device is unknown, if network,
+            images and recipe do not fit together, if `checkpoint` holds another
+            run, or if `log` is given and the package tensorboard is missing. While
+            training, a DataError, which is one too, if an image of a stream cannot
+            be read.
         FloatingPointError: if the loss of a step is not a finite number.
-        OSError: if the checkpoint or the log cannot be written; checkpoints written before stay.
+        OSError: if the checkpoint or the log cannot be written; checkpoints written
+            before stay.
     """
     recipe = Recipe() if recipe is None else recipe
-    given, model = model, getattr(model, "_orig_mod", model)  # of one that was compiled already
+    # The network inside, if it was compiled already.
+    given, model = model, getattr(model, "_orig_mod", model)
     device = find_device(device)
     check_log(log)
     precision = resolve_precision(recipe.precision, device)
     train, validation = check_fit(model, train, test, recipe)
-    fixed = train.subset(range(recipe.fixed_images)) if recipe.fixed_images else None
+    fixed = (
+        train.subset(range(recipe.fixed_images)) if recipe.fixed_images else None
+    )
     mixed = autocast(device, precision)
     normalise = Normalise.as_recipe(train, recipe, device)
     model.to(device, memory_format=normalise.layout)
     source = reader(train, device)
     optimizer = make_optimizer(model, recipe)
-    schedule = make_schedule(optimizer, recipe, math.ceil(len(train) / recipe.batch_size))
+    schedule = make_schedule(
+        optimizer, recipe, math.ceil(len(train) / recipe.batch_size)
+    )
     averaged = make_average(model, optimizer, recipe)
     result = model if averaged is None else averaged.module
     compiled = torch.compile(model) if recipe.compile and given is model else given
@@ -111,14 +128,20 @@ def fit(
 
     mine = distributed.share(source.labels)
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
-    parts |= {"random": RandomState(generator)} | ({"averaged": averaged} if averaged else {})
+    parts |= {"random": RandomState(generator)} | (
+        {"averaged": averaged} if averaged else {}
+    )
     identity = identity_of(model, train, recipe, device, precision)
     checkpoints = Checkpoints(checkpoint, parts, identity)
     with (
         seeded(recipe.seed, device),
-        progress_bar(recipe.epochs * len(mine), progress and distributed.is_first()) as bar,
+        progress_bar(
+            recipe.epochs * len(mine), progress and distributed.is_first()
+        ) as bar,
         checkpoints.say_how_to_go_on(),
-        enough_memory(model, normalise.sizes(train.input_size), recipe.batch_size, mixed),
+        enough_memory(
+            model, normalise.sizes(train.input_size), recipe.batch_size, mixed
+        ),
         ExitStack() as files,
     ):
         done = checkpoints.resume(anew=not resume)
@@ -133,9 +156,15 @@ def fit(
             lr, began = optimizer.param_groups[0]["lr"], time.perf_counter()
             epoch_batches = batches(source, recipe, generator)
             loss, accuracy = train_epoch(
-                step, epoch_batches, normalise, mixed, optimizer, schedule,
-                recipe.label_smoothing, bar,
-            )  # fmt: skip
+                step,
+                epoch_batches,
+                normalise,
+                mixed,
+                optimizer,
+                schedule,
+                recipe.label_smoothing,
+                bar,
+            )
             seconds = time.perf_counter() - began
             distributed.agree(model, result)
             validated = evaluate(result, validation, normalise, mixed)
@@ -162,35 +191,55 @@ def fit(
                     "waited": source.waited,
                 }
             )
-            bar.set_postfix_str(f"loss {loss:.3f}, validation {validated.accuracy:.1%}")
+            bar.set_postfix_str(
+                f"loss {loss:.3f}, validation {validated.accuracy:.1%}"
+            )
         model.load_state_dict(result.state_dict())
-        tested = (None,) * 3 if test is None else evaluate(model, test, normalise, mixed)
+        tested = (
+            (None,) * 3 if test is None else evaluate(model, test, normalise, mixed)
+        )
     seconds = time.perf_counter() - start
     process_seconds = time.process_time() - process_start
     history = pd.DataFrame(history, columns=history_columns(recipe))
     waiting = source.waited / history.seconds.sum()
     return Run(
-        model.eval(), normalise, recipe, train.name, device_name(device), history, *tested,
-        precision, seconds, process_seconds, waiting,
-    )  # fmt: skip
+        model.eval(),
+        normalise,
+        recipe,
+        train.name,
+        device_name(device),
+        history,
+        *tested,
+        precision,
+        seconds,
+        process_seconds,
+        waiting,
+    )
 
 
 def batches(
     source: Resident | Streamed, recipe: Recipe, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor, float]]:
-    """Every image once, in a new order, augmented: uint8 N × C × H × W, labels N and a weight.
+    """Every image once, in a new order, augmented: uint8 N × C × H × W, labels N
+    and a weight.
 
-    Several processes share each batch. The weight makes the mean of their gradients the batch's.
+    Several processes share each batch. The weight makes the mean of their gradients
+    the batch's.
     """
     processes = distributed.world()[1]
     order = source.order(generator)
-    # Batches of almost one size: a last one of a single image would break batch normalisation.
+    # Batches of almost one size: a last one of a single image would break batch
+    # normalisation.
     parts = order.tensor_split(math.ceil(len(order) / recipe.batch_size))
     for chosen, batch in zip(parts, source.read(parts), strict=True):
         for name in recipe.augment:
             batch = AUGMENTATIONS[name](batch, generator)
         mine = distributed.share(batch)
-        yield mine, distributed.share(source.labels[chosen]), processes * len(mine) / len(batch)
+        yield (
+            mine,
+            distributed.share(source.labels[chosen]),
+            processes * len(mine) / len(batch),
+        )
 
 
 def train_epoch(
@@ -203,9 +252,11 @@ def train_epoch(
     label_smoothing: float,
     bar: tqdm,
 ) -> tuple[float, float]:
-    """Take a step on each batch; the mean loss and the accuracy over all of them."""
+    """Take a step on each batch; the mean loss and the accuracy over all of
+    them."""
     model.train()
-    # What is counted stays on the device: reading it would make the CPU wait for the GPU.
+    # What is counted stays on the device: reading it would make the CPU wait for
+    # the GPU.
     sizes, rates, losses, correct = [], [], [], 0
     for images, labels, weight in batches:
         with mixed:
@@ -224,24 +275,36 @@ def train_epoch(
 
 
 def means(
-    losses: list[Tensor], sizes: list[int], correct: Tensor, rates: list[float], steps_before: int
+    losses: list[Tensor],
+    sizes: list[int],
+    correct: Tensor,
+    rates: list[float],
+    steps_before: int,
 ) -> tuple[float, float]:
-    """Mean loss and accuracy of an epoch's steps, over the images of all processes."""
+    """Mean loss and accuracy of an epoch's steps, over the images of all
+    processes."""
     steps = len(losses)
     sizes = torch.tensor(sizes, dtype=torch.float64)
-    sums = torch.cat([torch.stack(losses).cpu() * sizes, sizes, correct.cpu().double()[None]])
+    sums = torch.cat(
+        [torch.stack(losses).cpu() * sizes, sizes, correct.cpu().double()[None]]
+    )
     loss_sums, sizes, (correct,) = distributed.total(sums).split([steps, steps, 1])
     check_finite((loss_sums / sizes).tolist(), rates, steps_before)
     return (loss_sums.sum() / sizes.sum()).item(), (correct / sizes.sum()).item()
 
 
-def check_finite(losses: list[float], rates: list[float], steps_before: int) -> None:
-    """Raise a FloatingPointError that names the first step whose loss is no finite number."""
-    for step, (loss, rate) in enumerate(zip(losses, rates, strict=True), start=steps_before + 1):
+def check_finite(
+    losses: list[float], rates: list[float], steps_before: int
+) -> None:
+    """Raise a FloatingPointError that names the first step whose loss is no finite
+    number."""
+    for step, (loss, rate) in enumerate(
+        zip(losses, rates, strict=True), start=steps_before + 1
+    ):
         if not math.isfinite(loss):
             raise FloatingPointError(
-                f"the training loss became {loss} at step {step}, with learning rate {rate:g}; "
-                "try a lower lr"
+                f"the training loss became {loss} at step {step}, with learning "
+                f"rate {rate:g}; try a lower lr"
             )
 
 
@@ -259,7 +322,9 @@ def evaluate(
     right = [torch.zeros(0, dtype=torch.bool, device=normalise.device)]
     parts = mine.split(EVALUATION_BATCH)
     for chosen, images in zip(parts, imageset.read(parts), strict=True):
-        images, labels = (part.to(normalise.device) for part in (images, imageset.labels[chosen]))
+        images, labels = (
+            part.to(normalise.device) for part in (images, imageset.labels[chosen])
+        )
         with mixed:
             logits = main_logits(model(normalise(images))).float()
         loss_sum += F.cross_entropy(logits, labels, reduction="sum")
@@ -268,4 +333,6 @@ def evaluate(
     sums[0] = loss_sum.cpu()
     sums[1 + mine] = torch.cat(right).cpu().double()
     loss, correct = distributed.total(sums).split([1, len(imageset)])
-    return Evaluation(loss.item() / len(imageset), correct.mean().item(), correct.bool())
+    return Evaluation(
+        loss.item() / len(imageset), correct.mean().item(), correct.bool()
+    )

@@ -1,4 +1,5 @@
-"""What to do when a device's memory does not suffice: say which batch size would."""
+"""What to do when a device's memory does not suffice: say which batch size
+would."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from torch import nn
 from cnnbook.training import distributed
 from cnnbook.training.outputs import loss_of
 
-# How torch begins the errors of the CPU's allocators, which have no class of their own.
+# How torch begins the errors of the CPU's allocators, which have no class of their
+# own.
 CPU_WORDS = ("DefaultCPUAllocator", "not enough memory", "can't allocate memory")
 
 
@@ -20,14 +22,20 @@ def is_shortage(error: BaseException) -> bool:
     """Whether memory ran out, of a GPU or of the machine."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(word in str(error) for word in CPU_WORDS)
+    return isinstance(error, RuntimeError) and any(
+        word in str(error) for word in CPU_WORDS
+    )
 
 
 @contextmanager
 def enough_memory(
-    model: nn.Module, input_size: tuple[int, int, int], batch_size: int, mixed: torch.autocast
+    model: nn.Module,
+    input_size: tuple[int, int, int],
+    batch_size: int,
+    mixed: torch.autocast,
 ) -> Iterator[None]:
-    """Turn a shortage of memory into one line that names a batch size that was tried and fits.
+    """Turn a shortage of memory into one line that names a batch size that was
+    tried and fits.
 
     Args:
         model: the network, on its device.
@@ -48,19 +56,27 @@ def enough_memory(
     # Outside of `except`, whose error keeps all that was allocated when it came up.
     device = next(model.parameters()).device
     size = "×".join(map(str, input_size))
-    line = f"{device} has not enough memory for batches of {batch_size} images {size}"
+    line = (
+        f"{device} has not enough memory for batches of {batch_size} images {size}"
+    )
     if distributed.world()[1] > 1:
         raise ValueError(f"{line}; choose a smaller batch_size")
     fits = largest_that_fits(model, input_size, batch_size // 2, mixed)
     if not fits:
-        raise ValueError(f"{line}, nor of a single one; choose a smaller image_size")
+        raise ValueError(
+            f"{line}, nor of a single one; choose a smaller image_size"
+        )
     raise ValueError(f"{line}; batch_size={fits} fits")
 
 
 def largest_that_fits(
-    model: nn.Module, input_size: tuple[int, int, int], most: int, mixed: torch.autocast
+    model: nn.Module,
+    input_size: tuple[int, int, int],
+    most: int,
+    mixed: torch.autocast,
 ) -> int:
-    """Of `most`, its half, its quarter, …: the first of which a step fits; 0 if none does."""
+    """Of `most`, its half, its quarter, …: the first of which a step fits; 0 if
+    none does."""
     device = next(model.parameters()).device
     model.zero_grad(set_to_none=True)
     while most:

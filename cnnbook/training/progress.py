@@ -8,10 +8,11 @@ from tqdm import tqdm
 
 
 class _NotebookLine:
-    """A file that shows the last line written to it in a notebook's output, and keeps only that.
+    """A file that shows the last line written to it in a notebook's output, and
+    keeps only that.
 
-    A notebook's standard error keeps every state of the bar, and tqdm's own notebook bar needs
-    ipywidgets in the kernel and in the page.
+    A notebook's standard error keeps every state of the bar, and tqdm's own
+    notebook bar needs ipywidgets in the kernel and in the page.
     """
 
     encoding = "utf-8"  # by which tqdm knows that it may draw with blocks
@@ -32,13 +33,27 @@ class _NotebookLine:
 def progress_bar(images: int, shown: bool) -> tqdm:
     """A bar over so many images: the share done, time left, images a second.
 
-    In a terminal it is drawn on standard error, in a notebook as one line of output; a log file
-    or a pipe gets none.
+    In a terminal it is drawn on standard error, in a notebook as one line of
+    output; a log file or a pipe gets none.
     """
     # A notebook's shell has a kernel; a terminal's IPython has none.
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    shell = (
+        sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    )
     if shown and getattr(shell, "kernel", None) is not None:
-        return tqdm(total=images, unit=" images", mininterval=0.5, file=_NotebookLine(), ncols=80)
+        return tqdm(
+            total=images,
+            unit=" images",
+            mininterval=0.5,
+            file=_NotebookLine(),
+            ncols=80,
+        )
     # tqdm draws nothing where disable=None and standard error is no terminal.
     disable = None if shown else True
-    return tqdm(total=images, unit=" images", mininterval=0.5, dynamic_ncols=True, disable=disable)
+    return tqdm(
+        total=images,
+        unit=" images",
+        mininterval=0.5,
+        dynamic_ncols=True,
+        disable=disable,
+    )

@@ -1,4 +1,5 @@
-"""Where the batches of an epoch come from: the device's memory, or files that workers decode."""
+"""Where the batches of an epoch come from: the device's memory, or files that
+workers decode."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ class Resident:
 
     def order(self, generator: torch.Generator) -> Tensor:
         """The indices of all images in a random order, on the device."""
-        return torch.randperm(len(self.labels), generator=generator, device=self.labels.device)
+        return torch.randperm(
+            len(self.labels), generator=generator, device=self.labels.device
+        )
 
     def read(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
         """The images at each batch of indices, on the device."""
@@ -35,19 +38,24 @@ class Resident:
 
 
 class Streamed:
-    """Images that come to the device batch by batch; attributes and methods as of `Resident`."""
+    """Images that come to the device batch by batch; attributes and methods as of
+    `Resident`."""
 
     def __init__(self, train: ImageStream, device: torch.device):
         self.stream, self.labels, self.waited = train, train.labels.to(device), 0.0
         self.order = train.order
 
     def read(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
-        """The images at each batch of indices; those of other processes' shares are black.
+        """The images at each batch of indices; those of other processes' shares are
+        black.
 
-        So every process draws the same augmentation, as for images in memory, and reads its share.
+        So every process draws the same augmentation, as for images in memory, and
+        reads its share.
         """
         device = self.labels.device
-        read = self.stream.read([distributed.share(batch).cpu() for batch in batches])
+        read = self.stream.read(
+            [distributed.share(batch).cpu() for batch in batches]
+        )
         for batch in batches:
             began = time.perf_counter()
             mine = next(read)
@@ -61,6 +69,8 @@ class Streamed:
                 yield mine
 
 
-def reader(train: ImageSet | ImageStream, device: torch.device) -> Resident | Streamed:
+def reader(
+    train: ImageSet | ImageStream, device: torch.device
+) -> Resident | Streamed:
     """What reads the training images for this device."""
     return (Streamed if isinstance(train, ImageStream) else Resident)(train, device)

@@ -17,37 +17,46 @@ SCHEDULES = ("cosine", "constant", "one-cycle")
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of a training run. Two runs of one recipe from one start are the same run.
+    """The settings of a training run. Two runs of one recipe from one start are the
+    same run.
 
     Attributes:
         epochs: passes over the training images.
-        batch_size: images a step, at most; the batches of an epoch differ by one image or none.
+        batch_size: images a step, at most; the batches of an epoch differ by one
+            image or none.
         optimizer: "sgd" (with momentum) or "adamw".
         lr: the highest learning rate.
         momentum: of SGD, in [0, 1).
         nesterov: Nesterov's momentum, for SGD.
-        weight_decay: L2 penalty (AdamW: decoupled); on weights only, not on biases and
-            normalisation.
-        schedule: of the learning rate, step by step: "cosine" (to zero at the end), "constant", or
-            "one-cycle" (up from a 25th over the first 30 % of the steps, then down to zero).
-        warmup_epochs: epochs in which the rate first rises linearly from a hundredth of `lr`; may
-            be a fraction. "one-cycle" has its own rise and takes none.
+        weight_decay: L2 penalty (AdamW: decoupled); on weights only, not on biases
+            and normalisation.
+        schedule: of the learning rate, step by step: "cosine" (to zero at the end),
+            "constant", or "one-cycle" (up from a 25th over the first 30 % of the
+            steps, then down to zero).
+        warmup_epochs: epochs in which the rate first rises linearly from a
+            hundredth of `lr`; may be a fraction. "one-cycle" has its own rise and
+            takes none.
         label_smoothing: probability spread evenly over all classes, in [0, 1).
-        augment: any of "flip" (left to right) and "crop" (shift by up to an eighth of the side),
-            in the order in which they apply.
-        image_size: side in pixels to which images are resized on the device; None: as stored.
-        normalise: bring each channel to zero mean and unit deviation; otherwise pixels are in
-            [0, 1].
-        ema: decay a step of the exponential moving average of the weights, in [0, 1); 0: none. The
-            averaged network is what is validated, tested and left behind.
-        precision: "fp32"; "bf16": what torch.autocast has in bfloat16 is computed in it; or
-            "auto": bf16 on a GPU that computes in it, elsewhere fp32.
-        compile: compile the training step with torch.compile; slow to start, faster afterwards.
-        validation: share of the training images held out, class by class, where the set has no
-            validation images of its own; in (0, 1).
-        fixed_images: so many of the training images, the first ones, are also measured
-            after each epoch as test images are: in evaluation mode, not augmented; 0: none.
-        seed: of the order of images, the augmentation, the held-out share and dropout.
+        augment: any of "flip" (left to right) and "crop" (shift by up to an eighth
+            of the side), in the order in which they apply.
+        image_size: side in pixels to which images are resized on the device; None:
+            as stored.
+        normalise: bring each channel to zero mean and unit deviation; otherwise
+            pixels are in [0, 1].
+        ema: decay a step of the exponential moving average of the weights, in [0,
+            1); 0: none. The averaged network is what is validated, tested and left
+            behind.
+        precision: "fp32"; "bf16": what torch.autocast has in bfloat16 is computed
+            in it; or "auto": bf16 on a GPU that computes in it, elsewhere fp32.
+        compile: compile the training step with torch.compile; slow to start, faster
+            afterwards.
+        validation: share of the training images held out, class by class, where the
+            set has no validation images of its own; in (0, 1).
+        fixed_images: so many of the training images, the first ones, are also
+            measured after each epoch as test images are: in evaluation mode, not
+            augmented; 0: none.
+        seed: of the order of images, the augmentation, the held-out share and
+            dropout.
 
     Raises:
         ValueError: if a setting is outside its range, or a name is unknown.
@@ -83,22 +92,41 @@ class Recipe:
         require("epochs", int, lambda v: v >= 1, "a positive integer")
         require("batch_size", int, lambda v: v >= 1, "a positive integer")
         require("lr", Real, lambda v: v > 0, "a positive number")
-        require("momentum", Real, lambda v: 0 <= v < 1, "a number of at least 0 and below 1")
-        require("weight_decay", Real, lambda v: v >= 0, "zero or a positive number")
-        require("label_smoothing", Real, lambda v: 0 <= v < 1, "a number of at least 0 and below 1")
         require(
-            "warmup_epochs", Real, lambda v: 0 <= v <= self.epochs,
+            "momentum",
+            Real,
+            lambda v: 0 <= v < 1,
+            "a number of at least 0 and below 1",
+        )
+        require("weight_decay", Real, lambda v: v >= 0, "zero or a positive number")
+        require(
+            "label_smoothing",
+            Real,
+            lambda v: 0 <= v < 1,
+            "a number of at least 0 and below 1",
+        )
+        require(
+            "warmup_epochs",
+            Real,
+            lambda v: 0 <= v <= self.epochs,
             f"a number between 0 and the {self.epochs} epochs",
-        )  # fmt: skip
+        )
         require("validation", Real, lambda v: 0 < v < 1, "a number between 0 and 1")
         require("fixed_images", int, lambda v: v >= 0, "zero or a positive integer")
         require("seed", int, lambda v: 0 <= v < 2**32, "an integer of 0 … 2³² - 1")
         if self.image_size is not None:
-            require("image_size", int, lambda v: v >= 1, "a positive integer or None")
-        require("ema", Real, lambda v: 0 <= v < 1, "a number of at least 0 and below 1")
+            require(
+                "image_size", int, lambda v: v >= 1, "a positive integer or None"
+            )
+        require(
+            "ema", Real, lambda v: 0 <= v < 1, "a number of at least 0 and below 1"
+        )
         for name in ("nesterov", "normalise", "compile"):
             if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} must be True or False, got {short(getattr(self, name))}")
+                raise ValueError(
+                    f"{name} must be True or False, got "
+                    f"{short(getattr(self, name))}"
+                )
         _require_known("optimizer", self.optimizer, OPTIMIZERS)
         _require_known("schedule", self.schedule, SCHEDULES)
         _require_known("precision", self.precision, PRECISIONS)
@@ -109,9 +137,11 @@ class Recipe:
             )
         if not isinstance(self.augment, (tuple, list)):
             raise ValueError(
-                f'augment must be a tuple such as ("flip",), got {short(self.augment)}'
+                'augment must be a tuple such as ("flip",), got '
+                f"{short(self.augment)}"
             )
-        object.__setattr__(self, "augment", tuple(self.augment))  # JSON knows lists only
+        # JSON knows lists only.
+        object.__setattr__(self, "augment", tuple(self.augment))
         for name in self.augment:
             _require_known("augment", name, tuple(AUGMENTATIONS))
 
@@ -119,5 +149,7 @@ class Recipe:
 def _require_known(field: str, name: str, known: tuple[str, ...]) -> None:
     if not isinstance(name, str) or name not in known:
         near = difflib.get_close_matches(str(name).lower(), known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(known)}"
+        hint = (
+            f"did you mean {near[0]!r}?" if near else f"there is {', '.join(known)}"
+        )
         raise ValueError(f"unknown {field} {short(name)}; {hint}")

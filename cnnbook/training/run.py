@@ -39,21 +39,25 @@ class Run:
 
     Attributes:
         model: the trained network, in evaluation mode, on the device.
-        prepare: what makes of stored images, uint8 N × C × H × W, those that it reads.
+        prepare: what makes of stored images, uint8 N × C × H × W, those that it
+            reads.
         recipe: how it was trained.
         data: the image set's name.
         device: where it was trained, such as "cpu" or "NVIDIA H100 80GB HBM3".
-        history: a row per epoch: epoch, lr (of its first step), train_loss, train_accuracy (both
-            while training: augmented images, dropout), validation_loss, validation_accuracy,
-            seconds (of training alone), images_per_second; with fixed images also
-            fixed_loss and fixed_accuracy. Accuracies are in [0, 1].
-        test_loss, test_accuracy: on the test images, looked at once, at the end; None without them.
-        test_correct: of each test image, whether its class was found; N, bool, or None.
+        history: a row per epoch: epoch, lr (of its first step), train_loss,
+            train_accuracy (both while training: augmented images, dropout),
+            validation_loss, validation_accuracy, seconds (of training alone),
+            images_per_second; with fixed images also fixed_loss and fixed_accuracy.
+            Accuracies are in [0, 1].
+        test_loss, test_accuracy: on the test images, looked at once, at the end;
+            None without them.
+        test_correct: of each test image, whether its class was found; N, bool, or
+            None.
         precision: in which it was computed: "fp32" or "bf16".
         seconds: of the whole run, validation and test included.
         process_seconds: the same as the processor counts them, over all threads.
-        waiting: the share of the training's seconds, in [0, 1], in which this process waited for
-            images of a stream; 0 for images in memory.
+        waiting: the share of the training's seconds, in [0, 1], in which this
+            process waited for images of a stream; 0 for images in memory.
     """
 
     model: nn.Module
@@ -77,11 +81,16 @@ class Run:
         results = f"validation accuracy {last.validation_accuracy:.1%}"
         if self.test_accuracy is not None:
             results = f"test accuracy {self.test_accuracy:.1%}, {results}"
-        waiting = f", {self.waiting:.0%} of the time waiting for data" if self.waiting else ""
+        waiting = (
+            f", {self.waiting:.0%} of the time waiting for data"
+            if self.waiting
+            else ""
+        )
         return (
             f"{type(self.model).__name__} on {self.data}: {epochs}"
             f" in {self.seconds:.1f} s on {self.device},"
-            f" {self.history.images_per_second.median():,.0f} images/s{waiting}\n{results}"
+            f" {self.history.images_per_second.median():,.0f} images/s{waiting}\n"
+            f"{results}"
         )
 
     def __str__(self) -> str:

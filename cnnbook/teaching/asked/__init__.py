@@ -1,1 +1,2 @@
-"""The questions of the chapters, one module each. `cnnbook.teaching.asking` has what they are."""
+"""The questions of the chapters, one module each. `cnnbook.teaching.asking` has
+what they are."""

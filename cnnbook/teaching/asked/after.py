@@ -27,15 +27,16 @@ def dense_channels() -> list[Number]:
         )
         found.append(
             Number(
-                f"A dense block of {depth} layers reads {reads} channels, and each layer adds "
-                f"{growth}. How many channels does it give?",
+                f"A dense block of {depth} layers reads {reads} channels, and each "
+                f"layer adds {growth}. How many channels does it give?",
                 answer,
                 f"{reads} + {depth} · {growth} = {answer}: everything is kept.",
                 "channels",
                 {
                     reads + growth: f"Each of the {depth} layers adds as many.",
                     depth * growth: "What the block reads is kept too.",
-                    reads + (depth - 1) * growth: "That is what the last layer reads.",
+                    reads
+                    + (depth - 1) * growth: "That is what the last layer reads.",
                 },
                 tolerance=0,
             )
@@ -51,20 +52,22 @@ def se_params() -> list[Number]:
         answer = profile(gate, (channels, 7, 7)).total.params
         found.append(
             Number(
-                f"Squeeze and excitation of {channels:,} channels, with {squeezed} between its two "
-                "layers, which have biases. How many parameters has it?",
+                f"Squeeze and excitation of {channels:,} channels, with {squeezed} "
+                "between its two layers, which have biases. How many parameters "
+                "has it?",
                 answer,
-                f"{channels:,} · {squeezed} + {squeezed} + {squeezed} · {channels:,} + "
-                f"{channels:,} = "
-                f"{answer:,}.",
+                f"{channels:,} · {squeezed} + {squeezed} + "
+                f"{squeezed} · {channels:,} + {channels:,} = {answer:,}.",
                 "parameters",
                 layers.other_than(
                     answer,
                     {
                         2 * channels * squeezed: "Forgot the biases? "
                         f"{squeezed} + {channels:,} more.",
-                        channels * squeezed + squeezed: "There and back: two layers.",
-                        2 * channels**2: "Between the two there are fewer channels.",
+                        channels * squeezed
+                        + squeezed: "There and back: two layers.",
+                        2
+                        * channels**2: "Between the two there are fewer channels.",
                     },
                 ),
             )
@@ -77,32 +80,40 @@ def separable_flops() -> list[Number]:
     found = []
     for channels, out, side in ((32, 64, 112), (128, 128, 56), (512, 512, 14)):
         pair = nn.Sequential(
-            layers.conv(channels, channels, 3, padding=1, groups=channels, bias=False),
+            layers.conv(
+                channels, channels, 3, padding=1, groups=channels, bias=False
+            ),
             layers.conv(channels, out, 1, bias=False),
         )
         first, second = profile(pair, (channels, side, side)).layers
         full = layers.one(
-            layers.conv(channels, out, 3, padding=1, bias=False), (channels, side, side)
+            layers.conv(channels, out, 3, padding=1, bias=False),
+            (channels, side, side),
         )
         answer = first.flops + second.flops
         found.append(
             Number(
-                f"A depthwise 3 × 3 of {channels} channels, then a 1 × 1 to {out}, at {side} × "
-                f"{side} "
-                "positions. How many multiply-adds do the two do?",
+                f"A depthwise 3 × 3 of {channels} channels, then a 1 × 1 to {out}, "
+                f"at {side} × {side} positions. How many multiply-adds do the two "
+                "do?",
                 answer,
-                f"9 · {channels} · {side}² = {first.flops:,}, and {channels} · {out} · {side}² = "
-                f"{second.flops:,}; together {answer:,}, {full.flops / answer:.1f} times fewer "
-                "than a "
-                "full 3 × 3.",
+                f"9 · {channels} · {side}² = {first.flops:,}, and "
+                f"{channels} · {out} · {side}² = {second.flops:,}; together "
+                f"{answer:,}, {full.flops / answer:.1f} times fewer than a full "
+                "3 × 3.",
                 "multiply-adds",
                 layers.other_than(
                     answer,
                     {
-                        full.flops: "That is a full 3 × 3. A depthwise kernel reads one channel.",
+                        full.flops: (
+                            "That is a full 3 × 3. A depthwise kernel reads one "
+                            "channel."
+                        ),
                         second.flops: "Looking around has a cost, too.",
                         first.flops: "And the mixing?",
-                        2 * answer: "A multiplication and its addition count as one here.",
+                        2 * answer: (
+                            "A multiplication and its addition count as one here."
+                        ),
                     },
                 ),
             )
@@ -120,18 +131,24 @@ def separable_share() -> list[Number]:
         )
         full = layers.conv(64, out, kernel, padding=kernel // 2, bias=False)
         size = (64, 14, 14)
-        answer = 100 * profile(pair, size).total.flops / layers.one(full, size).flops
+        answer = (
+            100 * profile(pair, size).total.flops / layers.one(full, size).flops
+        )
         found.append(
             Number(
-                f"A depthwise {kernel} × {kernel} and a 1 × 1 to {out} channels: which share of a "
-                "full convolution's multiply-adds is that, in percent?",
+                f"A depthwise {kernel} × {kernel} and a 1 × 1 to {out} channels: "
+                "which share of a full convolution's multiply-adds is that, in "
+                "percent?",
                 answer,
-                f"1 / {out} + 1 / {kernel}² = {answer:.1f} %, however many channels are read.",
+                f"1 / {out} + 1 / {kernel}² = {answer:.1f} %, however many "
+                "channels are read.",
                 "%",
                 {
                     100 / kernel**2: f"Nearly: the depthwise part adds 1 / {out}.",
-                    100
-                    / out: f"That is the depthwise part; the 1 × 1 has 1 / {kernel}² of the work.",
+                    100 / out: (
+                        f"That is the depthwise part; the 1 × 1 has 1 / {kernel}² "
+                        "of the work."
+                    ),
                     answer / 100: "In percent: times 100.",
                 },
                 tolerance=0.02,
@@ -147,18 +164,19 @@ def compound() -> list[Number]:
         answer = round(d * w**2 * r**2, 6)
         found.append(
             Number(
-                f"A network of full convolutions gets {d:g} times the blocks, {w:g} times the "
-                "channels "
-                f"and {r:g} times the side of the image. By how many times do its multiply-adds "
-                "grow?",
+                f"A network of full convolutions gets {d:g} times the blocks, "
+                f"{w:g} times the channels and {r:g} times the side of the image. "
+                "By how many times do its multiply-adds grow?",
                 answer,
                 f"{d:g} · {w:g}² · {r:g}² = {answer:.3g}.",
                 "times",
                 layers.other_than(
                     answer,
                     {
-                        d * w * r: "Channels count twice, as those read and those written, and so "
-                        "does the side.",
+                        d * w * r: (
+                            "Channels count twice, as those read and those "
+                            "written, and so does the side."
+                        ),
                         d**2 * w**2 * r**2: "Depth counts once.",
                         d + w + r: "They multiply.",
                     },
@@ -173,7 +191,9 @@ def patches() -> list[Number]:
     networks = {
         "A ViT-B/16": layers.on_meta(torchvision.models.vit_b_16).conv_proj,
         "ConvNeXt-T": next(
-            m for m in layers.on_meta(models.convnext_tiny).modules() if isinstance(m, nn.Conv2d)
+            m
+            for m in layers.on_meta(models.convnext_tiny).modules()
+            if isinstance(m, nn.Conv2d)
         ),
     }
     found = []
@@ -183,9 +203,8 @@ def patches() -> list[Number]:
         size = stem.kernel_size[0]
         found.append(
             Number(
-                f"{name} cuts an image of 224 pixels a side into squares of {size} × {size}. How "
-                "many "
-                "are there?",
+                f"{name} cuts an image of 224 pixels a side into squares of "
+                f"{size} × {size}. How many are there?",
                 answer,
                 f"(224 / {size})² = {row.output[1]}² = {answer:,}.",
                 "patches",
@@ -201,6 +220,10 @@ def patches() -> list[Number]:
 
 @question("after/order-flops", lead="Predict, then run")
 def order_flops() -> list[Order]:
-    names = {"EfficientNet-B0": "efficientnet_b0", "ConvNeXt-T": "convnext_tiny",
-             "MobileNetV2": "mobilenet_v2", "DenseNet-121": "densenet121"}  # fmt: skip
+    names = {
+        "EfficientNet-B0": "efficientnet_b0",
+        "ConvNeXt-T": "convnext_tiny",
+        "MobileNetV2": "mobilenet_v2",
+        "DenseNet-121": "densenet121",
+    }
     return [layers.by_flops(names)]

@@ -1,4 +1,5 @@
-"""Questions on AlexNet: where its memory, parameters and operations are, and its two halves."""
+"""Questions on AlexNet: where its memory, parameters and operations are, and its
+two halves."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ def _network() -> tuple[nn.Module, Profile]:
 
 def _named(measure: str, *names: str) -> dict[str, float]:
     """A measure of some layers, by the names that the text gives them."""
-    rows = {PLACES[row.name]: row for row in _network()[1].layers if row.name in PLACES}
+    rows = {
+        PLACES[row.name]: row for row in _network()[1].layers if row.name in PLACES
+    }
     return {name: getattr(rows[name], measure) for name in names}
 
 
@@ -54,8 +57,8 @@ def conv_memory() -> list[Number]:
         layer = net.features[CONVOLUTIONS[name]]
         size = layers.inputs_of(p, f"features.{CONVOLUTIONS[name]}")
         prompt = (
-            f"How many KB does the output of {name} take? It reads {layers.shown(size)} numbers "
-            f"and has {layers.words(layer)}."
+            f"How many KB does the output of {name} take? It reads "
+            f"{layers.shown(size)} numbers and has {layers.words(layer)}."
         )
         found.append(layers.memory(prompt, layer, size))
     return found
@@ -67,13 +70,25 @@ def fc_params() -> list[Number]:
     found = []
     for name, i in LINEAR.items():
         layer = net.classifier[i]
-        read = "the 256 × 6 × 6 numbers of the last pooling" if name == "fc6" else "4,096 numbers"
-        prompt = f"{name} reads {read} and gives {layer.out_features:,}. How many parameters has "
+        read = (
+            "the 256 × 6 × 6 numbers of the last pooling"
+            if name == "fc6"
+            else "4,096 numbers"
+        )
+        prompt = (
+            f"{name} reads {read} and gives {layer.out_features:,}. How many "
+            "parameters has "
+        )
         number = layers.params(f"{prompt}it?", layer, (layer.in_features,))
         if name == "fc6":
             flat = layer.out_features * 257
-            slips = {flat: "It reads every position: 256 · 6 · 6 numbers, not 256.", **number.slips}
-            number = Number(number.prompt, number.answer, number.why, number.unit, slips)
+            slips = {
+                flat: "It reads every position: 256 · 6 · 6 numbers, not 256.",
+                **number.slips,
+            }
+            number = Number(
+                number.prompt, number.answer, number.why, number.unit, slips
+            )
         found.append(number)
     return found
 
@@ -86,8 +101,8 @@ def order_params() -> list[Order]:
         Order(
             "Put these layers in order, the one with the most parameters first.",
             values,
-            f"{listed}. What counts is how many numbers each output reads: fc6 reads all of "
-            "256 · 6 · 6.",
+            f"{listed}. What counts is how many numbers each output reads: fc6 "
+            "reads all of 256 · 6 · 6.",
         )
     ]
 
@@ -122,11 +137,13 @@ def fc_flops_share() -> list[Number]:
     params = 100 * kinds.params["linear"] / p.total.params
     return [
         Number(
-            f"The three linear layers do {kinds.flops['linear'] / 1e6:.1f} of the network's "
-            f"{p.total.flops / 1e6:.1f} million multiply-adds. Which share is that, in percent?",
+            f"The three linear layers do {kinds.flops['linear'] / 1e6:.1f} of the "
+            f"network's {p.total.flops / 1e6:.1f} million multiply-adds. Which "
+            "share is that, in percent?",
             answer,
-            f"{kinds.flops['linear'] / 1e6:.1f} / {p.total.flops / 1e6:.1f} = {answer:.1f} %. The "
-            f"same layers hold {params:.0f} % of the parameters.",
+            f"{kinds.flops['linear'] / 1e6:.1f} / "
+            f"{p.total.flops / 1e6:.1f} = {answer:.1f} %. The same layers hold "
+            f"{params:.0f} % of the parameters.",
             "%",
             {
                 params: "That is their share of the parameters.",
@@ -141,13 +158,16 @@ def fc_flops_share() -> list[Number]:
 @question("alexnet/halved-params")
 def halved_params() -> list[Number]:
     paper = layers.on_meta(models.alexnet, variant="paper")
-    halves = [m for m in paper.modules() if isinstance(m, nn.Conv2d) and m.groups == 2]
+    halves = [
+        m for m in paper.modules() if isinstance(m, nn.Conv2d) and m.groups == 2
+    ]
     found = []
     for layer in halves[:2]:
         read = layer.in_channels
         prompt = (
             f"In the network of 2012 a convolution reads {read} channels and has "
-            f"{layers.words(layer, biases=True)}. How many parameters has it, both halves together?"
+            f"{layers.words(layer, biases=True)}. How many parameters has it, both "
+            "halves together?"
         )
         found.append(layers.params(prompt, layer, (read, 27, 27)))
     return found
@@ -159,17 +179,25 @@ def reads_both() -> list[Choice]:
     convolutions = [m for m in paper.modules() if isinstance(m, nn.Conv2d)]
     names = {f"conv{i}": m for i, m in enumerate(convolutions, 1)}
     (right,) = (n for n, m in names.items() if m.groups == 1 and n != "conv1")
-    whole = f"In the 2012 network {right} is the only convolution after the first in one group"
+    whole = (
+        f"In the 2012 network {right} is the only convolution after the first in "
+        "one group"
+    )
     return [
         Choice(
-            "Each GPU has half of every layer. Which convolution reads what the other half wrote?",
+            "Each GPU has half of every layer. Which convolution reads what the "
+            "other half wrote?",
             {
                 "conv2": "It has two groups: each half reads its own 48 channels.",
                 "conv3": "",
                 "conv4": "It has two groups: each half reads its own 192 channels.",
-                "All five": "Then all activations would cross, and the cut would save nothing.",
+                "All five": (
+                    "Then all activations would cross, and the cut would save "
+                    "nothing."
+                ),
             },
             right,
-            f"{whole}: it reads all {names[right].in_channels} channels. The linear layers do too.",
+            f"{whole}: it reads all {names[right].in_channels} channels. The "
+            "linear layers do too.",
         )
     ]

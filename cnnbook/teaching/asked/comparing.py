@@ -1,4 +1,5 @@
-"""Questions on the comparison of all networks: costs, errors and what limits a device."""
+"""Questions on the comparison of all networks: costs, errors and what limits a
+device."""
 
 from __future__ import annotations
 
@@ -12,13 +13,21 @@ from cnnbook.profiling import Profile, profile
 from cnnbook.teaching.asked import _layers as layers
 from cnnbook.teaching.asking import Choice, Number, Order, number, question
 
-NAMES = {"AlexNet": "alexnet", "VGG-16": "vgg16", "GoogLeNet": "googlenet",
-         "ResNet-18": "resnet18", "ResNet-50": "resnet50"}  # fmt: skip
+NAMES = {
+    "AlexNet": "alexnet",
+    "VGG-16": "vgg16",
+    "GoogLeNet": "googlenet",
+    "ResNet-18": "resnet18",
+    "ResNet-50": "resnet50",
+}
 
 
 @cache
 def _profiles() -> dict[str, Profile]:
-    return {words: profile(layers.on_meta(models.create, name)) for words, name in NAMES.items()}
+    return {
+        words: profile(layers.on_meta(models.create, name))
+        for words, name in NAMES.items()
+    }
 
 
 def _run(p: Profile) -> int:
@@ -29,26 +38,30 @@ def _run(p: Profile) -> int:
 @question("comparing/fewer-errors")
 def fewer_errors() -> list[Number]:
     table = published.table("russakovsky2015").value.iloc[:5]
-    years = {name.rpartition("(")[2].rstrip(")"): value for name, value in table.items()}
+    years = {
+        name.rpartition("(")[2].rstrip(")"): value for name, value in table.items()
+    }
     found = []
     for before, after in (("2011", "2012"), ("2013", "2014"), ("2012", "2013")):
         old, new = years[before], years[after]
         answer = 100 * (1 - new / old)
         found.append(
             Number(
-                f"The winner of {before} had a top-5 error of {old:g} %, that of {after} {new:g} "
-                "%. How "
-                "many percent fewer errors is that?",
+                f"The winner of {before} had a top-5 error of {old:g} %, that of "
+                f"{after} {new:g} %. How many percent fewer errors is that?",
                 answer,
                 f"1 − {new:g} / {old:g} = {answer:.0f} %.",
                 "%",
                 layers.other_than(
                     answer,
                     {
-                        old
-                        - new: "Those are points. Ask for the share of the errors that is gone.",
+                        old - new: (
+                            "Those are points. Ask for the share of the errors "
+                            "that is gone."
+                        ),
                         100 * new / old: "That is the share that is left.",
-                        100 * (old / new - 1): "Of the errors that there were before.",
+                        100
+                        * (old / new - 1): "Of the errors that there were before.",
                     },
                 ),
                 tolerance=0.02,
@@ -65,9 +78,12 @@ def order_params() -> list[Order]:
     }
     return [
         Order(
-            "Put these networks in order, the one with the most parameters at test time first.",
+            "Put these networks in order, the one with the most parameters at test "
+            "time first.",
             values,
-            "In millions: " + ", ".join(f"{n} {v / 1e6:.1f}" for n, v in values.items()) + ".",
+            "In millions: "
+            + ", ".join(f"{n} {v / 1e6:.1f}" for n, v in values.items())
+            + ".",
         )
     ]
 
@@ -80,10 +96,12 @@ def order_accuracy() -> list[Order]:
     }
     return [
         Order(
-            "Put these networks in order, the one with the most right first guesses on ImageNet "
-            "first (torchvision's first weights).",
+            "Put these networks in order, the one with the most right first "
+            "guesses on ImageNet first (torchvision's first weights).",
             values,
-            "In percent: " + ", ".join(f"{n} {v:.2f}" for n, v in values.items()) + ".",
+            "In percent: "
+            + ", ".join(f"{n} {v:.2f}" for n, v in values.items())
+            + ".",
         )
     ]
 
@@ -96,21 +114,23 @@ def per_parameter() -> list[Number]:
         answer = p.total.flops / p.total.params
         found.append(
             Number(
-                f"{name} does {number(round(p.total.flops / 1e9, 2))} billion multiply-adds an "
-                "image "
-                f"with {p.total.params / 1e6:.1f} million parameters. How many are that for each?",
+                f"{name} does {number(round(p.total.flops / 1e9, 2))} billion "
+                f"multiply-adds an image with {p.total.params / 1e6:.1f} million "
+                "parameters. How many are that for each?",
                 answer,
-                f"{p.total.flops / 1e6:,.0f} / {p.total.params / 1e6:.1f} million = {answer:.0f}: "
-                "a "
-                "parameter is used at so many positions on average.",
+                f"{p.total.flops / 1e6:,.0f} / {p.total.params / 1e6:.1f} "
+                f"million = {answer:.0f}: a parameter is used at so many positions "
+                "on average.",
                 "times",
                 {
                     1 / answer: "The other way round.",
-                    2 * answer: "A multiplication and its addition count as one here.",
+                    2 * answer: (
+                        "A multiplication and its addition count as one here."
+                    ),
                 },
                 tolerance=0.03,
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -121,12 +141,12 @@ def ridge() -> list[Number]:
         answer = peak / bandwidth
         found.append(
             Number(
-                f"A device does at most {peak:g} · 10¹² operations a second and moves "
-                f"{bandwidth:g} · "
-                "10¹² bytes. From how many operations for each byte on does arithmetic hold it "
-                "back?",
+                f"A device does at most {peak:g} · 10¹² operations a second and "
+                f"moves {bandwidth:g} · 10¹² bytes. From how many operations for "
+                "each byte on does arithmetic hold it back?",
                 answer,
-                f"{peak:g} / {bandwidth:g} = {answer:.0f}: below, it waits for memory.",
+                f"{peak:g} / {bandwidth:g} = {answer:.0f}: below, it waits for "
+                "memory.",
                 "operations",
                 {1 / answer: "The other way round."},
                 tolerance=0.02,
@@ -138,20 +158,25 @@ def ridge() -> list[Number]:
 @question("comparing/batch", lead="Predict, then run")
 def batch() -> list[Choice]:
     gains = {
-        name: (16 * p.total.flops / traffic(p, 16)) / (p.total.flops / traffic(p, 1))
+        name: (16 * p.total.flops / traffic(p, 16))
+        / (p.total.flops / traffic(p, 1))
         for name, p in _profiles().items()
     }
     wanted = ("AlexNet", "GoogLeNet", "ResNet-50")
     right = max(wanted, key=gains.__getitem__)
     replies = {
         "AlexNet": "",
-        "GoogLeNet": "It has few weights: an image's outputs are most of what it moves.",
-        "ResNet-50": "Its outputs are most of what it moves, and each image has its own.",
+        "GoogLeNet": (
+            "It has few weights: an image's outputs are most of what it moves."
+        ),
+        "ResNet-50": (
+            "Its outputs are most of what it moves, and each image has its own."
+        ),
     }
     return [
         Choice(
-            "In a batch of 16 images all share the weights that are fetched. Whose operations for "
-            "each byte rise most?",
+            "In a batch of 16 images all share the weights that are fetched. Whose "
+            "operations for each byte rise most?",
             replies,
             right,
             "; ".join(f"{name} {gains[name]:.1f} times" for name in wanted)
@@ -181,16 +206,20 @@ def beaten() -> list[Choice]:
     accuracy, flops, params = networks["ResNet-50"]
     return [
         Choice(
-            "One of these networks is beaten: another is at least as accurate with no more "
-            "multiply-adds and no more parameters. Which?",
+            "One of these networks is beaten: another is at least as accurate with "
+            "no more multiply-adds and no more parameters. Which?",
             {
                 "VGG-16": "",
                 "AlexNet": "No other does as few multiply-adds.",
-                "ResNet-50": "No other of this book's first ones is as accurate with as little.",
+                "ResNet-50": (
+                    "No other of this book's first ones is as accurate with as "
+                    "little."
+                ),
             },
             right,
-            f"ResNet-50 is at {accuracy:.2f} % with {flops / 1e9:.1f} billion multiply-adds and "
-            f"{params / 1e6:.1f} million parameters, {right} at {networks[right][0]:.2f} % with "
-            f"{networks[right][1] / 1e9:.1f} and {networks[right][2] / 1e6:.1f}.",
+            f"ResNet-50 is at {accuracy:.2f} % with {flops / 1e9:.1f} billion "
+            f"multiply-adds and {params / 1e6:.1f} million parameters, {right} at "
+            f"{networks[right][0]:.2f} % with {networks[right][1] / 1e9:.1f} and "
+            f"{networks[right][2] / 1e6:.1f}.",
         )
     ]

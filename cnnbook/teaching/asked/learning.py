@@ -27,19 +27,24 @@ def loss() -> list[Number]:
         answer = F.cross_entropy(_scores(share), torch.tensor([0])).item()
         found.append(
             Number(
-                f"A network gives the right class a probability of {percent} %. What is the loss?",
+                f"A network gives the right class a probability of {percent} %. "
+                "What is the loss?",
                 answer,
                 f"−log {share:g} = {answer:.3f}, the natural logarithm.",
                 "",
                 layers.other_than(
                     answer,
                     {
-                        -math.log10(
-                            share
-                        ): "That is the logarithm to base 10; take the natural one.",
-                        -math.log(1 - share): "Take the probability of the right class.",
+                        -math.log10(share): (
+                            "That is the logarithm to base 10; take the natural "
+                            "one."
+                        ),
+                        -math.log(
+                            1 - share
+                        ): "Take the probability of the right class.",
                         -answer: "There is a minus before the logarithm.",
-                        1 - share: "The loss is a logarithm, not the missing share.",
+                        1
+                        - share: "The loss is a logarithm, not the missing share.",
                     },
                 ),
                 tolerance=0.02,
@@ -55,15 +60,18 @@ def guess() -> list[Number]:
         answer = F.cross_entropy(torch.zeros(1, classes), torch.tensor([0])).item()
         found.append(
             Number(
-                f"A network knows nothing and gives {classes:,} classes the same score. What is "
-                "the loss?",
+                f"A network knows nothing and gives {classes:,} classes the same "
+                "score. What is the loss?",
                 answer,
-                f"Each has 1 / {classes:,}: −log(1 / {classes:,}) = log {classes:,} = "
-                f"{answer:.2f}.",
+                f"Each has 1 / {classes:,}: −log(1 / {classes:,}) = log "
+                f"{classes:,} = {answer:.2f}.",
                 "",
                 {
                     math.log10(classes): "Take the natural logarithm.",
-                    1 / classes: "That is the probability of a class. Its loss is −log of it.",
+                    1 / classes: (
+                        "That is the probability of a class. Its loss is −log of "
+                        "it."
+                    ),
                 },
                 tolerance=0.02,
             )
@@ -81,17 +89,23 @@ def gradient() -> list[Number]:
         answer = round(scores.grad[0, 0].item(), 6)
         found.append(
             Number(
-                f"The right class has a probability of {percent} %. What is the gradient of the "
-                "loss "
-                "with respect to its score?",
+                f"The right class has a probability of {percent} %. What is the "
+                "gradient of the loss with respect to its score?",
                 answer,
-                f"p − 1 = {share:g} − 1 = {answer:g}: a step against it raises the score.",
+                f"p − 1 = {share:g} − 1 = {answer:g}: a step against it raises the "
+                "score.",
                 "",
                 layers.other_than(
                     answer,
                     {
-                        -answer: "The sign: a higher score of the right class lowers the loss.",
-                        share: "So it is for a wrong class. For the right one take 1 off.",
+                        -answer: (
+                            "The sign: a higher score of the right class lowers "
+                            "the loss."
+                        ),
+                        share: (
+                            "So it is for a wrong class. For the right one take 1 "
+                            "off."
+                        ),
                         -1 / share: "That is with respect to the probability.",
                     },
                 ),
@@ -108,9 +122,8 @@ def momentum() -> list[Number]:
         answer = round(answer, 3)
         found.append(
             Number(
-                f"The gradient stays the same, and the momentum is {mu:g}. How many times as long "
-                "as "
-                "the first step do the steps become?",
+                f"The gradient stays the same, and the momentum is {mu:g}. How "
+                "many times as long as the first step do the steps become?",
                 answer,
                 f"1 + {mu:g} + {mu:g}² + … = 1 / (1 − {mu:g}) = {number(answer)}.",
                 "times",
@@ -131,20 +144,27 @@ def momentum() -> list[Number]:
 @question("learning/cosine")
 def cosine() -> list[Number]:
     found = []
-    for done, part in ((0.5, "halfway"), (0.25, "after a quarter"), (0.75, "after three quarters")):
+    for done, part in (
+        (0.5, "halfway"),
+        (0.25, "after a quarter"),
+        (0.75, "after three quarters"),
+    ):
         rates = descent.rates(epochs=10, steps_per_epoch=100, schedule="cosine")
         answer = round(0.1 * rates[int(done * len(rates))], 5)
         found.append(
             Number(
-                f"A cosine schedule begins at 0.1 and ends at zero. What is the rate {part}?",
+                "A cosine schedule begins at 0.1 and ends at zero. What is the "
+                f"rate {part}?",
                 answer,
                 f"0.1 / 2 · (1 + cos {done:g}π) = {answer:.3g}.",
                 "",
                 layers.other_than(
                     answer,
                     {
-                        0.1
-                        * (1 - done): "That is a straight line. A cosine is level at both ends.",
+                        0.1 * (1 - done): (
+                            "That is a straight line. A cosine is level at both "
+                            "ends."
+                        ),
                         0.1 - answer: "From the other end.",
                     },
                 ),
@@ -164,22 +184,25 @@ def start() -> list[Number]:
         answer = gain / math.sqrt(reads)
         found.append(
             Number(
-                f"A {kernel} × {kernel} convolution from {c_in} to {c_out} channels is followed "
-                "by a "
-                "ReLU. With which deviation should its weights start after He?",
+                f"A {kernel} × {kernel} convolution from {c_in} to {c_out} "
+                "channels is followed by a ReLU. With which deviation should its "
+                "weights start after He?",
                 answer,
-                f"An output reads {c_in} · {kernel} · {kernel} = {reads} numbers: √(2 / {reads}) = "
-                f"{answer:.3g}.",
+                f"An output reads {c_in} · {kernel} · {kernel} = {reads} numbers: "
+                f"√(2 / {reads}) = {answer:.3g}.",
                 "",
                 layers.other_than(
                     answer,
                     {
-                        2 / reads: "That is the variance. The deviation is its root.",
+                        2
+                        / reads: "That is the variance. The deviation is its root.",
                         1
                         / math.sqrt(
                             reads
                         ): "A ReLU drops half of the mean square: 2 in place of 1.",
-                        math.sqrt(2 / c_in): "A kernel reads several positions of each channel.",
+                        math.sqrt(
+                            2 / c_in
+                        ): "A kernel reads several positions of each channel.",
                         math.sqrt(
                             2 / (c_out * kernel**2)
                         ): "Count what an output reads, not what an input reaches.",
@@ -199,16 +222,23 @@ def dropout() -> list[Number]:
         answer = round(kept, 4)
         found.append(
             Number(
-                f"Dropout with p = {share:g} keeps a number, {value:g}. What does it become in "
-                "training?",
+                f"Dropout with p = {share:g} keeps a number, {value:g}. What does "
+                "it become in training?",
                 answer,
-                f"{value:g} / (1 − {share:g}) = {number(answer)}, so that the mean stays.",
+                f"{value:g} / (1 − {share:g}) = {number(answer)}, so that the mean "
+                "stays.",
                 "",
                 layers.other_than(
                     answer,
                     {
-                        value: "So it is at test time. In training what is kept is scaled.",
-                        value * (1 - share): "Divided, not multiplied: the others are zero.",
+                        value: (
+                            "So it is at test time. In training what is kept is "
+                            "scaled."
+                        ),
+                        value
+                        * (
+                            1 - share
+                        ): "Divided, not multiplied: the others are zero.",
                         value / share: "By the share that is kept, 1 − p.",
                     },
                 ),
@@ -222,19 +252,27 @@ def decay_in_adam() -> list[Choice]:
     small, large = descent.left_by_decay(Adam, [0.1, 10]).values()
     options = {
         "The one with small gradients": "",
-        "The one with large gradients": "Adam divides its step by the size of its gradients, "
-        "and the decay with it.",
-        "Both alike": "So it is with AdamW, which takes the decay out of the quotient.",
+        "The one with large gradients": (
+            "Adam divides its step by the size of its gradients, and the decay "
+            "with it."
+        ),
+        "Both alike": (
+            "So it is with AdamW, which takes the decay out of the quotient."
+        ),
     }
-    right = "The one with small gradients" if small < large else "The one with large gradients"
+    right = (
+        "The one with small gradients"
+        if small < large
+        else "The one with large gradients"
+    )
     return [
         Choice(
-            "With Adam, the decay of a weight is added to its gradient. Of two weights, one with "
-            "small and one with large gradients, which decays more?",
+            "With Adam, the decay of a weight is added to its gradient. Of two "
+            "weights, one with small and one with large gradients, which decays "
+            "more?",
             options,
             right,
-            f"With gradients of size 0.1 there is {small:.0%} left after 500 steps, with "
-            "gradients of "
-            f"size 10 {large:.0%}.",
+            f"With gradients of size 0.1 there is {small:.0%} left after 500 "
+            f"steps, with gradients of size 10 {large:.0%}.",
         )
     ]

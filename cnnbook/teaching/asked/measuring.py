@@ -56,9 +56,9 @@ def grouped_params() -> list[Number]:
     for c_in, c_out, kernel, groups in cases:
         layer = layers.conv(c_in, c_out, kernel, 1, kernel // 2, groups)
         prompt = (
-            f"With `groups={groups}` each kernel of a convolution reads only one of {groups} equal "
-            f"parts of the channels. How many parameters has `nn.Conv2d({c_in}, {c_out}, {kernel}, "
-            f"groups={groups})`?"
+            f"With `groups={groups}` each kernel of a convolution reads only one "
+            f"of {groups} equal parts of the channels. How many parameters has "
+            f"`nn.Conv2d({c_in}, {c_out}, {kernel}, groups={groups})`?"
         )
         found.append(layers.params(prompt, layer, (c_in, 14, 14)))
     return found
@@ -69,7 +69,8 @@ def linear_params() -> list[Number]:
     sizes = ((512, 10), (256 * 6 * 6, 4096), (784, 100), (2048, 1000))
     return [
         layers.params(
-            f"A linear layer reads {into:,} numbers and gives {out:,}. How many parameters has it?",
+            f"A linear layer reads {into:,} numbers and gives {out:,}. How many "
+            "parameters has it?",
             layers.on_meta(nn.Linear, into, out),
             (into,),
         )
@@ -93,22 +94,30 @@ def twice_as_wide() -> list[Choice]:
         "Its parameters and its operations": ("memory_kb",),
     }
     replies = {
-        "None of them": "Does a kernel change when it is moved over a larger image?",
-        "Its memory only": "The output has as many positions as the input: it grows with it.",
+        "None of them": (
+            "Does a kernel change when it is moved over a larger image?"
+        ),
+        "Its memory only": (
+            "The output has as many positions as the input: it grows with it."
+        ),
         "Its parameters only": "",
-        "Its parameters and its operations": "Each position costs the same, and there are four "
-        "times as many.",
+        "Its parameters and its operations": (
+            "Each position costs the same, and there are four times as many."
+        ),
     }
-    right = next(name for name, grow in options.items() if set(factors) - set(grow) == same)
+    right = next(
+        name for name, grow in options.items() if set(factors) - set(grow) == same
+    )
     return [
         Choice(
-            "An image becomes twice as wide and twice as high. Which measures of a 3×3 "
-            "convolution with padding 1 stay as they were?",
+            "An image becomes twice as wide and twice as high. Which measures of a "
+            "3×3 convolution with padding 1 stay as they were?",
             replies,
             right,
-            f"From 32 to 64 pixels its memory grows by {factors['memory_kb']:g}, its operations by "
-            f"{factors['flops']:g}, its parameters by {factors['params']:g}. A kernel does not "
-            "know how large the image is.",
+            f"From 32 to 64 pixels its memory grows by {factors['memory_kb']:g}, "
+            f"its operations by {factors['flops']:g}, its parameters by "
+            f"{factors['params']:g}. A kernel does not know how large the image "
+            "is.",
         )
     ]
 
@@ -124,7 +133,9 @@ def receptive_field() -> list[Number]:
     found = []
     for stack in stacks:
         net = layers.on_meta(
-            lambda stack=stack: nn.Sequential(*(nn.Conv2d(1, 1, k, s) for k, s in stack))
+            lambda stack=stack: nn.Sequential(
+                *(nn.Conv2d(1, 1, k, s) for k, s in stack)
+            )
         )
         answer = profile(net, (1, 128, 128)).layers[-1].receptive_field
         listed = ", ".join(f"{k} × {k} with stride {s}" for k, s in stack)
@@ -134,18 +145,24 @@ def receptive_field() -> list[Number]:
             steps, jump = steps + (k - 1) * jump, jump * s
         no_jump = 1 + sum(k - 1 for k, _ in stack)
         slips = {
-            no_jump: "After a stride the outputs lie further apart: each later kernel's steps "
-            "count the strides before it.",
-            sum(k for k, _ in stack): "Windows overlap. A kernel of K adds K − 1, not K.",
-            max(k for k, _ in stack): "That is what one layer sees. The others widen it.",
+            no_jump: (
+                "After a stride the outputs lie further apart: each later kernel's "
+                "steps count the strides before it."
+            ),
+            sum(
+                k for k, _ in stack
+            ): "Windows overlap. A kernel of K adds K − 1, not K.",
+            max(
+                k for k, _ in stack
+            ): "That is what one layer sees. The others widen it.",
         }
         found.append(
             Number(
-                f"Convolutions one after another: {listed}. How many pixels on a side does an "
-                "output of the last one see?",
+                f"Convolutions one after another: {listed}. How many pixels on a "
+                "side does an output of the last one see?",
                 answer,
-                f"{' + '.join(terms)} = {number(answer)}: each kernel adds K − 1 steps, as long as "
-                "the strides before it, multiplied.",
+                f"{' + '.join(terms)} = {number(answer)}: each kernel adds K − 1 "
+                "steps, as long as the strides before it, multiplied.",
                 "pixels",
                 layers.other_than(answer, slips),
                 tolerance=0,

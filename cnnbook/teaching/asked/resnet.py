@@ -22,7 +22,10 @@ def _sum(block: nn.Module) -> tuple[int, str]:
     for m in found:
         kernel = "" if m.kernel_size == (1, 1) else f" · {m.kernel_size[0]}²"
         terms.append(f"{m.in_channels // m.groups} · {m.out_channels}{kernel}")
-    total = sum(m.out_channels * m.in_channels // m.groups * m.kernel_size[0] ** 2 for m in found)
+    total = sum(
+        m.out_channels * m.in_channels // m.groups * m.kernel_size[0] ** 2
+        for m in found
+    )
     return total, " + ".join(terms)
 
 
@@ -32,18 +35,22 @@ def basic_params() -> list[Number]:
     for channels in (64, 128, 256):
         block = layers.on_meta(models.BasicBlock, channels, channels)
         counted = profile(block, (channels, 56, 56))
-        answer = sum(layer.params for layer in counted.layers if layer.kind == "conv")
+        answer = sum(
+            layer.params for layer in counted.layers if layer.kind == "conv"
+        )
         _, terms = _sum(block)
         found.append(
             Number(
-                f"A basic block of {channels} channels: two 3 × 3 convolutions without biases. How "
-                "many weights have they together?",
+                f"A basic block of {channels} channels: two 3 × 3 convolutions "
+                "without biases. How many weights have they together?",
                 answer,
                 f"{terms} = {answer:,}.",
                 "weights",
                 {
                     answer / 2: "There are two of them.",
-                    answer + 2 * channels: "Normalisation follows each: they have no biases.",
+                    answer
+                    + 2
+                    * channels: "Normalisation follows each: they have no biases.",
                     2 * 9 * channels: f"Each kernel reads {channels} channels.",
                 },
             )
@@ -57,12 +64,15 @@ def bottleneck_params() -> list[Number]:
     for wide, narrow in ((256, 64), (512, 128), (1024, 256)):
         block = layers.on_meta(models.Bottleneck, wide, narrow)
         counted = profile(block, (wide, 28, 28))
-        answer = sum(layer.params for layer in counted.layers if layer.kind == "conv")
+        answer = sum(
+            layer.params for layer in counted.layers if layer.kind == "conv"
+        )
         _, terms = _sum(block)
         found.append(
             Number(
-                f"A bottleneck: 1 × 1 from {wide} to {narrow} channels, 3 × 3 of {narrow}, 1 × 1 "
-                f"back to {wide}, without biases. How many weights have the three together?",
+                f"A bottleneck: 1 × 1 from {wide} to {narrow} channels, 3 × 3 of "
+                f"{narrow}, 1 × 1 back to {wide}, without biases. How many weights "
+                "have the three together?",
                 answer,
                 f"{terms} = {answer:,}.",
                 "weights",
@@ -71,7 +81,9 @@ def bottleneck_params() -> list[Number]:
                     {
                         answer - wide * narrow: "Two of the three are 1 × 1.",
                         9 * narrow**2: "That is the 3 × 3 alone.",
-                        2 * 9 * wide**2: "That is a basic block of as many channels.",
+                        2
+                        * 9
+                        * wide**2: "That is a basic block of as many channels.",
                     },
                 ),
             )
@@ -90,24 +102,36 @@ def shortcut_params() -> list[Number]:
         short = [name for name in inside if "downsample" in name]
         answer = int(table.params[short].sum())
         prompt = (
-            f"A basic block reads {c_in} channels and gives {c_out}, with stride {stride}. How "
-            "many "
-            "weights has the convolution on its shortcut?"
+            f"A basic block reads {c_in} channels and gives {c_out}, with stride "
+            f"{stride}. How many weights has the convolution on its shortcut?"
         )
         why = (
-            f"None: {c_in} channels and stride 1 leave the shape as it is, so the shortcut is the "
-            "input itself."
+            (
+                f"None: {c_in} channels and stride 1 leave the shape as it is, so "
+                "the shortcut is the input itself."
+            )
             if not answer
-            else f"A 1 × 1 convolution, {c_in} · {c_out} = {answer:,}, so that the sum has two "
-            "equal shapes."
+            else (
+                f"A 1 × 1 convolution, {c_in} · {c_out} = {answer:,}, so that the "
+                "sum has two equal shapes."
+            )
         )
         slips = {
-            9 * c_in * c_out: "A shortcut has no 3 × 3, if it has a convolution at all.",
+            9
+            * c_in
+            * c_out: "A shortcut has no 3 × 3, if it has a convolution at all.",
             c_in * c_out: "Here nothing has to change its shape.",
             0: "A sum needs two equal shapes, and here they differ.",
         }
         found.append(
-            Number(prompt, answer, why, "weights", layers.other_than(answer, slips), tolerance=0)
+            Number(
+                prompt,
+                answer,
+                why,
+                "weights",
+                layers.other_than(answer, slips),
+                tolerance=0,
+            )
         )
     return found
 
@@ -122,15 +146,18 @@ def depth() -> list[Number]:
             for n, m in net.named_modules()
             if isinstance(m, nn.Conv2d | nn.Linear) and "downsample" not in n
         ]
-        stages = [m for n, m in net.named_children() if isinstance(m, nn.Sequential)]
+        stages = [
+            m for n, m in net.named_children() if isinstance(m, nn.Sequential)
+        ]
         counts = [len(stage) for stage in stages]
         each = len([m for m in stages[0][1].modules() if isinstance(m, nn.Conv2d)])
         answer = len(main)
         found.append(
             Number(
-                f"A ResNet has stages of {', '.join(map(str, counts))} blocks with {each} "
-                "convolutions each, a stem of one convolution and one linear layer. By how many "
-                "layers is it called? (Those on shortcuts do not count.)",
+                f"A ResNet has stages of {', '.join(map(str, counts))} blocks with "
+                f"{each} convolutions each, a stem of one convolution and one "
+                "linear layer. By how many layers is it called? (Those on "
+                "shortcuts do not count.)",
                 answer,
                 f"1 + ({' + '.join(map(str, counts))}) · {each} + 1 = {answer}.",
                 "layers",
@@ -156,7 +183,9 @@ def zero_weights() -> list[Choice]:
     found = []
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         blocks = {
-            "A basic block, with its ReLU after the sum,": models.BasicBlock(16, 16),
+            "A basic block, with its ReLU after the sum,": models.BasicBlock(
+                16, 16
+            ),
             "A pre-activation block, with both ReLUs before its convolutions,": (
                 models.PreActivationBlock(16, models.preactivation.Basic(16, 16))
             ),
@@ -172,7 +201,8 @@ def zero_weights() -> list[Choice]:
                 right = "max(x, 0)" if torch.equal(out, x.relu()) else "0"
             found.append(
                 Choice(
-                    f"{words} has convolutions of zeros and reads x. What does it give?",
+                    f"{words} has convolutions of zeros and reads x. What does it "
+                    "give?",
                     options,
                     right,
                     f"Computed with this book's block of 16 channels: {right}. "
@@ -194,21 +224,32 @@ def degradation() -> list[Choice]:
     right = "higher" if deep > shallow else "lower"
     return [
         Choice(
-            "A plain network of 20 layers and one of 56 are trained alike. What will be the deeper "
-            "one's error on the images that it learns from?",
+            "A plain network of 20 layers and one of 56 are trained alike. What "
+            "will be the deeper one's error on the images that it learns from?",
             {
-                "lower": "It can compute all that the shallow one can. But does training find it?",
-                "the same": "There are weights for which it would be. Does training find them?",
+                "lower": (
+                    "It can compute all that the shallow one can. But does "
+                    "training find it?"
+                ),
+                "the same": (
+                    "There are weights for which it would be. Does training find "
+                    "them?"
+                ),
                 "higher": "",
             },
             right,
-            f"In this book's record it ends at {deep:.1f} %, the shallow one at {shallow:.1f} %.",
+            f"In this book's record it ends at {deep:.1f} %, the shallow one at "
+            f"{shallow:.1f} %.",
         )
     ]
 
 
 @question("resnet/order-flops", lead="Predict, then run")
 def order_flops() -> list[Order]:
-    names = {"ResNet-18": "resnet18", "VGG-16": "vgg16", "ResNet-152": "resnet152",
-             "AlexNet": "alexnet"}  # fmt: skip
+    names = {
+        "ResNet-18": "resnet18",
+        "VGG-16": "vgg16",
+        "ResNet-152": "resnet152",
+        "AlexNet": "alexnet",
+    }
     return [layers.by_flops(names)]

@@ -17,17 +17,22 @@ GROUPED = ((128, 56, 32), (256, 28, 32), (512, 14, 32))
 def reads() -> list[Number]:
     found = []
     for channels, _, groups in GROUPED:
-        layer = layers.conv(channels, channels, 3, padding=1, groups=groups, bias=False)
+        layer = layers.conv(
+            channels, channels, 3, padding=1, groups=groups, bias=False
+        )
         answer = layer.weight.shape[1]
         found.append(
             Number(
-                f"A convolution of {channels} channels has {groups} groups. How many channels does "
-                "each of its outputs read?",
+                f"A convolution of {channels} channels has {groups} groups. How "
+                "many channels does each of its outputs read?",
                 answer,
                 f"{channels} / {groups} = {answer}; its weights have the shape "
                 f"{layers.shown(tuple(layer.weight.shape))}.",
                 "channels",
-                {channels: "Without groups it would.", groups: "So many groups there are."},
+                {
+                    channels: "Without groups it would.",
+                    groups: "So many groups there are.",
+                },
                 tolerance=0,
             )
         )
@@ -38,9 +43,11 @@ def reads() -> list[Number]:
 def grouped_params() -> list[Number]:
     return [
         layers.params(
-            f"How many parameters has a 3 × 3 convolution from {channels} to {channels} channels "
-            f"in {groups} groups, without biases?",
-            layers.conv(channels, channels, 3, padding=1, groups=groups, bias=False),
+            f"How many parameters has a 3 × 3 convolution from {channels} to "
+            f"{channels} channels in {groups} groups, without biases?",
+            layers.conv(
+                channels, channels, 3, padding=1, groups=groups, bias=False
+            ),
             (channels, side, side),
         )
         for channels, side, groups in GROUPED
@@ -51,9 +58,12 @@ def grouped_params() -> list[Number]:
 def grouped_flops() -> list[Number]:
     return [
         layers.flops(
-            f"A 3 × 3 convolution of {channels} channels in {groups} groups reads and gives "
-            f"{channels} × {side} × {side} numbers. How many multiply-adds does it do?",
-            layers.conv(channels, channels, 3, padding=1, groups=groups, bias=False),
+            f"A 3 × 3 convolution of {channels} channels in {groups} groups reads "
+            f"and gives {channels} × {side} × {side} numbers. How many "
+            "multiply-adds does it do?",
+            layers.conv(
+                channels, channels, 3, padding=1, groups=groups, bias=False
+            ),
             (channels, side, side),
         )
         for channels, side, groups in GROUPED
@@ -63,7 +73,9 @@ def grouped_flops() -> list[Number]:
 @question("resnext/what-stays", lead="Predict, then run")
 def what_stays() -> list[Choice]:
     one, many = (
-        layers.one(layers.conv(128, 128, 3, padding=1, groups=g, bias=False), (128, 56, 56))
+        layers.one(
+            layers.conv(128, 128, 3, padding=1, groups=g, bias=False), (128, 56, 56)
+        )
         for g in (1, 32)
     )
     factors = {
@@ -74,14 +86,19 @@ def what_stays() -> list[Choice]:
     (right,) = (name for name, factor in factors.items() if factor == 1)
     return [
         Choice(
-            "A 3 × 3 convolution of 128 channels gets 32 groups. Which of its measures stays?",
+            "A 3 × 3 convolution of 128 channels gets 32 groups. Which of its "
+            "measures stays?",
             {
                 "Memory": "",
                 "Parameters": "Each kernel reads a 32nd of the channels.",
                 "Operations": "Each output is a sum over a 32nd of the channels.",
             },
             right,
-            "; ".join(f"{n.lower()} {f:g} times less" for n, f in factors.items() if f != 1)
+            "; ".join(
+                f"{n.lower()} {f:g} times less"
+                for n, f in factors.items()
+                if f != 1
+            )
             + ". It writes as many outputs as before.",
         )
     ]
@@ -103,8 +120,8 @@ def block_params() -> list[Number]:
     its = sum(layer.params for layer in bottleneck.layers if layer.kind == "conv")
     return [
         Number(
-            "A ResNeXt block: 1 × 1 from 256 to 128 channels, 3 × 3 of 128 in 32 groups, 1 × 1 "
-            "back to 256, without biases. How many weights has it?",
+            "A ResNeXt block: 1 × 1 from 256 to 128 channels, 3 × 3 of 128 in 32 "
+            "groups, 1 × 1 back to 256, without biases. How many weights has it?",
             answer,
             f"{listed} = {answer:,}, beside {its:,} of ResNet's bottleneck.",
             "weights",
@@ -130,12 +147,16 @@ def beside_resnet() -> list[Number]:
         answer = 100 * (new / old - 1)
         found.append(
             Number(
-                f"ResNet-50 has {old:,} {words}, ResNeXt-50 (32×4d) {new:,}. By how many percent "
-                "do they differ, with a minus if ResNeXt-50 has fewer?",
+                f"ResNet-50 has {old:,} {words}, ResNeXt-50 (32×4d) {new:,}. By "
+                "how many percent do they differ, with a minus if ResNeXt-50 has "
+                "fewer?",
                 answer,
                 f"{new:,} / {old:,} − 1 = {answer:+.1f} %.",
                 "%",
-                {-answer: "Mind the sign.", 100 + answer: "That is the share; take 100 % off."},
+                {
+                    -answer: "Mind the sign.",
+                    100 + answer: "That is the share; take 100 % off.",
+                },
                 tolerance=0.05,
             )
         )
@@ -147,15 +168,18 @@ def order_groups() -> list[Order]:
     values = {
         f"{width} channels in {groups} group{'' if groups == 1 else 's'}": float(
             layers.one(
-                layers.conv(width, width, 3, padding=1, groups=groups, bias=False), (width, 14, 14)
+                layers.conv(width, width, 3, padding=1, groups=groups, bias=False),
+                (width, 14, 14),
             ).params
         )
         for width, groups in ((128, 32), (64, 1), (128, 128), (128, 1))
     }
     return [
         Order(
-            "Put these 3 × 3 convolutions in order, the one with the most weights first.",
+            "Put these 3 × 3 convolutions in order, the one with the most weights "
+            "first.",
             values,
-            ", ".join(f"{name}: {value:,.0f}" for name, value in values.items()) + ".",
+            ", ".join(f"{name}: {value:,.0f}" for name, value in values.items())
+            + ".",
         )
     ]

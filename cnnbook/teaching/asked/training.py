@@ -29,9 +29,11 @@ def steps() -> list[Number]:
         answer = math.ceil(images / size)
         found.append(
             Number(
-                f"How many steps has an epoch of {images:,} images in batches of at most {size}?",
+                f"How many steps has an epoch of {images:,} images in batches of "
+                f"at most {size}?",
                 answer,
-                f"{images:,} / {size} = {images / size:,.2f}, rounded up: {answer:,}.",
+                f"{images:,} / {size} = {images / size:,.2f}, rounded up: "
+                f"{answer:,}.",
                 "steps",
                 layers.other_than(
                     answer,
@@ -48,24 +50,30 @@ def steps() -> list[Number]:
 
 @question("training/warm-up")
 def warm_up() -> list[Number]:
-    rates = descent.rates(epochs=10, steps_per_epoch=100, schedule="constant", warmup_epochs=2)
+    rates = descent.rates(
+        epochs=10, steps_per_epoch=100, schedule="constant", warmup_epochs=2
+    )
     found = []
     for epochs in (1, 0.5, 1.5):
         answer = round(0.4 * rates[int(100 * epochs)], 4)
         found.append(
             Number(
-                "The rate rises in a straight line to 0.4 over two epochs. What is it after "
-                f"{epochs:g} epoch{'s' if epochs > 1 else ''}?",
+                "The rate rises in a straight line to 0.4 over two epochs. What is "
+                f"it after {epochs:g} epoch{'s' if epochs > 1 else ''}?",
                 answer,
-                f"About {epochs:g} / 2 of 0.4 = {0.4 * epochs / 2:g} ({answer:g}, as it begins at "
-                "a "
-                "hundredth).",
+                f"About {epochs:g} / 2 of 0.4 = {0.4 * epochs / 2:g} ({answer:g}, "
+                "as it begins at a hundredth).",
                 "",
-                layers.other_than(answer, {0.4: "Then it is still rising.",
-                                           0.4 - answer: "From the other end."}),
+                layers.other_than(
+                    answer,
+                    {
+                        0.4: "Then it is still rising.",
+                        0.4 - answer: "From the other end.",
+                    },
+                ),
                 tolerance=0.04,
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -75,17 +83,19 @@ def smoothing() -> list[Number]:
     for share, classes in ((0.1, 10), (0.1, 1000), (0.2, 5)):
         scores = torch.zeros(1, classes, dtype=torch.double, requires_grad=True)
         F.cross_entropy(scores, torch.tensor([0]), label_smoothing=share).backward()
-        answer = round(1 / classes - scores.grad[0, 0].item(), 9)  # the gradient is p − target
+        # The gradient is p − target.
+        answer = round(1 / classes - scores.grad[0, 0].item(), 9)
         found.append(
             Number(
-                f"Label smoothing of {share:g}, {classes:,} classes. What is the target of the "
-                "right "
-                "class?",
+                f"Label smoothing of {share:g}, {classes:,} classes. What is the "
+                "target of the right class?",
                 answer,
                 f"1 − {share:g} + {share:g} / {classes:,} = {answer:g}.",
                 "",
                 {
-                    1 - share: "The share is spread over all classes, the right one too.",
+                    1 - share: (
+                        "The share is spread over all classes, the right one too."
+                    ),
                     share / classes: "That is the target of each other class.",
                 },
                 tolerance=1e-4,
@@ -97,21 +107,28 @@ def smoothing() -> list[Number]:
 @question("training/optimizer-memory")
 def optimizer_memory() -> list[Number]:
     found = []
-    for name, words in (("adam", "Adam"), ("momentum", "SGD with momentum"), ("sgd", "Plain SGD")):
+    for name, words in (
+        ("adam", "Adam"),
+        ("momentum", "SGD with momentum"),
+        ("sgd", "Plain SGD"),
+    ):
         of = _training("resnet50", name).training
         answer = of.optimizer_kb / of.weights_kb
         why = {
-            "adam": "Adam keeps two for each: a mean of the gradients and one of their squares.",
+            "adam": (
+                "Adam keeps two for each: a mean of the gradients and one of their "
+                "squares."
+            ),
             "momentum": "The decaying sum of the gradients: one for each.",
             "sgd": "Nothing: the step needs the gradient alone.",
         }[name]
         found.append(
             Number(
-                f"{words} trains a network. How many numbers does it keep for each weight, besides "
-                "the weight and its gradient?",
+                f"{words} trains a network. How many numbers does it keep for each "
+                "weight, besides the weight and its gradient?",
                 answer,
-                f"{why} For ResNet-50 that is {of.optimizer_kb / 1024:.0f} MB beside "
-                f"{of.weights_kb / 1024:.0f} MB of weights.",
+                f"{why} For ResNet-50 that is {of.optimizer_kb / 1024:.0f} MB "
+                f"beside {of.weights_kb / 1024:.0f} MB of weights.",
                 "numbers",
                 layers.other_than(
                     answer,
@@ -129,17 +146,21 @@ def optimizer_memory() -> list[Number]:
 @question("training/gradient-bytes")
 def gradient_bytes() -> list[Number]:
     found = []
-    for name, words in (("resnet50", "ResNet-50"), ("alexnet", "AlexNet"), ("vgg16", "VGG-16")):
+    for name, words in (
+        ("resnet50", "ResNet-50"),
+        ("alexnet", "AlexNet"),
+        ("vgg16", "VGG-16"),
+    ):
         p = _training(name)
         answer = p.training.gradients_kb
         found.append(
             Number(
-                f"{words} has {p.total.params:,} parameters. How many KB do the gradients take "
-                "that "
-                "each device shares in every step, in numbers of four bytes? (MB will do: write "
-                "the unit.)",
+                f"{words} has {p.total.params:,} parameters. How many KB do the "
+                "gradients take that each device shares in every step, in numbers "
+                "of four bytes? (MB will do: write the unit.)",
                 answer,
-                f"{p.total.params:,} · 4 / 1,024 = {answer:,.0f} KB, {answer / 1024:.0f} MB.",
+                f"{p.total.params:,} · 4 / 1,024 = {answer:,.0f} KB, "
+                f"{answer / 1024:.0f} MB.",
                 "KB",
                 {
                     p.total.params / 1024: "Each takes four bytes.",
@@ -159,17 +180,18 @@ def shares() -> list[Number]:
         answer = len(torch.empty(batch).chunk(devices)[0])
         found.append(
             Number(
-                f"A step takes {batch:,} images on {devices} devices. From how many images does "
-                "each "
-                "compute its gradient?",
+                f"A step takes {batch:,} images on {devices} devices. From how "
+                "many images does each compute its gradient?",
                 answer,
-                f"{batch:,} / {devices} = {answer}: the mean of the {devices} gradients is that "
-                "of the "
-                "whole batch.",
+                f"{batch:,} / {devices} = {answer}: the mean of the {devices} "
+                "gradients is that of the whole batch.",
                 "images",
                 layers.other_than(
                     answer,
-                    {batch: "The devices share the batch.", devices: "So many devices there are."},
+                    {
+                        batch: "The devices share the batch.",
+                        devices: "So many devices there are.",
+                    },
                 ),
                 tolerance=0,
             )
@@ -190,15 +212,18 @@ def decays() -> list[Choice]:
     (right,) = (name for name, p in examples.items() if id(p) in kept)
     return [
         Choice(
-            "Which of these does weight decay pull towards zero in this book's recipes?",
+            "Which of these does weight decay pull towards zero in this book's "
+            "recipes?",
             {
-                "The scale of a normalisation": "A smaller scale makes no simpler network.",
+                "The scale of a normalisation": (
+                    "A smaller scale makes no simpler network."
+                ),
                 "The bias of the linear layer": "A bias only shifts.",
                 "The kernels of a convolution": "",
             },
             right,
-            f"{len(kept)} of ResNet-18's {sum(len(g['params']) for g in groups)} tensors decay: "
-            "weights do, vectors do not.",
+            f"{len(kept)} of ResNet-18's {sum(len(g['params']) for g in groups)} "
+            "tensors decay: weights do, vectors do not.",
         )
     ]
 
@@ -211,10 +236,11 @@ def imagenet() -> list[Number]:
         answer = images * 3 * side * side / 2**30
         found.append(
             Number(
-                f"ImageNet has {images:,} training images. How many GiB are they at 3 × {side} × "
-                f"{side}, a byte for each number?",
+                f"ImageNet has {images:,} training images. How many GiB are they "
+                f"at 3 × {side} × {side}, a byte for each number?",
                 answer,
-                f"{images:,} · 3 · {side} · {side} / 2³⁰ = {number(round(answer, 1))} GiB.",
+                f"{images:,} · 3 · {side} · {side} / "
+                f"2³⁰ = {number(round(answer, 1))} GiB.",
                 "GiB",
                 {
                     4 * answer: "A byte each, as they are on disk: not four.",

@@ -15,7 +15,8 @@ from cnnbook.teaching.asking import Choice, Number, Order, number, question
 
 @cache
 def _vgg16() -> tuple[nn.Module, Profile, dict[str, str]]:
-    """The network, its profile, and the layers' names in the paper ("conv3_1") by our own."""
+    """The network, its profile, and the layers' names in the paper ("conv3_1") by
+    our own."""
     net = layers.on_meta(models.vgg16)
     names, stage, place = {}, 1, 1
     for i, layer in enumerate(net.features):
@@ -28,7 +29,9 @@ def _vgg16() -> tuple[nn.Module, Profile, dict[str, str]]:
 
 
 def _stack(kernel: int, depth: int, channels: int = 64) -> Profile:
-    return profile(layers.on_meta(stack, channels, kernel, depth), (channels, 64, 64))
+    return profile(
+        layers.on_meta(stack, channels, kernel, depth), (channels, 64, 64)
+    )
 
 
 @question("vgg/conv-params")
@@ -36,10 +39,13 @@ def conv_params() -> list[Number]:
     net, p, names = _vgg16()
     found = []
     for name in ("conv3_1", "conv1_1", "conv4_2", "conv2_1"):
-        layer, size = net.get_submodule(names[name]), layers.inputs_of(p, names[name])
+        layer, size = (
+            net.get_submodule(names[name]),
+            layers.inputs_of(p, names[name]),
+        )
         prompt = (
-            f"How many parameters has VGG-16's {name}? It reads {size[0]} channels and has "
-            f"{layer.out_channels} kernels of 3 × 3 with biases."
+            f"How many parameters has VGG-16's {name}? It reads {size[0]} channels "
+            f"and has {layer.out_channels} kernels of 3 × 3 with biases."
         )
         found.append(layers.params(prompt, layer, size))
     return found
@@ -50,10 +56,13 @@ def conv_flops() -> list[Number]:
     net, p, names = _vgg16()
     found = []
     for name in ("conv1_2", "conv3_2", "conv5_1"):
-        layer, size = net.get_submodule(names[name]), layers.inputs_of(p, names[name])
+        layer, size = (
+            net.get_submodule(names[name]),
+            layers.inputs_of(p, names[name]),
+        )
         prompt = (
-            f"How many multiply-adds does VGG-16's {name} do? It reads {layers.shown(size)} "
-            f"numbers and has {layers.words(layer)}."
+            f"How many multiply-adds does VGG-16's {name} do? It reads "
+            f"{layers.shown(size)} numbers and has {layers.words(layer)}."
         )
         found.append(layers.flops(prompt, layer, size))
     return found
@@ -64,13 +73,16 @@ def fc6_params() -> list[Number]:
     net = _vgg16()[0]
     layer = next(m for m in net.classifier if isinstance(m, nn.Linear))
     found = layers.params(
-        "The first linear layer reads 512 × 7 × 7 numbers and gives 4,096. How many parameters "
-        "has it?",
+        "The first linear layer reads 512 × 7 × 7 numbers and gives 4,096. How "
+        "many parameters has it?",
         layer,
         (layer.in_features,),
     )
     flat = 512 * 4096 + 4096
-    slips = {**found.slips, flat: "It reads every position: 512 · 7 · 7 numbers, not 512."}
+    slips = {
+        **found.slips,
+        flat: "It reads every position: 512 · 7 · 7 numbers, not 512.",
+    }
     return [Number(found.prompt, found.answer, found.why, found.unit, slips)]
 
 
@@ -81,19 +93,21 @@ def stack_field() -> list[Number]:
         answer = _stack(3, depth).layers[-1].receptive_field
         found.append(
             Number(
-                f"How many pixels on a side does an output see through {depth} convolutions of "
-                "3 × 3 with stride 1?",
+                f"How many pixels on a side does an output see through {depth} "
+                "convolutions of 3 × 3 with stride 1?",
                 answer,
                 f"1 + {depth} · 2 = {answer}: each adds 3 − 1.",
                 "pixels",
                 layers.other_than(
                     answer,
-                    {3 * depth: "Windows overlap: a kernel of 3 adds 2, not 3.",
-                     2 * depth: "A pixel sees itself: begin with 1."},
+                    {
+                        3 * depth: "Windows overlap: a kernel of 3 adds 2, not 3.",
+                        2 * depth: "A pixel sees itself: begin with 1.",
+                    },
                 ),
                 tolerance=0,
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -106,19 +120,26 @@ def stack_saves() -> list[Number]:
         answer = 100 * (1 - small / large)
         found.append(
             Number(
-                f"{depth} convolutions of 3 × 3 in place of one of {kernel} × {kernel}, all with "
-                "as "
-                "many channels: how many percent of the multiply-adds are saved?",
+                f"{depth} convolutions of 3 × 3 in place of one of "
+                f"{kernel} × {kernel}, all with as many channels: how many percent "
+                "of the multiply-adds are saved?",
                 answer,
-                f"{depth} · 9 = {9 * depth} against {kernel**2} for each output and channel: "
+                f"{depth} · 9 = {9 * depth} against {kernel**2} for each output "
+                "and channel: "
                 f"1 − {9 * depth} / {kernel**2} = {answer:.1f} %.",
                 "%",
                 layers.other_than(
                     answer,
                     {
                         100 - answer: "That is what is still to be done.",
-                        100 * (1 - 9 / kernel**2): f"That is one 3 × 3. There are {depth}.",
-                        100 * (large / small - 1): "Of the larger, not of the smaller one.",
+                        100
+                        * (
+                            1 - 9 / kernel**2
+                        ): f"That is one 3 × 3. There are {depth}.",
+                        100
+                        * (
+                            large / small - 1
+                        ): "Of the larger, not of the smaller one.",
                     },
                 ),
                 tolerance=0.02,
@@ -140,12 +161,17 @@ def most_memory() -> list[Choice]:
             "In which of VGG-16's stages do the convolutions write most memory?",
             {
                 "Stage 1": "",
-                "Stage 3": "It has one convolution more and four times the channels, but a "
-                "sixteenth of the positions.",
+                "Stage 3": (
+                    "It has one convolution more and four times the channels, but "
+                    "a sixteenth of the positions."
+                ),
                 "Stage 5": "512 channels, but only 14 × 14 positions.",
             },
             right,
-            "; ".join(f"{s.lower()} {kb / 1024:.1f} MB" for s, kb in by_stage.items()) + ".",
+            "; ".join(
+                f"{s.lower()} {kb / 1024:.1f} MB" for s, kb in by_stage.items()
+            )
+            + ".",
         )
     ]
 
@@ -160,19 +186,29 @@ def equal_compute() -> list[Number]:
         answer = b.flops / a.flops
         found.append(
             Number(
-                f"{first} gives {layers.shown(a.output)} numbers, {second} "
-                f"{layers.shown(b.output)}. {first} reads as many channels as it gives; {second} "
+                (
+                    f"{first} gives {layers.shown(a.output)} numbers, {second} "
+                    f"{layers.shown(b.output)}. {first} reads as many channels as "
+                    f"it gives; {second} "
+                )
                 + ("too" if second.endswith("2") else "reads half as many")
-                + f". How many times as many multiply-adds as {first} does {second} do?",
+                + f". How many times as many multiply-adds as {first} does "
+                f"{second} do?",
                 answer,
-                f"{b.flops / 1e6:,.0f} / {a.flops / 1e6:,.0f} million = {number(answer)}.",
+                f"{b.flops / 1e6:,.0f} / {a.flops / 1e6:,.0f} "
+                f"million = {number(answer)}.",
                 "times",
                 layers.other_than(
                     answer,
                     {
-                        4.0: "Count the weights, and then the positions at which they are used.",
-                        2.0: "Of the channels, both those that are read and those that are given "
-                        "count; and so do the positions.",
+                        4.0: (
+                            "Count the weights, and then the positions at which "
+                            "they are used."
+                        ),
+                        2.0: (
+                            "Of the channels, both those that are read and those "
+                            "that are given count; and so do the positions."
+                        ),
                         1 / answer: "The other way round.",
                     },
                 ),
@@ -184,12 +220,17 @@ def equal_compute() -> list[Number]:
 @question("vgg/order-params", lead="Predict, then run")
 def order_params() -> list[Order]:
     _, p, names = _vgg16()
-    rows = {"conv5_3": names["conv5_3"], "first linear layer": "classifier.0",
-            "conv1_2": names["conv1_2"], "last linear layer": "classifier.6"}  # fmt: skip
+    rows = {
+        "conv5_3": names["conv5_3"],
+        "first linear layer": "classifier.0",
+        "conv1_2": names["conv1_2"],
+        "last linear layer": "classifier.6",
+    }
     values = {name: int(p.table.params[row]) for name, row in rows.items()}
     return [
         Order(
-            "Put these layers of VGG-16 in order, the one with the most parameters first.",
+            "Put these layers of VGG-16 in order, the one with the most parameters "
+            "first.",
             values,
             ", ".join(f"{name} {value:,}" for name, value in values.items()) + ".",
         )

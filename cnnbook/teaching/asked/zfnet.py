@@ -23,7 +23,9 @@ def _profiles() -> dict[str, Profile]:
 
 def _first_two() -> list[tuple[str, nn.Conv2d, tuple[int, ...]]]:
     net, p = layers.on_meta(models.zfnet), _profiles()["ZFNet"]
-    found = [(name, m) for name, m in net.named_modules() if isinstance(m, nn.Conv2d)]
+    found = [
+        (name, m) for name, m in net.named_modules() if isinstance(m, nn.Conv2d)
+    ]
     return [(name, m, layers.inputs_of(p, name)) for name, m in found[:3]]
 
 
@@ -31,8 +33,9 @@ def _first_two() -> list[tuple[str, nn.Conv2d, tuple[int, ...]]]:
 def stem_side() -> list[Number]:
     return [
         layers.side(
-            f"One of ZFNet's convolutions reads {layers.shown(size)} numbers and has "
-            f"{layers.words(layer)}. How many positions does its output have on a side?",
+            f"One of ZFNet's convolutions reads {layers.shown(size)} numbers and "
+            f"has {layers.words(layer)}. How many positions does its output have "
+            "on a side?",
             layer,
             size,
         )
@@ -44,8 +47,8 @@ def stem_side() -> list[Number]:
 def stem_memory() -> list[Number]:
     return [
         layers.memory(
-            f"One of ZFNet's convolutions reads {layers.shown(size)} numbers and has "
-            f"{layers.words(layer)}. How many KB does its output take?",
+            f"One of ZFNet's convolutions reads {layers.shown(size)} numbers and "
+            f"has {layers.words(layer)}. How many KB does its output take?",
             layer,
             size,
         )
@@ -60,20 +63,27 @@ def aliasing() -> list[Number]:
         answer = 2 * stride
         found.append(
             Number(
-                f"A stem looks at every {stride}th place of an image. From how many pixels a "
-                "period "
-                "on can its outputs tell a pattern from a coarser one?"
+                (
+                    f"A stem looks at every {stride}th place of an image. From how "
+                    "many pixels a period on can its outputs tell a pattern from a "
+                    "coarser one?"
+                )
                 if stride != 2
-                else "A stem looks at every second place of an image. From how many pixels a "
-                "period on can its outputs tell a pattern from a coarser one?",
+                else (
+                    "A stem looks at every second place of an image. From how many "
+                    "pixels a period on can its outputs tell a pattern from a "
+                    "coarser one?"
+                ),
                 answer,
                 f"Two looks a period are needed: 2 · {stride} = {answer} pixels.",
                 "pixels",
                 layers.other_than(
                     answer,
                     {
-                        stride: "With one look a period every look meets the same place: the "
-                        "pattern looks like no pattern.",
+                        stride: (
+                            "With one look a period every look meets the same "
+                            "place: the pattern looks like no pattern."
+                        ),
                         stride / 2: "The other way round: a wider step sees less.",
                     },
                 ),
@@ -91,11 +101,13 @@ def stem_factor() -> list[Number]:
     sides = [layer.output[1] for layer in (large, small)]
     return [
         Number(
-            f"AlexNet's first convolution gives {layers.shown(small.output)} numbers, ZFNet's "
-            f"{layers.shown(large.output)}. How many times as much memory does it take?",
+            f"AlexNet's first convolution gives {layers.shown(small.output)} "
+            f"numbers, ZFNet's {layers.shown(large.output)}. How many times as "
+            "much memory does it take?",
             answer,
-            f"{number(large.memory_kb)} KB / {number(small.memory_kb)} KB = {answer:.2f}: the "
-            f"channels are as many, and the positions ({sides[0]} / {sides[1]})² times as many.",
+            f"{number(large.memory_kb)} KB / {number(small.memory_kb)} "
+            f"KB = {answer:.2f}: the channels are as many, and the positions "
+            f"({sides[0]} / {sides[1]})² times as many.",
             "times",
             {
                 sides[0] / sides[1]: "That is one side. There are two.",
@@ -108,24 +120,36 @@ def stem_factor() -> list[Number]:
 @question("zfnet/what-grows", lead="Predict, then run")
 def what_grows() -> list[Choice]:
     small, large = (_profiles()[name].total for name in ("AlexNet", "ZFNet"))
-    names = {"memory_kb": "Its memory", "params": "Its parameters", "flops": "Its operations"}
+    names = {
+        "memory_kb": "Its memory",
+        "params": "Its parameters",
+        "flops": "Its operations",
+    }
     factors = {
-        words: getattr(large, measure) / getattr(small, measure) for measure, words in names.items()
+        words: getattr(large, measure) / getattr(small, measure)
+        for measure, words in names.items()
     }
     right = max(factors, key=factors.__getitem__)
     replies = {
         "Its memory": "",
-        "Its parameters": "Nearly all of them are in the linear layers, which stay as they were.",
-        "Its operations": "They grow, too: the stem has four times the positions, but smaller "
-        "kernels.",
+        "Its parameters": (
+            "Nearly all of them are in the linear layers, which stay as they were."
+        ),
+        "Its operations": (
+            "They grow, too: the stem has four times the positions, but smaller "
+            "kernels."
+        ),
     }
     return [
         Choice(
-            "From the AlexNet of 2012 to ZFNet, which of the three measures grows by the largest "
-            "factor?",
+            "From the AlexNet of 2012 to ZFNet, which of the three measures grows "
+            "by the largest factor?",
             replies,
             right,
-            "; ".join(f"{name.lower()} {factor:.2f} times" for name, factor in factors.items())
+            "; ".join(
+                f"{name.lower()} {factor:.2f} times"
+                for name, factor in factors.items()
+            )
             + ".",
         )
     ]
@@ -141,10 +165,13 @@ def order_memory() -> list[Order]:
         "fc6": "classifier.0",
     }
     values = {name: float(table.memory_kb[row]) for name, row in rows.items()}
-    listed = ", ".join(f"{name} {number(value)} KB" for name, value in values.items())
+    listed = ", ".join(
+        f"{name} {number(value)} KB" for name, value in values.items()
+    )
     return [
         Order(
-            "Put these outputs of ZFNet in order, the one that takes most memory first.",
+            "Put these outputs of ZFNet in order, the one that takes most memory "
+            "first.",
             values,
             f"{listed}.",
         )
@@ -159,10 +186,12 @@ def linear_share() -> list[Number]:
         answer = 100 * linear / p.total.params
         found.append(
             Number(
-                f"{linear / 1e6:.1f} of {name}'s {p.total.params / 1e6:.1f} million parameters are "
-                "in its linear layers. Which share is left for the convolutions, in percent?",
+                f"{linear / 1e6:.1f} of {name}'s {p.total.params / 1e6:.1f} "
+                "million parameters are in its linear layers. Which share is left "
+                "for the convolutions, in percent?",
                 100 - answer,
-                f"100 % − {linear / 1e6:.1f} / {p.total.params / 1e6:.1f} = {100 - answer:.1f} %.",
+                f"100 % − {linear / 1e6:.1f} / "
+                f"{p.total.params / 1e6:.1f} = {100 - answer:.1f} %.",
                 "%",
                 {
                     answer: "That is the share of the linear layers.",
