@@ -17,9 +17,9 @@ from cnnbook._arguments import checked
 if TYPE_CHECKING:
     import pandas as pd
 
-# No tone has a contrast of 4.5:1 both on white and on near-black. These have it on white,
-# white text has it on them, and as marks they have 3:1 on near-black. On the book's pages
-# text of these tones is lighter in the dark (_ext/figure_svg.py).
+# No tone has a contrast of 4.5:1 both on white and on near-black. These have it on
+# white, white text has it on them, and as marks they have 3:1 on near-black. On the
+# book's pages text of these tones is lighter in the dark (_ext/figure_svg.py).
 TEXT = "#6b7280"
 FAINT = "#6b728040"
 

@@ -232,7 +232,8 @@ def _name(
 
 @styled
 def factors(table: pd.DataFrame) -> Figure:
-    """How many times more each step needs, on a logarithmic axis: right of 1 is more.
+    """How many times more each step needs, on a logarithmic axis: right of 1 is
+    more.
 
     Args:
         table: a row for each step, a column of factors for each measure.
@@ -242,7 +243,9 @@ def factors(table: pd.DataFrame) -> Figure:
     ax.axvline(1, color=TEXT, lw=1.2)
     shifts = [0.24 * (n - (table.shape[1] - 1) / 2) for n in range(table.shape[1])]
     colors = (BLUE, ORANGE, GREEN)
-    for (name, values), shift, color in zip(table.items(), shifts, colors, strict=False):
+    for (name, values), shift, color in zip(
+        table.items(), shifts, colors, strict=False
+    ):
         rows = [row + shift for row in range(len(table))]
         ax.hlines(rows, 1, values, color=color, lw=3)
         ax.plot(values, rows, "o", color=color, ms=6, label=name)
@@ -252,7 +255,7 @@ def factors(table: pd.DataFrame) -> Figure:
     ax.tick_params(axis="y", length=0)
     ax.invert_yaxis()
     ax.legend(
-        labelcolor="linecolor", frameon=False, ncols=table.shape[1], handletextpad=0.1,
-        loc="lower left", bbox_to_anchor=(0, 1),
+        labelcolor="linecolor", frameon=False, ncols=table.shape[1],
+        handletextpad=0.1, loc="lower left", bbox_to_anchor=(0, 1),
     )  # fmt: skip
     return figure

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 @styled
 def architecture(profile: Profile) -> Figure:
-    """The layers from image to logits: a bar's width is the output's side, its height the channels.
+    """The layers from image to logits: a bar's width is the output's side, its
+    height the channels.
 
     Its colour is that of the output's resolution; a pool's bar is empty.
     """

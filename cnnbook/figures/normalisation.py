@@ -147,7 +147,9 @@ def histograms(values: Mapping[str, Sequence[float]], xlabel: str) -> Figure:
     """
     figure = new_figure(2.5)
     panels = figure.subplots(1, len(values), sharex=True, squeeze=False)[0]
-    for ax, (title, found), color in zip(panels, values.items(), COLORS, strict=False):
+    for ax, (title, found), color in zip(
+        panels, values.items(), COLORS, strict=False
+    ):
         ax.hist(found, bins=40, color=color)
         mean = sum(found) / len(found)
         ax.axvline(mean, color=TEXT, ls="--", lw=1.2)
@@ -163,7 +165,8 @@ def histograms(values: Mapping[str, Sequence[float]], xlabel: str) -> Figure:
 def bands(
     ranges: Mapping[str, Sequence[tuple[float, float]]], xlabel: str, ylabel: str
 ) -> Figure:
-    """A band from the lowest to the highest value at each step, on a logarithmic scale.
+    """A band from the lowest to the highest value at each step, on a logarithmic
+    scale.
 
     Args:
         ranges: by the panel's title, (lowest, highest) for each step.
@@ -171,7 +174,9 @@ def bands(
     """
     figure = new_figure(2.8)
     panels = figure.subplots(1, len(ranges), sharey=True, squeeze=False)[0]
-    for ax, (name, found), color in zip(panels, ranges.items(), COLORS, strict=False):
+    for ax, (name, found), color in zip(
+        panels, ranges.items(), COLORS, strict=False
+    ):
         low, high = zip(*found, strict=True)
         steps = range(1, len(found) + 1)
         ax.fill_between(steps, low, high, color=color, alpha=0.35, lw=0)
@@ -187,9 +192,12 @@ def bands(
 
 @styled
 def by_class(
-    panels: Mapping[str, Sequence[Sequence[float]]], classes: Sequence[str], xlabel: str
+    panels: Mapping[str, Sequence[Sequence[float]]],
+    classes: Sequence[str],
+    xlabel: str,
 ) -> Figure:
-    """A number of each image, a dot, in a row for its class; a panel for each title.
+    """A number of each image, a dot, in a row for its class; a panel for each
+    title.
 
     Args:
         panels: by title, for each class its images' numbers.
@@ -197,8 +205,12 @@ def by_class(
         xlabel: what the numbers are.
     """
     figure = new_figure(0.24 * len(classes) + 0.8)
-    drawn = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
-    for ax, (title, found), color in zip(drawn, panels.items(), COLORS, strict=False):
+    drawn = figure.subplots(
+        1, len(panels), sharex=True, sharey=True, squeeze=False
+    )[0]
+    for ax, (title, found), color in zip(
+        drawn, panels.items(), COLORS, strict=False
+    ):
         for row, values in enumerate(found):
             ax.plot(values, [row] * len(values), "o", color=color, ms=4, alpha=0.5)
         ax.set_title(title, color=color)

@@ -1,4 +1,4 @@
-"""What a reader calls a layer: "conv 3×3, 64", in tables, drawings and reports alike."""
+"""What a reader calls a layer, in every table and drawing: "conv 3×3, 64"."""
 
 from __future__ import annotations
 
@@ -17,39 +17,87 @@ if TYPE_CHECKING:
 OPERATIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
     # function: operation, kind, arguments after the tensor (or tensors) that it
     # reads
-    "conv2d": ("conv", "conv", {"weight": None, "bias": None, "stride": 1, "padding": 0,
-                                "dilation": 1, "groups": 1}),
+    "conv2d": (
+        "conv",
+        "conv",
+        {
+            "weight": None,
+            "bias": None,
+            "stride": 1,
+            "padding": 0,
+            "dilation": 1,
+            "groups": 1,
+        },
+    ),
     "linear": ("linear", "linear", {"weight": None, "bias": None}),
-    "max_pool2d": ("max pool", "pool", {"kernel": None, "stride": None, "padding": 0,
-                                        "dilation": 1, "ceil": False}),
-    "avg_pool2d": ("avg pool", "pool", {"kernel": None, "stride": None, "padding": 0,
-                                        "ceil": False, "count_padding": True,
-                                        "divisor": None}),
+    "max_pool2d": (
+        "max pool",
+        "pool",
+        {
+            "kernel": None,
+            "stride": None,
+            "padding": 0,
+            "dilation": 1,
+            "ceil": False,
+        },
+    ),
+    "avg_pool2d": (
+        "avg pool",
+        "pool",
+        {
+            "kernel": None,
+            "stride": None,
+            "padding": 0,
+            "ceil": False,
+            "count_padding": True,
+            "divisor": None,
+        },
+    ),
     "adaptive_avg_pool2d": ("adaptive avg pool", "pool", {"size": None}),
     "adaptive_max_pool2d": ("adaptive max pool", "pool", {"size": None}),
-    "batch_norm": ("batch norm", "norm", {"mean": None, "var": None, "weight": None,
-                                          "bias": None, "_training": False,
-                                          "_momentum": 0.1, "eps": 1e-5}),
-    "local_response_norm": ("response norm", "norm", {"size": None, "alpha": 1e-4,
-                                                      "beta": 0.75, "k": 1.0}),
+    "batch_norm": (
+        "batch norm",
+        "norm",
+        {
+            "mean": None,
+            "var": None,
+            "weight": None,
+            "bias": None,
+            "_training": False,
+            "_momentum": 0.1,
+            "eps": 1e-5,
+        },
+    ),
+    "local_response_norm": (
+        "response norm",
+        "norm",
+        {"size": None, "alpha": 1e-4, "beta": 0.75, "k": 1.0},
+    ),
     "relu": ("relu", "activation", {}),
     "dropout": ("dropout", "dropout", {"p": 0.5}),
     "add": ("add", "join", {}),
     "cat": ("concat", "join", {"dim": 0}),
     "flatten": ("flatten", "shape", {"start": 0, "end": -1}),
     "pad": ("pad", "shape", {"pad": None, "mode": "constant", "value": None}),
-}  # fmt: skip
+}
 OPERATIONS |= {  # other names of the same
     "relu_": OPERATIONS["relu"],
     **dict.fromkeys(("add_", "__add__", "__iadd__", "__radd__"), OPERATIONS["add"]),
     **dict.fromkeys(("concat", "concatenate"), OPERATIONS["cat"]),
 }
 SPELT = {  # torch's keywords for the arguments above
-    "kernel_size": "kernel", "ceil_mode": "ceil", "count_include_pad": "count_padding",
-    "divisor_override": "divisor", "output_size": "size", "running_mean": "mean",
-    "running_var": "var", "training": "_training", "momentum": "_momentum",
-    "start_dim": "start", "end_dim": "end",
-}  # fmt: skip
+    "kernel_size": "kernel",
+    "ceil_mode": "ceil",
+    "count_include_pad": "count_padding",
+    "divisor_override": "divisor",
+    "output_size": "size",
+    "running_mean": "mean",
+    "running_var": "var",
+    "training": "_training",
+    "momentum": "_momentum",
+    "start_dim": "start",
+    "end_dim": "end",
+}
 WORDS = {
     "relu": "ReLU",
     "batch norm": "batch norm",
@@ -59,19 +107,32 @@ WORDS = {
 }
 # Layers of torch's that are one function of another name.
 LAYERS = {
-    "Conv1d": "conv1d", "Conv2d": "conv2d", "Conv3d": "conv3d", "Linear": "linear",
-    "MaxPool2d": "max_pool2d", "AvgPool2d": "avg_pool2d", "AdaptiveAvgPool2d":
-    "adaptive_avg_pool2d", "BatchNorm1d": "batch_norm", "BatchNorm2d": "batch_norm",
-    "BatchNorm3d": "batch_norm", "ReLU": "relu", "Dropout": "dropout", "Sigmoid":
-    "sigmoid", "Hardsigmoid": "hardsigmoid", "Hardswish": "hardswish", "GELU":
-    "gelu", "SiLU": "silu", "ReLU6": "relu6",
-}  # fmt: skip
+    "Conv1d": "conv1d",
+    "Conv2d": "conv2d",
+    "Conv3d": "conv3d",
+    "Linear": "linear",
+    "MaxPool2d": "max_pool2d",
+    "AvgPool2d": "avg_pool2d",
+    "AdaptiveAvgPool2d": "adaptive_avg_pool2d",
+    "BatchNorm1d": "batch_norm",
+    "BatchNorm2d": "batch_norm",
+    "BatchNorm3d": "batch_norm",
+    "ReLU": "relu",
+    "Dropout": "dropout",
+    "Sigmoid": "sigmoid",
+    "Hardsigmoid": "hardsigmoid",
+    "Hardswish": "hardswish",
+    "GELU": "gelu",
+    "SiLU": "silu",
+    "ReLU6": "relu6",
+}
 
 
 def labels(layers: Sequence[Layer], calls: Sequence[Call]) -> dict[str, str]:
-    """Each row's name in words, by its name in code: {"features.0": "conv 11×11, 64, stride 4"}.
+    """Each row's name in words, by its name in code.
 
-    A layer that is used again says so. A row that no call is known of has its kind.
+    ``{"features.0": "conv 11×11, 64, stride 4", …}`` for an AlexNet. A layer that
+    is used again says so. A row that no call is known of has its kind.
     """
     found = {layer.name: layer.kind for layer in layers}
     for call in calls:
@@ -84,7 +145,7 @@ def labels(layers: Sequence[Layer], calls: Sequence[Call]) -> dict[str, str]:
 
 
 def described(layer: Layer, call: Call) -> tuple[str, tuple]:
-    """What a reader calls a row, and what else is particular about it: see :func:`describe`."""
+    """As :func:`describe`, of a row of a profile and its call."""
     if layer.kind in ("attention", "matmul"):
         return layer.kind, ()
     function = LAYERS.get(call.function, call.function)
@@ -124,11 +185,13 @@ def _function_label(
     return describe(operation, own, shape)
 
 
-def describe(operation: str, settings: dict, shape: tuple[int, ...]) -> tuple[str, tuple]:
+def describe(
+    operation: str, settings: dict, shape: tuple[int, ...]
+) -> tuple[str, tuple]:
     """What a reader calls a step, and what else is particular about it.
 
-    >>> describe("conv", {"kernel": (3, 3), "stride": (2, 2), "groups": 4}, (64, 14, 14))
-    ('conv 3×3, 64', ('stride 2', '4 groups'))
+    >>> describe("conv", {"kernel": (3, 3), "stride": (2, 2)}, (64, 14, 14))
+    ('conv 3×3, 64', ('stride 2',))
     """
     notes = []
     stride, dilation = settings.get("stride"), settings.get("dilation", (1, 1))

@@ -148,7 +148,8 @@ class Profile:
             isinstance(layer.receptive_field, tuple) for layer in self.layers
         ):
             table["receptive_field"] = table["receptive_field"].astype("Int64")
-        table.attrs["labels"] = self.labels  # for drawings of the table, or of some of its rows
+        # For drawings of the table, or of some of its rows.
+        table.attrs["labels"] = self.labels
         return table
 
     @cached_property
@@ -298,7 +299,7 @@ class Profile:
         )
 
     def _repr_html_(self) -> str:
-        """The rows by their names in words, each with its name in code as its title."""
+        """The rows by their names in words; those in code are their titles."""
         table = self._display()
         body = "".join(
             f"<tr>{self._row_head(name)}"
@@ -309,7 +310,9 @@ class Profile:
         heads = "".join(
             f"<th scope='col'>{head}</th>" for head in ("layer", *table.columns[1:])
         )
-        caption = html.escape(f"{self.name} on {times(self.input_size, '×')}, per image")
+        caption = html.escape(
+            f"{self.name} on {times(self.input_size, '×')}, per image"
+        )
         return (
             '<div class="profile-box"><table class="profile"><caption>'
             f"{caption}</caption>"

@@ -124,11 +124,12 @@ def losses_along(
     steps: int = 40,
     batch: int = 64,
 ) -> list[tuple[float, float]]:
-    """How far the loss varies along the gradient: its lowest and highest value, at each step.
+    """How far the loss varies along the gradient: its lowest and highest value, at
+    each step.
 
-    At each step of plain SGD the loss of the batch is computed after steps of several lengths in
-    the same direction, the network in training mode; then the step is taken (Santurkar et al.,
-    2018, section 3.1 and figure 4a).
+    At each step of plain SGD the loss of the batch is computed after steps of
+    several lengths in the same direction, the network in training mode; then the
+    step is taken (Santurkar et al., 2018, section 3.1 and figure 4a).
 
     Args:
         norm: as for :func:`stack`.
@@ -149,7 +150,9 @@ def losses_along(
 
             @torch.no_grad()
             def go(length: float, start=start, gradients=gradients) -> None:
-                for parameter, at, gradient in zip(parameters, start, gradients, strict=True):
+                for parameter, at, gradient in zip(
+                    parameters, start, gradients, strict=True
+                ):
                     parameter.copy_(at - length * lr * gradient)
 
             losses = []
