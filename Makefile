@@ -18,7 +18,7 @@ PIP   := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN
 help:
 	@echo "make book         set up, execute every notebook, build _build/html"
 	@echo "make test         set up, build, then run every test, the notebooks and the pages included"
-	@echo "make test-all     also the rules of the build, on twenty builds of a small book, and Firefox"
+	@echo "make test-all     also the rules of the build, on twenty builds of a small book, nbgrader, and Firefox"
 	@echo "make bench        time it beside its peers: tables, ratios and goals (an hour or less)"
 	@echo "make sweep        profile every network of torchvision, timm and transformers (hours)"
 	@echo "make execute      run the chapters in place and keep their outputs in the notebooks"
@@ -58,11 +58,12 @@ book: $(READY)
 # The book shows the notebooks as nbval executed them. A thread each: two processes of two threads on
 # two cores only wait for each other. All parts run, whichever fails.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --durations 10
-# Some twenty builds of a small book, and the EPUB: minutes, and what they test rarely changes. They
-# are in `make test-all`.
-RARE := tests/site/test_build.py tests/site/test_epub.py
+# Some twenty builds of a small book, the EPUB, and nbgrader: minutes, and what they test rarely
+# changes. They are in `make test-all`.
+RARE := tests/site/test_build.py tests/site/test_epub.py tests/teaching/test_nbgrader.py
+NBGRADER := .venv-nbgrader
 test-all: ALL := 1
-test-all: firefox
+test-all: firefox $(NBGRADER)/.ready
 test test-all: browser
 	@status=0; \
 	$(BIN)/python -m ruff check . || status=1; \
@@ -73,6 +74,13 @@ test test-all: browser
 	$(PYTEST) -n $(WORKERS) tests $(if $(ALL),,$(addprefix --ignore ,$(RARE))) || status=1; \
 	$(if $(ALL),$(PYTEST) -n $(NOTEBOOKS) -m firefox --browser firefox tests/site || status=1;) \
 	exit $$status
+
+# What grades the exercises wants a Jupyter of its own, and changes nothing in the book's.
+$(NBGRADER)/.ready: $(READY) tests/teaching/requirements.txt
+	@rm -f $@
+	$(BIN)/python -m venv --clear $(NBGRADER)
+	$(NBGRADER)/bin/python -m pip install --quiet --requirement tests/teaching/requirements.txt
+	@touch $@
 
 # The peers are in an environment of their own, which sees the book's packages and changes none.
 BENCH := .venv-bench
