@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 PIP   := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install)
 
 .PHONY: help book test test-all bench sweep evidence execute hashes colab colab-check compat gpu-records links \
-  screenshots pdf epub student teacher browser firefox clean
+  screenshots pdf epub site student teacher browser firefox clean
 
 help:
 	@echo "make book         set up, execute every notebook, build _build/html"
@@ -31,6 +31,7 @@ help:
 	@echo "make screenshots  every page, light and dark, wide and narrow, into _build/screenshots"
 	@echo "make pdf          the whole book as one PDF, _build/book.pdf"
 	@echo "make epub         the whole book as one EPUB, for readers of books, _build/book.epub"
+	@echo "make site         both, beside the pages in _build/html, which then link to them"
 	@echo "make student      exercises to hand out, without answers, into _build/student"
 	@echo "make teacher      the same with answers, for nbgrader, slides and figures, into _build/teacher"
 	@echo "make hashes       requirements-hashes.txt anew, after a change of requirements.txt"
@@ -134,11 +135,15 @@ screenshots: book browser
 	$(BIN)/python scripts/screenshots.py
 
 pdf: book browser
-	$(BIN)/python scripts/pdf.py
+	$(BIN)/python scripts/pdf.py $(BOOK)
 
 # The browser writes the pages as XML, and draws the cover.
 epub: book browser
 	$(BIN)/python scripts/epub.py $(BOOK)
+
+# As it is published: with both beside the pages, which link to them.
+site: pdf epub
+	$(BIN)/python _ext/downloads.py $(BOOK)
 
 # Notebooks to assign: scripts/course.py says how they are made and graded.
 student: $(READY)
