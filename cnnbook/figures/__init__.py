@@ -32,6 +32,7 @@ from cnnbook.figures.scaling import scaling
 from cnnbook.figures.search import ranking
 from cnnbook.figures.side_by_side import interaction, measures, pairs
 from cnnbook.figures.stages import columns, stages, totals
+from cnnbook.figures.training import bars, dots, ring, timeline
 from cnnbook.figures.two_gpus import two_gpus
 from cnnbook.figures.whole import whole
 from cnnbook.figures.worked import worked
@@ -39,6 +40,7 @@ from cnnbook.figures.worked import worked
 __all__ = [
     "aligned",
     "architecture",
+    "bars",
     "block",
     "by_arm",
     "columns",
@@ -47,6 +49,7 @@ __all__ = [
     "convolution",
     "curves",
     "degradation",
+    "dots",
     "explanations",
     "feature_maps",
     "fields",
@@ -67,6 +70,7 @@ __all__ = [
     "ranking",
     "receptive_field",
     "report",
+    "ring",
     "roofline",
     "runs",
     "scaling",
@@ -76,6 +80,7 @@ __all__ = [
     "stages",
     "stems",
     "through_depth",
+    "timeline",
     "top_nine",
     "totals",
     "trade_off",
