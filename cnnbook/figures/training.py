@@ -70,18 +70,19 @@ def dots(table: pd.DataFrame, xlabel: str, form: str = ".1f") -> Figure:
     ax = figure.subplots()
     for y in range(len(table)):
         ax.axhline(y, color=FAINT, lw=0.8, zorder=0)
-    for (name, values), color, mark in zip(
-        table.items(), COLORS, "osD^", strict=False
-    ):
-        ax.plot(values, range(len(table)), mark, color=color, label=name)
+    for column, (name, values) in enumerate(table.items()):
+        color, below = COLORS[column], column % 2
+        ax.plot(values, range(len(table)), "osD^"[column], color=color, label=name)
+        # Two dots can be near to each other: their numbers are above and below.
         for y, value in enumerate(values):
             if value == value:  # a number
                 ax.annotate(
-                    f"{value:{form}}", (value, y), (0, 4), color=color, ha="center",
-                    va="bottom", textcoords="offset points",
+                    f"{value:{form}}", (value, y), (0, -5 if below else 4), color=color,
+                    ha="center", va="top" if below else "bottom",
+                    textcoords="offset points",
                 )  # fmt: skip
     ax.set_yticks(range(len(table)), table.index)
-    ax.set(xlabel=xlabel, ylim=(len(table) - 0.5, -0.8))
+    ax.set(xlabel=xlabel, ylim=(len(table) - 0.4, -0.7))
     ax.margins(x=0.08)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)

@@ -37,17 +37,18 @@ def test_a_bar_is_as_long_as_its_value_and_says_it(look):
 
 def test_dots_stand_in_their_rows_and_what_is_missing_is_left_out(look):
     table = pd.DataFrame(
-        {"published": [83.0, 90.3], "here": [91.25, math.nan]}, ["AlexNet", "ResNet"]
+        {"published": [83.0, 90.3, 91.2], "here": [91.25, math.nan, 91.3]},
+        ["AlexNet", "ResNet", "near"],
     )
     figure = figures.dots(table, "accuracy (%)")
     (ax,) = figure.axes
     first, second = (line for line in ax.lines if line.get_label() in table)
-    assert first.get_xydata().tolist() == [[83, 0], [90.3, 1]]
+    assert first.get_xydata().tolist() == [[83, 0], [90.3, 1], [91.2, 2]]
     assert second.get_xydata()[0].tolist() == [91.25, 0]
     assert first.get_color() != second.get_color()
     assert first.get_marker() != second.get_marker()
     found = look.check_texts(figure)
-    assert {"83.0", "90.3", "91.2", "published", "here", "ResNet"} <= found
+    assert {"83.0", "90.3", "91.2", "published", "here", "ResNet", "91.3"} <= found
     assert "nan" not in found
     many = pd.DataFrame([[1.0] * 5])
     with pytest.raises(ValueError, match="at most 4 columns can be told apart, got 5"):
