@@ -10,8 +10,10 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from cnnbook.figures._style import BLUE, GREEN, ORANGE, PURPLE, TEXT, new_figure, styled
+from cnnbook.figures.comparison import _ticks as plain_ticks
 
 COLORS = (BLUE, ORANGE, GREEN, PURPLE)
+PLAIN = 1e4  # up to so many times the least, a logarithmic axis has room for plain figures
 
 
 @styled
@@ -49,19 +51,25 @@ def answer(
 
 
 @styled
-def maps(panels: Mapping[str, Tensor], signs: Sequence[str] = (), smooth: bool = False) -> Figure:
+def maps(
+    panels: Mapping[str, Tensor],
+    signs: Sequence[str] = (),
+    smooth: bool = False,
+    lowest: float | None = None,
+) -> Figure:
     """Maps H × W in a row, each in its own range.
 
     Args:
         panels: by their titles.
         signs: what stands between them.
         smooth: leave the scaling to whoever shows the picture; otherwise each number is a square.
+        lowest: the number that is black in all maps; by default the least of each.
     """
     figure = new_figure(2.0)
     axes = figure.subplots(1, len(panels))
     for number, (ax, (title, values)) in enumerate(zip(axes, panels.items(), strict=True)):
         how = "none" if smooth else "nearest"
-        ax.imshow(values.detach().numpy(), cmap="gray", interpolation=how)
+        ax.imshow(values.detach().numpy(), cmap="gray", interpolation=how, vmin=lowest)
         ax.set_title(title, fontsize=9)
         ax.axis("off")
         if number < len(signs):
@@ -97,6 +105,11 @@ def lines(
         ax.plot(at, values, color=color, label=name, marker=marker, ms=4)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.set(**{f"{axis}scale": "log" for axis in log})
+    for name in log:
+        axis = getattr(ax, f"{name}axis")
+        low, high = axis.get_view_interval()
+        if high / low < PLAIN:
+            plain_ticks(axis)
     if x is None and "x" not in log:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(labelcolor="linecolor", handlelength=0, frameon=False, loc="center left",
