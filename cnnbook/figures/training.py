@@ -15,10 +15,10 @@ from cnnbook.figures._style import (
     BLUE,
     FAINT,
     GREEN,
+    NARROW,
     ORANGE,
     PURPLE,
     TEXT,
-    WIDTH,
     new_figure,
     styled,
 )
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLORS = (BLUE, ORANGE, GREEN, PURPLE)
-CHART = 5.0  # inches: the smallest text is 9 pixels high on a phone, whatever is beside it
+RING = 5.05  # inches; with text of the size LEGIBLE, a phone shows it whole
 
 
 @styled
@@ -39,7 +39,7 @@ def bars(values: Mapping[str, float], xlabel: str, form: str = ",.0f") -> Figure
         xlabel: what is measured, with its unit.
         form: how Python writes a value.
     """
-    figure = new_figure(0.3 * len(values) + 0.5, CHART)
+    figure = new_figure(0.3 * len(values) + 0.5, NARROW)
     ax = figure.subplots()
     largest = max(values.values())
     ax.barh(range(len(values)), values.values(), color=BLUE, height=0.62)
@@ -66,7 +66,7 @@ def dots(table: pd.DataFrame, xlabel: str, form: str = ".1f") -> Figure:
         raise ValueError(
             f"at most {len(COLORS)} columns can be told apart, got {len(table.columns)}"
         )
-    figure = new_figure(0.46 * len(table) + 0.9, CHART)
+    figure = new_figure(0.46 * len(table) + 0.9, NARROW)
     ax = figure.subplots()
     for y in range(len(table)):
         ax.axhline(y, color=FAINT, lw=0.8, zorder=0)
@@ -116,7 +116,7 @@ def timeline(
     looks |= {kind: {"fc": "none", "ec": TEXT, "ls": (0, (2, 2))} for kind in idle}
     stacks = {name: _lanes(row) for name, row in rows.items()}
     height = 0.24 * sum(map(len, stacks.values())) + 0.22 * len(stacks)
-    figure = new_figure(height + 0.85, CHART)
+    figure = new_figure(height + 0.85, NARROW)
     ax = figure.subplots()
     top, middles, drawn = 0.0, [], set()
     for lanes in stacks.values():
@@ -173,12 +173,12 @@ def ring(counts: Tensor, sends: Tensor) -> Figure:
         )
     steps, devices, parts = sends.shape
     size, gap, columns = 0.24, 0.17, 4
-    wide = WIDTH / columns
+    wide = RING / columns
     high = 0.6 + devices * (size + gap) + gap
     rows = -(-(steps + 2) // columns)
-    figure = Figure(figsize=(WIDTH, rows * high))
+    figure = Figure(figsize=(RING, rows * high))
     ax = figure.add_axes((0, 0, 1, 1))
-    ax.set(xlim=(0, WIDTH), ylim=(rows * high, 0))
+    ax.set(xlim=(0, RING), ylim=(rows * high, 0))
     ax.axis("off")
     _circle_of(ax, devices, (wide / 2 + 0.05, high / 2 + 0.1), 0.34 * wide)
     for number, table in enumerate(counts, start=1):
