@@ -47,7 +47,8 @@ INK = "#0d1117"  # letters on these colours: a contrast of 7:1 or more
 WIDTH = 5.2
 SMALL = 10
 LEGIBLE = 10.4  # where the axes leave no room beside the figure
-# The widest that a phone shows whole, with the margin that a notebook's figure gets.
+# The widest that a phone shows whole, with the margin that a notebook's figure
+# gets.
 NARROW = 4.85  # with text of the smallest size
 
 RC = {

@@ -24,7 +24,8 @@ from cnnbook.figures._style import (
 from cnnbook.figures.comparison import _ticks as plain_ticks
 
 COLORS = (BLUE, ORANGE, GREEN, PURPLE)
-PLAIN = 1e4  # up to so many times the least, a logarithmic axis has room for plain figures
+# up to so many times the least, a logarithmic axis has room for plain figures
+PLAIN = 1e4
 
 
 @styled
@@ -76,7 +77,8 @@ def maps(
     Args:
         panels: by their titles.
         signs: what stands between them.
-        smooth: leave the scaling to whoever shows the picture; otherwise each number is a square.
+        smooth: leave the scaling to whoever shows the picture; otherwise each
+            number is a square.
         lowest: the number that is black in all maps; by default the least of each.
     """
     figure = new_figure(2.0, NARROW)
@@ -85,7 +87,9 @@ def maps(
         zip(axes, panels.items(), strict=True)
     ):
         how = "none" if smooth else "nearest"
-        ax.imshow(values.detach().numpy(), cmap="gray", interpolation=how, vmin=lowest)
+        ax.imshow(
+            values.detach().numpy(), cmap="gray", interpolation=how, vmin=lowest
+        )
         ax.set_title(title, fontsize=SMALL, fontweight="normal")
         ax.axis("off")
         if number < len(signs):

@@ -1,4 +1,5 @@
-"""Pictures of training: a step in time, gradients in a ring, what is kept and reached."""
+"""Pictures of training: a step in time, gradients in a ring, what is kept and
+reached."""
 
 from __future__ import annotations
 
@@ -54,17 +55,19 @@ def bars(values: Mapping[str, float], xlabel: str, form: str = ",.0f") -> Figure
 
 @styled
 def dots(table: pd.DataFrame, xlabel: str, form: str = ".1f") -> Figure:
-    """A dot for each number, a row of them for each row, the columns told by colour and shape.
+    """A dot for each number, a row of them for each row, the columns told by colour
+    and shape.
 
     Args:
-        table: a column of numbers each for up to four things to tell apart; what there is no
-            number of is NaN.
+        table: a column of numbers each for up to four things to tell apart; what
+            there is no number of is NaN.
         xlabel: what is measured, with its unit.
         form: how Python writes a number.
     """
     if len(table.columns) > len(COLORS):
         raise ValueError(
-            f"at most {len(COLORS)} columns can be told apart, got {len(table.columns)}"
+            f"at most {len(COLORS)} columns can be told apart, "
+            f"got {len(table.columns)}"
         )
     figure = new_figure(0.46 * len(table) + 0.9, NARROW)
     ax = figure.subplots()
@@ -77,19 +80,26 @@ def dots(table: pd.DataFrame, xlabel: str, form: str = ".1f") -> Figure:
         for y, value in enumerate(values):
             if value == value:  # a number
                 ax.annotate(
-                    f"{value:{form}}", (value, y), (0, -5 if below else 4), color=color,
-                    ha="center", va="top" if below else "bottom",
+                    f"{value:{form}}",
+                    (value, y),
+                    (0, -5 if below else 4),
+                    color=color,
+                    ha="center",
+                    va="top" if below else "bottom",
                     textcoords="offset points",
-                )  # fmt: skip
+                )
     ax.set_yticks(range(len(table)), table.index)
     ax.set(xlabel=xlabel, ylim=(len(table) - 0.4, -0.7))
     ax.margins(x=0.08)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     figure.legend(
-        loc="outside upper center", ncols=len(table.columns), labelcolor="linecolor",
-        frameon=False, handletextpad=0.1,
-    )  # fmt: skip
+        loc="outside upper center",
+        ncols=len(table.columns),
+        labelcolor="linecolor",
+        frameon=False,
+        handletextpad=0.1,
+    )
     return figure
 
 
@@ -99,20 +109,25 @@ def timeline(
     xlabel: str,
     idle: Collection[str] = (),
 ) -> Figure:
-    """What is done from when to when; what goes on at once lies one below the other.
+    """What is done from when to when; what goes on at once lies one below the
+    other.
 
     Args:
-        rows: by the row's name, by what is done: when it begins and ends. What does not
-            last is not drawn. At most four kinds of things can be told apart, and those that
-            are `idle`.
+        rows: by the row's name, by what is done: when it begins and ends. What does
+            not last is not drawn. At most four kinds of things can be told apart,
+            and those that are `idle`.
         xlabel: the unit of time.
         idle: what is no work but waiting; its bars are hollow.
     """
     kinds = list(dict.fromkeys(kind for row in rows.values() for kind in row))
     busy = [kind for kind in kinds if kind not in idle]
     if len(busy) > len(COLORS):
-        raise ValueError(f"at most {len(COLORS)} kinds can be told apart, got {len(busy)}")
-    looks = {kind: {"fc": c, "ec": c} for kind, c in zip(busy, COLORS, strict=False)}
+        raise ValueError(
+            f"at most {len(COLORS)} kinds can be told apart, got {len(busy)}"
+        )
+    looks = {
+        kind: {"fc": c, "ec": c} for kind, c in zip(busy, COLORS, strict=False)
+    }
     looks |= {kind: {"fc": "none", "ec": TEXT, "ls": (0, (2, 2))} for kind in idle}
     stacks = {name: _lanes(row) for name, row in rows.items()}
     height = 0.24 * sum(map(len, stacks.values())) + 0.22 * len(stacks)
@@ -126,19 +141,29 @@ def timeline(
                 if end > begin:
                     drawn.add(kind)
                     ax.barh(
-                        top + number + 0.5, end - begin, left=begin, height=0.8, lw=1,
+                        top + number + 0.5,
+                        end - begin,
+                        left=begin,
+                        height=0.8,
+                        lw=1,
                         **looks[kind],
-                    )  # fmt: skip
+                    )
         top += len(lanes) + 0.9
     ax.set_yticks(middles, rows)
     ax.set(xlabel=xlabel, ylim=(top - 0.4, -0.4))
     ax.tick_params(axis="y", length=0)
     ax.margins(x=0.02)
     figure.legend(
-        handles=[Patch(label=kind, **looks[kind]) for kind in kinds if kind in drawn],
-        loc="outside upper center", ncols=4, frameon=False, handlelength=1.2,
-        columnspacing=1.2, handletextpad=0.5,
-    )  # fmt: skip
+        handles=[
+            Patch(label=kind, **looks[kind]) for kind in kinds if kind in drawn
+        ],
+        loc="outside upper center",
+        ncols=4,
+        frameon=False,
+        handlelength=1.2,
+        columnspacing=1.2,
+        handletextpad=0.5,
+    )
     return figure
 
 
@@ -147,7 +172,9 @@ def _lanes(row: Mapping[str, Sequence[float]]) -> list[dict[str, Sequence[float]
     lanes: list[dict[str, Sequence[float]]] = []
     for kind, (begin, end) in row.items():
         free = (
-            lane for lane in lanes if all(b >= end or e <= begin for b, e in lane.values())
+            lane
+            for lane in lanes
+            if all(b >= end or e <= begin for b, e in lane.values())
         )
         lane = next(free, None)
         if lane is None:
@@ -162,9 +189,10 @@ def ring(counts: Tensor, sends: Tensor) -> Figure:
     """Devices in a ring add up their gradients, part by part: a panel a step.
 
     Args:
-        counts: (steps + 1) × N × N, of how many devices' gradients a device (row) has the sum
-            in a part (column), before each step and after the last.
-        sends: steps × N × N, true where a device sends a part to the next device in the step.
+        counts: (steps + 1) × N × N, of how many devices' gradients a device (row)
+            has the sum in a part (column), before each step and after the last.
+        sends: steps × N × N, true where a device sends a part to the next device in
+            the step.
     """
     if counts.dim() != 3 or sends.dim() != 3 or len(counts) != len(sends) + 1:
         raise ValueError(
@@ -187,7 +215,9 @@ def ring(counts: Tensor, sends: Tensor) -> Figure:
         top = row * high + 0.5 + gap
         ends = number > steps
         title = "at the end" if ends else f"step {number}"
-        word(ax, left + parts * size / 2, top - gap - 0.36, title, fontweight="bold")
+        word(
+            ax, left + parts * size / 2, top - gap - 0.36, title, fontweight="bold"
+        )
         for part in range(parts):
             x = left + (part + 0.5) * size
             word(ax, x, top - gap - 0.1, chr(ord("a") + part))
@@ -208,20 +238,35 @@ def ring(counts: Tensor, sends: Tensor) -> Figure:
 
 def _pass_on(ax: Axes, x: float, y: float, length: float) -> None:
     style = {"arrowstyle": "-|>", "mutation_scale": 8, "shrinkA": 0, "shrinkB": 0}
-    ax.add_patch(FancyArrowPatch((x, y), (x, y + length), color=BLUE, lw=1.4, **style))
+    ax.add_patch(
+        FancyArrowPatch((x, y), (x, y + length), color=BLUE, lw=1.4, **style)
+    )
 
 
-def _circle_of(ax: Axes, devices: int, middle: tuple[float, float], radius: float) -> None:
+def _circle_of(
+    ax: Axes, devices: int, middle: tuple[float, float], radius: float
+) -> None:
     """Numbered devices on a circle, an arrow from each to the next."""
     import numpy as np
 
     angles = 2 * np.pi * np.arange(devices) / devices - np.pi / 2
-    places = np.stack([np.cos(angles), np.sin(angles)], 1) * radius + np.array(middle)
+    places = np.stack([np.cos(angles), np.sin(angles)], 1) * radius + np.array(
+        middle
+    )
     for number, place in enumerate(places, start=1):
         ax.add_patch(Circle(place, 0.14, fc="none", ec=BLUE, lw=1.5))
         word(ax, *place, str(number))
-        style = {"arrowstyle": "-|>", "mutation_scale": 9, "shrinkA": 13, "shrinkB": 13}
-        curve = {"connectionstyle": f"arc3,rad={-0.8 / devices}", "color": TEXT, "lw": 1.2}
+        style = {
+            "arrowstyle": "-|>",
+            "mutation_scale": 9,
+            "shrinkA": 13,
+            "shrinkB": 13,
+        }
+        curve = {
+            "connectionstyle": f"arc3,rad={-0.8 / devices}",
+            "color": TEXT,
+            "lw": 1.2,
+        }
         after = places[number % devices]
         if devices > 1:
             ax.add_patch(FancyArrowPatch(place, after, **style, **curve))
