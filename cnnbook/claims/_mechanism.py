@@ -37,6 +37,7 @@ CSS_CLASSES = {
     "does not hold": "claim-fails",
     "undecided": "claim-undecided",
     "not yet measured": "claim-unmeasured",
+    "does not apply": "claim-inapplicable",
 }
 
 
@@ -55,9 +56,11 @@ class Evidence:
             nothing.
         method: how it was measured, if that needs words; it limits no statement's
             truth.
+        applies: whether the statement is about the network that it was asked of.
 
     Raises:
-        ValueError: if something is said to be open of a statement that is decided.
+        ValueError: if something is said to be open of a statement that is decided,
+            or one is decided that does not apply.
     """
 
     holds: bool | None
@@ -66,8 +69,11 @@ class Evidence:
     caveat: str | None = None
     open: str | None = None
     method: str | None = None
+    applies: bool = True
 
     def __post_init__(self) -> None:
+        if not self.applies and (self.holds is not None or self.open is not None):
+            raise ValueError("what does not apply is neither decided nor open")
         if self.open is not None and self.holds is not None:
             raise ValueError(
                 f"a statement that is decided has nothing open, got {self.open!r}"
@@ -75,7 +81,9 @@ class Evidence:
 
     @property
     def verdict(self) -> str:
-        """One of the five: see `CSS_CLASSES`."""
+        """One of the six: see `CSS_CLASSES`."""
+        if not self.applies:
+            return "does not apply"
         if self.holds is None:
             return "undecided" if self.open else "not yet measured"
         if not self.holds:

@@ -14,6 +14,7 @@ SURPRISE = (
     "holds with a caveat",
     "not yet measured",
     "holds",
+    "does not apply",
 )
 
 

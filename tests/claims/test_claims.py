@@ -115,6 +115,13 @@ def test_verdicts(holds, caveat, verdict):
     assert Evidence(holds, "1 < 2", caveat=caveat).verdict == verdict
 
 
+def test_what_does_not_apply_is_not_decided():
+    assert Evidence(None, "No pools.", applies=False).verdict == "does not apply"
+    for decided in ({"holds": False}, {"holds": None, "open": "two seeds more"}):
+        with pytest.raises(ValueError, match="neither decided nor open"):
+            Evidence(**decided, measured="No pools.", applies=False)
+
+
 def test_card_is_escaped_html_and_plain_text():
     claim = Claim("a/b", "a", "x < y & z", "notes", lambda: None)
     card = Card(claim, Evidence(True, "1 < 2", caveat="<b>"))

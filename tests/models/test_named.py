@@ -51,7 +51,7 @@ def test_a_claim_is_asked_of_a_network_of_ones_own(call):
                           "--input", "1x28x28")  # fmt: skip
     assert (code, err) == (0, "")
     assert out.startswith("alexnet/fc-params: HOLDS")
-    assert "In Sequential the linear layers (1) hold" in out and "99.6%" in out
+    assert "In Sequential 1 fully connected layer holds" in out and "99.6%" in out
     asked = ("claims", "vgg/five-stages", "--model", "of_mine:ready", "--input", "1x28x28")
     code, out, _ = call(*asked)
     assert code == 1 and out.startswith("vgg/five-stages: DOES NOT HOLD")
