@@ -58,9 +58,8 @@ def convolution(
     cell = min(
         0.36, (WIDTH - 2 * gap - 0.1) / (padded.shape[1] + k + output.shape[1])
     )
-    second = (
-        2 * TITLE + cell * max(k, output.shape[0]) + 0.16
-    )  # the lower row of grids
+    # The lower row of grids.
+    second = 2 * TITLE + cell * max(k, output.shape[0]) + 0.16
     ax = _canvas(max(second + cell * k, TITLE + cell * padded.shape[0]) + 0.08)
     x = 0.05
     _titled(ax, padded, (x, TITLE), cell, "input", _outside(image, padding))

@@ -168,10 +168,10 @@ def steps(profile: Profile) -> list[dict[str, Any]]:
     uses: dict[str, int] = {}
     rest = dict(profile.other)
     nodes: list[dict[str, Any]] = []
-    at: list[int] = []  # by call: its place among the nodes,
-    alone: list[
-        bool
-    ] = []  # and whether all of the node's readers read what is after it
+    # By call: its place among the nodes, and whether all of the node's readers read
+    # what is after it.
+    at: list[int] = []
+    alone: list[bool] = []
     for number, call in enumerate(profile.calls):
         sources = list(dict.fromkeys(at[each] for each in call.reads))
         function = LAYERS.get(call.function, call.function)

@@ -66,9 +66,8 @@ def columns(steps: Graph) -> list[Column]:
     """The picture of a network: its columns in execution order, each in its
     place."""
     found: list[Column] = []
-    place: dict[
-        str, int
-    ] = {}  # of each step its column; of an identity that of its input
+    # Of each step its column; of an identity that of its input.
+    place: dict[str, int] = {}
     direct: set[str] = set()
     readers = steps.readers()
     for node in steps:
@@ -247,9 +246,8 @@ def _pack(tensors: dict[str, Tensor]) -> tuple[str, dict[str, list]]:
         values = tensor.float().cpu().contiguous()
         half = values.half()
         exact = bool(torch.equal(half.float(), values))
-        data += bytes(
-            -len(data) % 4
-        )  # JavaScript reads 32-bit floats at multiples of 4
+        # JavaScript reads 32-bit floats at multiples of 4.
+        data += bytes(-len(data) % 4)
         places[key] = ["f2" if exact else "f4", len(data), values.numel()]
         data += (half if exact else values).numpy().tobytes()
     return base64.b64encode(bytes(data)).decode("ascii"), places

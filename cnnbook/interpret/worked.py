@@ -93,9 +93,8 @@ def worked(
     bias = 0.0 if bias is None else float(tensors[bias][channel].detach())
     inputs, missing = _window(node, values[node.inputs[0]], row, column)
     width, share = len(kernel), len(maps) // node.settings["groups"]
-    first = (
-        channel // share * width
-    )  # of the channels that the kernel's group reads
+    # Of the channels that the kernel's group reads.
+    first = channel // share * width
     inputs = inputs[first : first + width]
     sums = (inputs * kernel).sum((1, 2))
     return Worked(
