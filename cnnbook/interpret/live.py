@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cnnbook import data, models
+from cnnbook import models
+from cnnbook.data import fashion_mnist_mini
 from cnnbook.interpret.graph import Graph, Node, graph
 from cnnbook.interpret.lesions import parts, read_lesions
 
@@ -71,8 +73,8 @@ def columns(steps: Graph) -> list[Column]:
     direct: set[str] = set()
     readers = steps.readers()
     for node in steps:
-        first = node.inputs[0] if node.inputs else None
-        unshared = first is not None and len(readers[first]) == 1
+        first = node.inputs[0] if node.inputs else ""
+        unshared = bool(first) and len(readers[first]) == 1
         if node.operation == "identity" and len(node.inputs) == 1:
             place[node.name] = place[first]
             direct |= {node.name} if not unshared or first in direct else set()
@@ -148,9 +150,9 @@ def network(
     model: nn.Module,
     *,
     image_size: int,
-    mean: list[float],
-    std: list[float],
-    classes: list[str],
+    mean: Sequence[float],
+    std: Sequence[float],
+    classes: Sequence[str],
     **about: Any,
 ) -> dict[str, Any]:
     """The network as plain values, ready for JSON.
@@ -282,7 +284,7 @@ def shipped() -> dict[str, dict[str, Any]]:
 def write(folder: Path, networks: dict[str, dict[str, Any]]) -> None:
     """Write the scripts of `networks`, and the index with the test images, into
     `folder`."""
-    _, test = data.load("fashion-mnist-mini")
+    _, test = fashion_mnist_mini.load()
     pixels = test.images[:COUNTED].numpy().tobytes()
     index = {
         name: {"title": each["title"], "accuracy": each.get("accuracy")}

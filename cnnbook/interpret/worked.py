@@ -73,8 +73,7 @@ def worked(
             or position.
     """
     check_trained(model)
-    check_image(image)
-    steps = graph(model, tuple(image.shape))
+    steps = graph(model, check_image(image))
     convs = {node.name: node for node in steps if node.operation == "conv"}
     if layer not in convs:
         raise unknown(f"{steps.name} has no convolution", layer, convs)
@@ -89,8 +88,8 @@ def worked(
         )
     tensors = dict(model.named_parameters())
     kernel = tensors[node.tensors["weight"]][channel].detach()
-    bias = node.tensors.get("bias")
-    bias = 0.0 if bias is None else float(tensors[bias][channel].detach())
+    added = node.tensors.get("bias")
+    bias = 0.0 if added is None else float(tensors[added][channel].detach())
     inputs, missing = _window(node, values[node.inputs[0]], row, column)
     width, share = len(kernel), len(maps) // node.settings["groups"]
     # Of the channels that the kernel's group reads.

@@ -120,7 +120,7 @@ class Patches(nn.Module):
         self.fc = nn.Linear(given, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        check_images(images, "this step", self.stem.in_channels, 4)
+        check_images(images, "this step", self.stem, 4)
         x = self.stages(self.norm(self.stem(images)))
         return self.fc(torch.mean(x, (2, 3)))
 
