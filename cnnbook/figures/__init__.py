@@ -7,7 +7,7 @@ matplotlib figure; it computes nothing. In a notebook the figure appears as SVG.
 from cnnbook.figures.after import compound, ladder, newcomers, separable, transfer
 from cnnbook.figures.aligned import aligned
 from cnnbook.figures.block import block
-from cnnbook.figures.comparison import seconds, trade_off, winners
+from cnnbook.figures.comparison import factors, seconds, trade_off, winners
 from cnnbook.figures.convolution import convolution, pooling
 from cnnbook.figures.depth import degradation, through_depth
 from cnnbook.figures.forms import forms
@@ -39,6 +39,7 @@ from cnnbook.figures.side_by_side import interaction, measures, pairs
 from cnnbook.figures.stages import columns, stages, totals
 from cnnbook.figures.two_gpus import two_gpus
 from cnnbook.figures.whole import whole
+from cnnbook.figures.windows import field_of_stack, kernel_positions
 from cnnbook.figures.worked import worked
 
 __all__ = [
@@ -53,7 +54,9 @@ __all__ = [
     "curves",
     "degradation",
     "explanations",
+    "factors",
     "feature_maps",
+    "field_of_stack",
     "fields",
     "error_against_cost",
     "filters",
@@ -61,6 +64,7 @@ __all__ = [
     "gradient",
     "images",
     "interaction",
+    "kernel_positions",
     "kernels_and_maps",
     "ladder",
     "lesions",

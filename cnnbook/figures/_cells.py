@@ -7,10 +7,11 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from cnnbook.figures._style import INK, LEGIBLE, TEXT
+from cnnbook.figures._style import INK, LEGIBLE, TEXT, WIDTH
 
 ZERO, BELOW, ABOVE = "#f3f4f6", "#5b9bd5", "#eb9f45"
 # Zero is in the middle; the letters on it are dark, whatever the page's colour.
@@ -30,6 +31,15 @@ def short_number(value: float) -> str:
         if len(text) <= 4:
             break
     return "0" if text in ("-0", "0", "-", "") else text.replace("-", "−")
+
+
+def canvas(height: float) -> Axes:
+    """Axes in inches over a whole figure, y growing downwards."""
+    figure = Figure(figsize=(WIDTH, height))
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set(xlim=(0, WIDTH), ylim=(height, 0))
+    ax.axis("off")
+    return ax
 
 
 def cells(

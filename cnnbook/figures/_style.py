@@ -7,11 +7,15 @@ import functools
 import math
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from cnnbook._arguments import checked
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # No tone has a contrast of 4.5:1 both on white and on near-black. These have it on
 # white, white text has it on them, and as marks they have 3:1 on near-black. On the
@@ -72,6 +76,12 @@ def kind_color(kind: str) -> str:
     """The colour of a layer kind; purple if it is no convolution, pool or linear
     layer."""
     return KINDS.get(kind, PURPLE)
+
+
+def in_words(table: pd.DataFrame) -> list[str]:
+    """The rows' names as a reader calls them, where a profile's table says how."""
+    known = table.attrs.get("labels", {})
+    return [known.get(name, name) for name in table.index]
 
 
 def halvings(side: int, image: int) -> int:

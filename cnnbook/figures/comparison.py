@@ -228,3 +228,34 @@ def _name(
     ax: Axes, name: str, point: tuple[float, float], place: dict
 ) -> Annotation:
     return ax.annotate(name, point, textcoords="offset points", **place)
+
+
+@styled
+def factors(table: pd.DataFrame) -> Figure:
+    """How many times more each step needs, on a logarithmic axis: right of 1 is
+    more.
+
+    Args:
+        table: a row for each step, a column of factors for each measure.
+    """
+    figure = new_figure(0.42 * len(table) + 1.1)
+    ax = figure.subplots()
+    ax.axvline(1, color=TEXT, lw=1.2)
+    shifts = [0.24 * (n - (table.shape[1] - 1) / 2) for n in range(table.shape[1])]
+    colors = (BLUE, ORANGE, GREEN)
+    for (name, values), shift, color in zip(
+        table.items(), shifts, colors, strict=False
+    ):
+        rows = [row + shift for row in range(len(table))]
+        ax.hlines(rows, 1, values, color=color, lw=3)
+        ax.plot(values, rows, "o", color=color, ms=6, label=name)
+    ax.set(xscale="log", xlabel="times as much")
+    _ticks(ax.xaxis)
+    ax.set_yticks(range(len(table)), table.index)
+    ax.tick_params(axis="y", length=0)
+    ax.invert_yaxis()
+    ax.legend(
+        labelcolor="linecolor", frameon=False, ncols=table.shape[1],
+        handletextpad=0.1, loc="lower left", bbox_to_anchor=(0, 1),
+    )  # fmt: skip
+    return figure

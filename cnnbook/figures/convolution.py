@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cnnbook.figures._cells import cells, frame, short_number, word
+from cnnbook.figures._cells import canvas, cells, frame, short_number, word
 from cnnbook.figures._style import GREEN, LEGIBLE, PURPLE, WIDTH, styled
 
 TITLE = 0.34  # inches above a grid
@@ -60,7 +59,7 @@ def convolution(
     )
     # The lower row of grids.
     second = 2 * TITLE + cell * max(k, output.shape[0]) + 0.16
-    ax = _canvas(max(second + cell * k, TITLE + cell * padded.shape[0]) + 0.08)
+    ax = canvas(max(second + cell * k, TITLE + cell * padded.shape[0]) + 0.08)
     x = 0.05
     _titled(ax, padded, (x, TITLE), cell, "input", _outside(image, padding))
     frame(
@@ -126,7 +125,7 @@ def pooling(image: Tensor, size: int = 2, stride: int = 2) -> Figure:
     gap = 0.4
     columns = image.shape[1] + 2 * means.shape[1]
     cell = min(0.42, (WIDTH - 2 * gap - 0.1) / columns)
-    ax = _canvas(TITLE + cell * image.shape[0] + 0.08)
+    ax = canvas(TITLE + cell * image.shape[0] + 0.08)
     _titled(ax, image, (0.05, TITLE), cell, "input")
     most = float(image.abs().max())
     if stride >= size:  # windows that overlap would hide each other's frames
@@ -162,15 +161,6 @@ def _check(image: Tensor, size: int, padding: int) -> None:
         raise ValueError(
             f"a window of {size}×{size} does not fit into {sides[0]}×{sides[1]}"
         )
-
-
-def _canvas(height: float) -> Axes:
-    """Axes in inches over a whole figure, y growing downwards."""
-    figure = Figure(figsize=(WIDTH, height))
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.set(xlim=(0, WIDTH), ylim=(height, 0))
-    ax.axis("off")
-    return ax
 
 
 def _titled(ax, values, corner, cell, title, missing=None, largest=None) -> None:

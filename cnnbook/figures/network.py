@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from torch import nn
 
 from cnnbook.figures._style import (
     BLUE,
@@ -17,6 +16,7 @@ from cnnbook.figures._style import (
     ORANGE,
     TEXT,
     grid_color,
+    in_words,
     kind_color,
     new_figure,
     styled,
@@ -28,40 +28,16 @@ if TYPE_CHECKING:
     from cnnbook.profiling import Profile
 
 
-def _describe(name: str, kind: str, modules: dict[str, nn.Module]) -> str:
-    """A layer in the papers' words: ``conv 11×11, stride 4``."""
-    layer = modules.get(name.partition("#")[0])
-    if layer is None or isinstance(layer, nn.Linear):
-        return kind
-    if hasattr(layer, "output_size"):
-        return f"adaptive {kind}"
-    size, stride = (
-        value if isinstance(value, tuple) else (value, value)
-        for value in (layer.kernel_size, layer.stride)
-    )
-    text = f"{kind} {size[0]}×{size[1]}"
-    if stride != (1, 1):
-        text += f", stride {stride[0]}"
-    if getattr(layer, "groups", 1) > 1:
-        text += f", {layer.groups} groups"
-    return text
-
-
 @styled
-def architecture(model: nn.Module, profile: Profile) -> Figure:
+def architecture(profile: Profile) -> Figure:
     """The layers from image to logits: a bar's width is the output's side, its
     height the channels.
 
     Its colour is that of the output's resolution; a pool's bar is empty.
-
-    Args:
-        model: the network, for kernels and strides.
-        profile: of the same network.
     """
-    modules = dict(model.named_modules())
     rows = [("image", profile.input_size, "image")]
     rows += [
-        (_describe(layer.name, layer.kind, modules), layer.output, layer.kind)
+        (profile.labels[layer.name], layer.output, layer.kind)
         for layer in profile.layers
     ]
     figure = new_figure(0.36 * len(rows) + 0.1)
@@ -102,7 +78,7 @@ def shares(table: pd.DataFrame) -> Figure:
         ax.set(title=title, xlim=(0, share.max() * 1.38), xticks=[])
         ax.spines[["bottom"]].set_visible(False)
         ax.tick_params(length=0)
-    panels[0].set_yticks(range(len(table)), table.index)
+    panels[0].set_yticks(range(len(table)), in_words(table))
     panels[0].invert_yaxis()
     for tick, color in zip(panels[0].get_yticklabels(), colors, strict=True):
         tick.set_color(color)
@@ -126,7 +102,7 @@ def receptive_field(table: pd.DataFrame, image: int) -> Figure:
         ax.text(side + max(sides) * 0.01, y, str(side), va="center")
     ax.axvline(image, color=TEXT, lw=1, ls="--")
     ax.text(image, -0.9, f"the image: {image} px", ha="center", va="bottom")
-    ax.set_yticks(range(len(known)), known.index)
+    ax.set_yticks(range(len(known)), in_words(known))
     ax.set(xlabel="receptive field (pixels)", xlim=(0, max(sides) * 1.12))
     ax.tick_params(axis="y", length=0)
     ax.invert_yaxis()

@@ -8,9 +8,20 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
-from cnnbook.figures._style import BLUE, FAINT, ORANGE, TEXT, new_figure, styled
+from cnnbook.figures._style import (
+    BLUE,
+    FAINT,
+    GREEN,
+    ORANGE,
+    SMALL,
+    TEXT,
+    new_figure,
+    styled,
+)
 
+COLORS = (ORANGE, BLUE, GREEN)
 IMAGES, CHANNELS = 4, 6
 # Which images and channels share a mean with those of the first.
 SHARED = {
@@ -123,4 +134,89 @@ def by_batch(accuracy: Mapping[int, float], usual: float) -> Figure:
     ax.set_xticks(list(accuracy), [str(size) for size in accuracy])
     ax.minorticks_off()
     ax.margins(y=0.15)
+    return figure
+
+
+@styled
+def histograms(values: Mapping[str, Sequence[float]], xlabel: str) -> Figure:
+    """How often each value occurs, a panel each on one axis; dashed: the mean.
+
+    Args:
+        values: by the panel's title, any number of values.
+        xlabel: what they are.
+    """
+    figure = new_figure(2.5)
+    panels = figure.subplots(1, len(values), sharex=True, squeeze=False)[0]
+    for ax, (title, found), color in zip(
+        panels, values.items(), COLORS, strict=False
+    ):
+        ax.hist(found, bins=40, color=color)
+        mean = sum(found) / len(found)
+        ax.axvline(mean, color=TEXT, ls="--", lw=1.2)
+        deviation = math.sqrt(sum((one - mean) ** 2 for one in found) / len(found))
+        ax.set_title(title, color=color)
+        ax.set(xlabel=f"{mean:.1f} ± {deviation:.1f}".replace("-", "−"), yticks=[])
+        ax.spines["left"].set_visible(False)
+    figure.supxlabel(xlabel, color=TEXT, fontsize=SMALL)
+    return figure
+
+
+@styled
+def bands(
+    ranges: Mapping[str, Sequence[tuple[float, float]]], xlabel: str, ylabel: str
+) -> Figure:
+    """A band from the lowest to the highest value at each step, on a logarithmic
+    scale.
+
+    Args:
+        ranges: by the panel's title, (lowest, highest) for each step.
+        xlabel, ylabel: the axes.
+    """
+    figure = new_figure(2.8)
+    panels = figure.subplots(1, len(ranges), sharey=True, squeeze=False)[0]
+    for ax, (name, found), color in zip(
+        panels, ranges.items(), COLORS, strict=False
+    ):
+        low, high = zip(*found, strict=True)
+        steps = range(1, len(found) + 1)
+        ax.fill_between(steps, low, high, color=color, alpha=0.35, lw=0)
+        ax.plot(steps, low, color=color, lw=1)
+        ax.plot(steps, high, color=color, lw=1)
+        ax.set_title(name, color=color)
+        ax.set(xlabel=xlabel, yscale="log")
+        ax.yaxis.set_major_formatter(ScalarFormatter())
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    panels[0].set(ylabel=ylabel)
+    return figure
+
+
+@styled
+def by_class(
+    panels: Mapping[str, Sequence[Sequence[float]]],
+    classes: Sequence[str],
+    xlabel: str,
+) -> Figure:
+    """A number of each image, a dot, in a row for its class; a panel for each
+    title.
+
+    Args:
+        panels: by title, for each class its images' numbers.
+        classes: their names.
+        xlabel: what the numbers are.
+    """
+    figure = new_figure(0.24 * len(classes) + 0.8)
+    drawn = figure.subplots(
+        1, len(panels), sharex=True, sharey=True, squeeze=False
+    )[0]
+    for ax, (title, found), color in zip(
+        drawn, panels.items(), COLORS, strict=False
+    ):
+        for row, values in enumerate(found):
+            ax.plot(values, [row] * len(values), "o", color=color, ms=4, alpha=0.5)
+        ax.set_title(title, color=color)
+        ax.set(xlabel=xlabel)
+        ax.grid(axis="y")
+        ax.tick_params(axis="y", length=0)
+    drawn[0].set_yticks(range(len(classes)), classes)
+    drawn[0].invert_yaxis()
     return figure

@@ -3,7 +3,7 @@ plots.
 
 The file asks for nothing from outside, and holds no more than the profile does:
 names, shapes and numbers, no weights. What is drawn are the profile's own calls; a
-step is described in the words of `cnnbook.interpret.graph`, and the bars are those
+step is described in the words of `cnnbook.profiling.labels`, and the bars are those
 of the book's explorer (`page/bars.js`).
 """
 
@@ -19,18 +19,9 @@ from typing import Any
 
 from cnnbook._arguments import checked
 from cnnbook._files import check_file, write_whole
-from cnnbook.interpret.graph import OPERATIONS, SPELT, describe
 from cnnbook.profiling import Profile
+from cnnbook.profiling.labels import LAYERS, described
 
-# Layers of torch's that are one function of another name.
-LAYERS = {
-    "Conv1d": "conv1d", "Conv2d": "conv2d", "Conv3d": "conv3d", "Linear": "linear",
-    "MaxPool2d": "max_pool2d", "AvgPool2d": "avg_pool2d", "AdaptiveAvgPool2d":
-    "adaptive_avg_pool2d", "BatchNorm1d": "batch_norm", "BatchNorm2d": "batch_norm",
-    "BatchNorm3d": "batch_norm", "ReLU": "relu", "Dropout": "dropout", "Sigmoid":
-    "sigmoid", "Hardsigmoid": "hardsigmoid", "Hardswish": "hardswish", "GELU":
-    "gelu", "SiLU": "silu", "ReLU6": "relu6",
-}  # fmt: skip
 # What is written beside the step before it, and how.
 FOLLOWERS = {
     "batch_norm": "BN", "layer_norm": "LN", "group_norm": "GN", "instance_norm":
@@ -192,10 +183,7 @@ def steps(profile: Profile) -> list[dict[str, Any]]:
             continue
         if call.row is not None:
             layer = profile.layers[call.row]
-            if layer.kind in ("attention", "matmul"):
-                label, notes = layer.kind, ()
-            else:
-                label, notes = _described(function, call.settings, layer.output)
+            label, notes = described(layer, call)
             kind, name, shape = layer.kind, layer.name, layer.output
         else:
             label, notes = JOINS.get(plain) or word or plain or "image", []
@@ -227,39 +215,6 @@ def _plain(function: str) -> str:
     if function.startswith("__") and name[:1] in "ri" and name[1:] in JOINS:
         return name[1:]
     return {"truediv": "div", "rtruediv": "div", "itruediv": "div"}.get(name, name)
-
-
-def _described(
-    function: str, settings: dict, shape: tuple[int, ...]
-) -> tuple[str, tuple]:
-    """In the words of the book's drawings; an operation that they lack under its
-    own name."""
-    spatial = function.removesuffix("1d").removesuffix("2d").removesuffix("3d")
-    if spatial == "conv_transpose":
-        label, notes = _described("conv2d", settings, shape)
-        return f"transposed {label}", notes
-    known = OPERATIONS.get(f"{spatial}2d" if spatial != function else function)
-    if known is None:
-        return function.replace("_", " "), ()
-    dims = max(len(shape) - 1, 1)
-    own = {SPELT.get(key, key): value for key, value in settings.items()}
-    for key in ("kernel", "stride", "padding", "dilation"):
-        if isinstance(own.get(key), int):
-            own[key] = (own[key],) * dims
-    if own.get("stride") is None:
-        own["stride"] = own.get("kernel")
-    if set(own.get("stride") or ()) == {1}:
-        own["stride"] = (1, 1)
-    if set(own.get("dilation") or ()) <= {1}:
-        own["dilation"] = (1, 1)
-    operation = known[0]
-    if (
-        operation.endswith("pool")
-        and not operation.startswith("adaptive")
-        and "kernel" not in own
-    ):
-        return operation, ()
-    return describe(operation, own, shape)
 
 
 # The modules that they are in

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from cnnbook.figures._style import BLUE, ORANGE, TEXT, new_figure, styled
+from cnnbook.figures._style import BLUE, ORANGE, TEXT, in_words, new_figure, styled
 from cnnbook.figures.stages import _compact
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def measures(table: pd.DataFrame) -> Figure:
         ax.set(title=title, xlim=(0, 1.62 * values.max()), xticks=[])
         ax.spines[["bottom"]].set_visible(False)
         ax.tick_params(length=0)
-    panels[0].set_yticks(range(len(table)), table.index)
+    panels[0].set_yticks(range(len(table)), in_words(table))
     panels[0].invert_yaxis()
     return figure
 

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from cnnbook.figures._style import BLUE, GREEN, kind_color, new_figure, styled
+from cnnbook.figures._style import (
+    BLUE,
+    GREEN,
+    in_words,
+    kind_color,
+    new_figure,
+    styled,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +112,7 @@ def stages(table: pd.DataFrame) -> Figure:
 def totals(table: pd.DataFrame) -> Figure:
     """Networks compared: a row each, indexed by name, with ``memory_kb``,
     ``params``, ``flops``."""
-    return _panels(list(table.index), table, [BLUE] * len(table))
+    return _panels(in_words(table), table, [BLUE] * len(table))
 
 
 @styled

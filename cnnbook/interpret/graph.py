@@ -27,57 +27,11 @@ from torch._C import DisableTorchFunction
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_iter
 
-# What a function's arguments are called, and their values where they are left out;
-# all that the drawings and exports know of it is here. A function that is not in
-# the table is an operation of its own name. Settings that no result depends on are
-# left out by a "_".
-OPERATIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    # function: operation, kind, arguments after the tensors that it reads
-    "conv2d": ("conv", "conv", {"weight": None, "bias": None, "stride": 1,
-                                "padding": 0, "dilation": 1, "groups": 1}),
-    "linear": ("linear", "linear", {"weight": None, "bias": None}),
-    "max_pool2d": ("max pool", "pool", {"kernel": None, "stride": None,
-                                        "padding": 0, "dilation": 1,
-                                        "ceil": False}),
-    "avg_pool2d": ("avg pool", "pool", {"kernel": None, "stride": None,
-                                        "padding": 0, "ceil": False,
-                                        "count_padding": True, "divisor": None}),
-    "adaptive_avg_pool2d": ("adaptive avg pool", "pool", {"size": None}),
-    "adaptive_max_pool2d": ("adaptive max pool", "pool", {"size": None}),
-    "batch_norm": ("batch norm", "norm", {"mean": None, "var": None, "weight": None,
-                                          "bias": None, "_training": False,
-                                          "_momentum": 0.1, "eps": 1e-5}),
-    "local_response_norm": ("response norm", "norm", {"size": None, "alpha": 1e-4,
-                                                      "beta": 0.75, "k": 1.0}),
-    "relu": ("relu", "activation", {}),
-    "dropout": ("dropout", "dropout", {"p": 0.5}),
-    "add": ("add", "join", {}),
-    "cat": ("concat", "join", {"dim": 0}),
-    "flatten": ("flatten", "shape", {"start": 0, "end": -1}),
-    "pad": ("pad", "shape", {"pad": None, "mode": "constant", "value": None}),
-}  # fmt: skip
-OPERATIONS |= {  # other names of the same
-    "relu_": OPERATIONS["relu"],
-    **dict.fromkeys(("add_", "__add__", "__iadd__", "__radd__"), OPERATIONS["add"]),
-    **dict.fromkeys(("concat", "concatenate"), OPERATIONS["cat"]),
-}
-SPELT = {  # torch's keywords for the arguments above
-    "kernel_size": "kernel", "ceil_mode": "ceil",
-    "count_include_pad": "count_padding", "divisor_override": "divisor",
-    "output_size": "size", "running_mean": "mean", "running_var": "var",
-    "training": "_training", "momentum": "_momentum", "start_dim": "start",
-    "end_dim": "end",
-}  # fmt: skip
+from cnnbook.profiling.labels import OPERATIONS, SPELT, describe
+
 PAIRS = {"kernel", "stride", "padding", "dilation"}
 ROWS = ("conv", "linear", "pool")  # the kinds that have a row in a profile
 READS = ("input", "tensors", "tensor")  # keywords of what a function reads
-NAMES = {
-    "relu": "ReLU",
-    "batch norm": "batch norm",
-    "response norm": "response norm",
-    "add": "+",
-    "pad": "zeros appended",
-}
 
 
 @dataclass(frozen=True)
@@ -519,42 +473,3 @@ def _has_tensor(value: Any) -> bool:
 
 def _pair(value: Any) -> Any:
     return (value, value) if isinstance(value, int) else value
-
-
-# Human names
-
-
-def describe(
-    operation: str, settings: dict, shape: tuple[int, ...]
-) -> tuple[str, tuple]:
-    """What a reader calls a step, and what else is particular about it.
-
-    >>> settings = {"kernel": (3, 3), "stride": (2, 2), "groups": 4}
-    >>> describe("conv", settings, (64, 14, 14))
-    ('conv 3×3, 64', ('stride 2', '4 groups'))
-    """
-    notes = []
-    stride, dilation = settings.get("stride"), settings.get("dilation", (1, 1))
-    if stride and stride != (1, 1):
-        notes.append(f"stride {_times(stride)}")
-    if dilation != (1, 1):
-        notes.append(f"dilation {_times(dilation)}")
-    if settings.get("groups", 1) > 1:
-        notes.append(f"{settings['groups']} groups")
-    if operation == "conv":
-        text = f"conv {'×'.join(map(str, settings['kernel']))}, {shape[0]}"
-    elif operation == "linear":
-        text = f"linear, {shape[-1]}"
-    elif operation.startswith("adaptive "):
-        sides = "×".join(map(str, shape[1:]))
-        text = f"{operation.removeprefix('adaptive ')} to {sides}"
-    elif operation.endswith("pool"):
-        text = f"{operation} {'×'.join(map(str, settings['kernel']))}"
-    else:
-        text = NAMES.get(operation, operation)
-    return text, tuple(notes)
-
-
-def _times(pair: tuple[int, int]) -> str:
-    """(2, 2) → "2"; (1, 2) → "1×2"."""
-    return str(pair[0]) if len(set(pair)) == 1 else "×".join(map(str, pair))

@@ -148,6 +148,8 @@ class Profile:
             isinstance(layer.receptive_field, tuple) for layer in self.layers
         ):
             table["receptive_field"] = table["receptive_field"].astype("Int64")
+        # For drawings of the table, or of some of its rows.
+        table.attrs["labels"] = self.labels
         return table
 
     @cached_property
@@ -161,6 +163,17 @@ class Profile:
             + sum(self.not_run.values()),
             flops=sum(layer.flops for layer in self.layers),
         )
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """What a reader calls each row, by its name in code.
+
+        >>> profile(models.alexnet()).labels["features.0"]
+        'conv 11×11, 64, stride 4'
+        """
+        from cnnbook.profiling.labels import labels
+
+        return labels(self.layers, self.calls)
 
     def by_kind(self) -> pd.DataFrame:
         """The three measures summed by kind; the rows add up to `total`.
@@ -286,15 +299,16 @@ class Profile:
         )
 
     def _repr_html_(self) -> str:
+        """The rows by their names in words; those in code are their titles."""
         table = self._display()
         body = "".join(
-            f'<tr><th scope="row">{html.escape(row[0])}</th>'
-            + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])
+            f"<tr>{self._row_head(name)}"
+            + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
             + "</tr>"
-            for row in table.itertuples()
+            for name, _, *cells in table.itertuples()  # the kind is in the words
         )
         heads = "".join(
-            f"<th scope='col'>{head}</th>" for head in (table.index.name, *table)
+            f"<th scope='col'>{head}</th>" for head in ("layer", *table.columns[1:])
         )
         caption = html.escape(
             f"{self.name} on {times(self.input_size, '×')}, per image"
@@ -304,6 +318,12 @@ class Profile:
             f"{caption}</caption>"
             f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
         )
+
+    def _row_head(self, name: str) -> str:
+        if name not in self.labels:  # the total, and what is no layer
+            return f'<th scope="row">{html.escape(name)}</th>'
+        title, words = html.escape(name), html.escape(self.labels[name])
+        return f'<th scope="row" title="{title}">{words}</th>'
 
 
 def _no_formula(name: str) -> str:

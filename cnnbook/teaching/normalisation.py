@@ -114,6 +114,57 @@ def loss_after(
     return sum(last[-10:]) / len(last[-10:])
 
 
+def losses_along(
+    norm: Callable[[int], nn.Module] | None,
+    images: Tensor,
+    labels: Tensor,
+    lr: float,
+    reach: Sequence[float] = (0.5, 1, 2, 4),
+    seed: int = 0,
+    steps: int = 40,
+    batch: int = 64,
+) -> list[tuple[float, float]]:
+    """How far the loss varies along the gradient: its lowest and highest value, at
+    each step.
+
+    At each step of plain SGD the loss of the batch is computed after steps of
+    several lengths in the same direction, the network in training mode; then the
+    step is taken (Santurkar et al., 2018, section 3.1 and figure 4a).
+
+    Args:
+        norm: as for :func:`stack`.
+        images, labels: N × 1 × 14 × 14 and N; batches are drawn from them.
+        lr, seed, steps, batch: of the run.
+        reach: the lengths, as multiples of the step that is taken.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = stack(norm).to(memory_format=torch.channels_last)
+        parameters, found = list(network.parameters()), []
+        for _ in range(steps):
+            chosen = torch.randint(len(images), (batch,))
+            some, right = images[chosen], labels[chosen]
+            loss = F.cross_entropy(network(some), right)
+            gradients = torch.autograd.grad(loss, parameters)
+            start = [parameter.detach().clone() for parameter in parameters]
+
+            @torch.no_grad()
+            def go(length: float, start=start, gradients=gradients) -> None:
+                for parameter, at, gradient in zip(
+                    parameters, start, gradients, strict=True
+                ):
+                    parameter.copy_(at - length * lr * gradient)
+
+            losses = []
+            for length in reach:
+                go(length)
+                with torch.no_grad():
+                    losses.append(F.cross_entropy(network(some), right).item())
+            found.append((min(losses), max(losses)))
+            go(1)
+    return found
+
+
 @torch.no_grad()
 def accuracy_by_batch(
     network: nn.Module, images: Tensor, labels: Tensor, sizes: Iterable[int]

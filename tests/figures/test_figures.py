@@ -43,8 +43,8 @@ def drawn():
     spot = torch.zeros(40, 40)
     spot[10:21, 10:21] = 1
     return {
-        "architecture": lambda: figures.architecture(network, p),
-        "architecture of the paper": lambda: figures.architecture(paper, profile(paper)),
+        "architecture": lambda: figures.architecture(p),
+        "architecture of the paper": lambda: figures.architecture(profile(paper)),
         "shares": lambda: figures.shares(p.table),
         "receptive field": lambda: figures.receptive_field(p.table, 227),
         "two halves": lambda: figures.two_halves(TRAFFIC),
@@ -70,9 +70,15 @@ def texts(figure) -> set[str]:
 
 
 EXPECTED = {
-    "architecture": {"conv 11×11, stride 4", "64 × 56 × 56", "3 × 227 × 227", "linear", "1000"},
-    "architecture of the paper": {"conv 5×5, 2 groups", "96 × 55 × 55"},
-    "shares": {"features.0", "34%", "62%", "31%"},
+    "architecture": {
+        "conv 11×11, 64, stride 4",
+        "64 × 56 × 56",
+        "3 × 227 × 227",
+        "linear, 1000",
+        "1000",
+    },
+    "architecture of the paper": {"conv 5×5, 256, 2 groups", "96 × 55 × 55"},
+    "shares": {"conv 11×11, 64, stride 4", "34%", "62%", "31%"},
     "receptive field": {"195", "the image: 227 px"},
     "two halves": {"conv1", "conv3", "43,264 cross"},
     "curves": {"loss", "accuracy", "train", "validation"},

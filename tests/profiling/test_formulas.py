@@ -106,6 +106,7 @@ def test_tables_sums_and_text():
     assert "784.00     23,296  72,855,552" in text and "61,100,840" in text
     html = p._repr_html_()
     assert html.count("<tr>") == len(p.layers) + 2 and "23,296" in html
+    assert '<th scope="row" title="features.0">conv 11×11, 64, stride 4</th>' in html
     lines = p.to_csv().splitlines()
     assert lines[0] == "layer,kind,output,memory_kb,params,flops,receptive_field"
     assert lines[1] == "features.0,conv,64x56x56,784.0,23296,72855552,11"

@@ -17,11 +17,13 @@ SCRIPT = "<script>alert(1)</script>"
 class Tags(HTMLParser):
     def __init__(self, text: str):
         super().__init__()
-        self.tags, self.texts = set(), []
+        self.tags, self.texts, self.titles = set(), [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         self.tags.add(tag)
+        self.titles += [value for key, value in attrs if key == "title"]
+        assert {key for key, _ in attrs} <= {"class", "title", "scope"}
 
     def handle_data(self, data):
         self.texts.append(data)
@@ -42,7 +44,9 @@ def test_in_a_notebook(name):
     shown = Tags(profile(named(name), (3, 8, 8))._repr_html_())
     assert shown.tags == {"div", "table", "caption", "thead", "tbody", "tr", "th", "td"}
     text = "".join(shown.texts)
-    assert text.count(name) == 2  # the caption, the row
+    assert text.count(name) == 1  # the caption
+    assert shown.titles == [name]  # the row, whose text is in words
+    assert "conv 1×1, 4" in shown.texts
 
 
 @pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
