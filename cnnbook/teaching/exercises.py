@@ -339,8 +339,9 @@ def _resnet_2():
         p.numel() for p in layers.on_meta(models.BasicBlock, 64, 64).parameters()
     )
     slips = {
-        answer
-        - 256: "Batch normalisation has a scale and a shift for each channel.",
+        answer - 256: (
+            "Batch normalisation has a scale and a shift for each channel."
+        ),
         answer - 128: "There are two batch normalisations.",
     }
     return (_part("parameters", answer, "parameters", slips, 0.002),)

@@ -132,15 +132,17 @@ def params(prompt: str, layer: nn.Conv2d | nn.Linear, size: Shape) -> Number:
             f"A kernel is not {side} × {side}: it reads {read} channels, so it has "
             f"{read} · {side} · {side} weights."
         ),
-        out * into * area
-        + biases: f"In {layer.groups} groups a kernel reads only {into} / "
-        f"{layer.groups} = {read} of the channels.",
+        out * into * area + biases: (
+            f"In {layer.groups} groups a kernel reads only {into} / "
+            f"{layer.groups} = {read} of the channels."
+        ),
         out * max(1, read // layer.groups) * area + biases: (
             f"The groups were taken twice. Each of all {out} kernels reads "
             f"{channels(read)}."
         ),
-        out * read * side
-        + biases: f"A kernel is {side} wide and {side} high: {side} · {side}.",
+        out * read * side + biases: (
+            f"A kernel is {side} wide and {side} high: {side} · {side}."
+        ),
     }
     why = f"{out} kernels · {channels(read)} · {side} · {side}"
     why += (
@@ -180,18 +182,16 @@ def flops(prompt: str, layer: nn.Conv2d | nn.Linear, size: Shape) -> Number:
         each * out: (
             f"Those are the weights. Each is used at {height} · {width} positions."
         ),
-        positions
-        * each
-        * out: f"Count the {height} · {width} positions of the output, not those "
-        "of the input.",
+        positions * each * out: (
+            f"Count the {height} · {width} positions of the output, not those "
+            "of the input."
+        ),
         answer * layer.groups: (
             f"In {layer.groups} groups an output reads only {channels(read)}."
         ),
-        out
-        * height
-        * width
-        * side
-        * layer.kernel_size[1]: f"Each output reads {channels(read)}, not one.",
+        out * height * width * side * layer.kernel_size[1]: (
+            f"Each output reads {channels(read)}, not one."
+        ),
     }
     why = (
         f"{out} · {height} · {width} outputs · {read} · {side} · {side} "
@@ -212,9 +212,9 @@ def memory(prompt: str, layer: nn.Module, size: Shape) -> Number:
         elements * 4: "Those are the bytes. A KB is 1,024 of them.",
         elements / 1024: "An output of 32 bits takes 4 bytes.",
         elements * 4 / 1000: "A KB is 1,024 bytes here, not 1,000.",
-        torch.Size(size).numel()
-        * 4
-        / 1024: "That is the input. The measure counts the output.",
+        torch.Size(size).numel() * 4 / 1024: (
+            "That is the input. The measure counts the output."
+        ),
     }
     why = f"{shown(row.output)} · 4 bytes / 1,024 = {number(answer)} KB."
     return Number(
@@ -231,12 +231,15 @@ def side(prompt: str, layer: nn.Conv2d | nn.MaxPool2d, size: Shape) -> Number:
     )
     slips = {
         (size[1] - kernel) // stride + 1: f"Padding adds {padding} on both sides.",
-        (size[1] + padding - kernel) // stride
-        + 1: f"Padding adds {padding} on both sides, not on one.",
-        (size[1] + 2 * padding - kernel)
-        // stride: "The first position counts too: one more.",
-        -(-(size[1] + 2 * padding - kernel) // stride)
-        + 1: "A last step that does not fit is not taken: round down.",
+        (size[1] + padding - kernel) // stride + 1: (
+            f"Padding adds {padding} on both sides, not on one."
+        ),
+        (size[1] + 2 * padding - kernel) // stride: (
+            "The first position counts too: one more."
+        ),
+        -(-(size[1] + 2 * padding - kernel) // stride) + 1: (
+            "A last step that does not fit is not taken: round down."
+        ),
     }
     why = f"⌊({size[1]} + 2 · {padding} − {kernel}) / {stride}⌋ + 1 = {answer}."
     return Number(

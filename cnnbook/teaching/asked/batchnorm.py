@@ -136,9 +136,9 @@ def folded() -> list[Number]:
                 layers.other_than(
                     answer,
                     {
-                        weight
-                        * scale
-                        / variance: "Divide by the root of the variance.",
+                        weight * scale / variance: (
+                            "Divide by the root of the variance."
+                        ),
                         weight * scale: "And divide by the deviation.",
                         weight * variance**0.5 / scale: "The other way round.",
                     },
@@ -198,9 +198,9 @@ def group() -> list[Number]:
                     answer,
                     {
                         side * side: "Over the channels of the group too.",
-                        channels
-                        * side
-                        * side: "That is one group, layer normalisation.",
+                        channels * side * side: (
+                            "That is one group, layer normalisation."
+                        ),
                         channels // groups: "Over the positions too.",
                     },
                 ),

@@ -149,12 +149,12 @@ def receptive_field() -> list[Number]:
                 "After a stride the outputs lie further apart: each later kernel's "
                 "steps count the strides before it."
             ),
-            sum(
-                k for k, _ in stack
-            ): "Windows overlap. A kernel of K adds K − 1, not K.",
-            max(
-                k for k, _ in stack
-            ): "That is what one layer sees. The others widen it.",
+            sum(k for k, _ in stack): (
+                "Windows overlap. A kernel of K adds K − 1, not K."
+            ),
+            max(k for k, _ in stack): (
+                "That is what one layer sees. The others widen it."
+            ),
         }
         found.append(
             Number(

@@ -132,14 +132,12 @@ def stack_saves() -> list[Number]:
                     answer,
                     {
                         100 - answer: "That is what is still to be done.",
-                        100
-                        * (
-                            1 - 9 / kernel**2
-                        ): f"That is one 3 × 3. There are {depth}.",
-                        100
-                        * (
-                            large / small - 1
-                        ): "Of the larger, not of the smaller one.",
+                        100 * (1 - 9 / kernel**2): (
+                            f"That is one 3 × 3. There are {depth}."
+                        ),
+                        100 * (large / small - 1): (
+                            "Of the larger, not of the smaller one."
+                        ),
                     },
                 ),
                 tolerance=0.02,
