@@ -118,7 +118,7 @@ class Asked:
         """
         import pandas as pd
 
-        rows = []
+        rows: list[dict[str, int]] = []
         for use in self.part(CONVOLUTION, SHARED):
             if use.map is None:
                 continue
