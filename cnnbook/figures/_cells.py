@@ -34,11 +34,11 @@ def short_number(value: float) -> str:
     return "0" if text in ("-0", "0", "-", "") else text.replace("-", "−")
 
 
-def canvas(height: float) -> tuple[Figure, Axes]:
+def canvas(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
     """A figure, and axes in inches over all of it, y growing downwards."""
-    figure = Figure(figsize=(WIDTH, height))
+    figure = Figure(figsize=(width, height))
     ax = figure.add_axes((0, 0, 1, 1))
-    ax.set(xlim=(0, WIDTH), ylim=(height, 0))
+    ax.set(xlim=(0, width), ylim=(height, 0))
     ax.axis("off")
     return figure, ax
 

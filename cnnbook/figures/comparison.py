@@ -19,6 +19,7 @@ from cnnbook.figures._style import (
     BLUE,
     FAINT,
     GREEN,
+    NARROW,
     ORANGE,
     PURPLE,
     TEXT,
@@ -239,7 +240,7 @@ def factors(table: pd.DataFrame) -> Figure:
     Args:
         table: a row for each step, a column of factors for each measure.
     """
-    figure = new_figure(0.42 * len(table) + 1.1)
+    figure = new_figure(0.42 * len(table) + 1.1, NARROW)
     ax = figure.subplots()
     ax.axvline(1, color=TEXT, lw=1.2)
     shifts = [0.24 * (n - (table.shape[1] - 1) / 2) for n in range(table.shape[1])]
