@@ -67,6 +67,7 @@ test test-all: browser
 	@status=0; \
 	$(BIN)/python -m ruff check . || status=1; \
 	$(BIN)/python -m ruff format --check . || status=1; \
+	$(BIN)/python -m mypy || status=1; \
 	$(PYTEST) -n $(NOTEBOOKS) -p scripts.kept --nbval-lax --nbval-current-env \
 	  --nbval-cell-timeout=3600 chapters || status=1; \
 	$(BIN)/python scripts/build_book.py $(BOOK) || status=1; \

@@ -46,7 +46,7 @@ class Asked(NamedTuple):
         """
         import pandas as pd
 
-        rows = []
+        rows: list[dict[str, int]] = []
         for layer in self.kind("conv"):
             side = layer.output[-1]
             if len(layer.output) != 3 or side < 2:

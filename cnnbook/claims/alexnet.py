@@ -70,7 +70,7 @@ def two_gpus(network: models.AlexNet2012 | None = None) -> Evidence:
     if network is None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            network = models.alexnet(variant="paper")
+            network = models.AlexNet2012()
     network = network.eval()
     images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

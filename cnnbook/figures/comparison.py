@@ -6,6 +6,7 @@ import math
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -216,7 +217,7 @@ def _label(figure: Figure, ax: Axes, names, xs, ys, radii, kept_free=()) -> None
         taken.append(_name(ax, name, (x, y), place).get_window_extent(renderer))
 
 
-def _gap(box: Bbox, point: tuple[float, float]) -> float:
+def _gap(box: Bbox, point: np.ndarray) -> float:
     """Pixels between a box and a point outside it."""
     x, y = point
     return math.hypot(

@@ -186,7 +186,7 @@ def steps(profile: Profile) -> list[dict[str, Any]]:
             label, notes = described(layer, call)
             kind, name, shape = layer.kind, layer.name, layer.output
         else:
-            label, notes = JOINS.get(plain) or word or plain or "image", []
+            label, notes = JOINS.get(plain) or word or plain or "image", ()
             kind = "join" if len(sources) > 1 else "other" if number else "image"
             shape = call.shape[1:] if call.shape[:1] == (1,) else call.shape
             if plain in FOLLOWERS and call.module not in inner:

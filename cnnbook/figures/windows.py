@@ -39,7 +39,7 @@ def kernel_positions(
     counts = {stride: (padded - kernel) // stride + 1 for stride in strides}
     bar = 0.17  # inches from bar to bar
     heights = [0.36 + cell + bar * count + 0.2 for count in counts.values()]
-    ax = canvas(sum(heights))
+    figure, ax = canvas(sum(heights))
     top, left = 0.0, 1.3
     for height, (stride, count) in zip(heights, counts.items(), strict=True):
         row = top + 0.3
@@ -64,7 +64,7 @@ def kernel_positions(
             0, middle, f"{count} outputs", va="center_baseline", fontsize=LEGIBLE
         )
         top += height
-    return ax.figure
+    return figure
 
 
 @styled
@@ -95,7 +95,7 @@ def field_of_stack(layers: Sequence[tuple[int, int]]) -> Figure:
     read.reverse()
     cell = min(CELL, (WIDTH - 2.4) / image)  # beside it there is text
     step, left, middle = cell + 0.42, 0.1, image / 2
-    ax = canvas(step * len(layers) + cell + 0.2)
+    figure, ax = canvas(step * len(layers) + cell + 0.2)
     names = ["image", *(f"after layer {n + 1}" for n in range(len(layers)))]
     edges = []
     for grid, (count, jump) in enumerate(zip(read, jumps, strict=True)):
@@ -125,7 +125,7 @@ def field_of_stack(layers: Sequence[tuple[int, int]]) -> Figure:
             (from_, above + cell),
         ]
         ax.add_patch(Polygon(corners, facecolor=FAINT, edgecolor="none", zorder=0))
-    return ax.figure
+    return figure
 
 
 def _check(padded: int, kernel: int) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from typing import TypeVar
 
 from torch import Tensor, nn
 
 from cnnbook.models import pretrained
+
+Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 # The order of the notes, what came after them by year, then the book's own small
@@ -20,7 +23,7 @@ FILES = (
 )  # fmt: skip
 
 
-def register(builder: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+def register(builder: Builder) -> Builder:
     """Make `builder` available as ``models.create(builder.__name__)``."""
     BUILDERS[builder.__name__] = builder
     return builder

@@ -919,7 +919,7 @@ def _indexed(mode, input, index):
     new = [part for part in parts if not isinstance(part, int)]
 
     def chosen(axis: Axis | fields.Spots) -> Axis | fields.Spots:
-        if isinstance(axis, fields.Spots):
+        if not isinstance(axis, Axis):
             return axis.indexed(parts)
         if axis.dim is None:
             return axis

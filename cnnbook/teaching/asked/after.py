@@ -191,7 +191,7 @@ def compound() -> list[Number]:
 
 @question("after/patches")
 def patches() -> list[Number]:
-    networks = {
+    networks: dict[str, nn.Conv2d] = {
         "A ViT-B/16": layers.on_meta(torchvision.models.vit_b_16).conv_proj,
         "ConvNeXt-T": next(
             m

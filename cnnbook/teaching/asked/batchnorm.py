@@ -79,13 +79,10 @@ def normalise() -> list[Number]:
         (7.0, 4.0, 2.25, 3.0, 1.0),
     )
     for x, mean, variance, scale, shift in cases:
-        numbers = (
-            torch.tensor([v], dtype=torch.double)
-            for v in (mean, variance, scale, shift)
-        )
-        value = F.batch_norm(
-            torch.tensor([[x]], dtype=torch.double), *numbers, eps=0
-        ).item()
+        numbers = torch.tensor([mean, variance, scale, shift], dtype=torch.double)
+        of, spread, gain, offset = numbers.split(1)
+        image = torch.tensor([[x]], dtype=torch.double)
+        value = F.batch_norm(image, of, spread, gain, offset, eps=0).item()
         deviation = variance**0.5
         found.append(
             Number(
@@ -123,7 +120,7 @@ def folded() -> list[Number]:
         with torch.no_grad():
             conv.weight.fill_(weight)
             norm.weight.fill_(scale)
-            norm.running_var.fill_(variance)
+            norm.get_buffer("running_var").fill_(variance)
         answer = round(normalisation.fold(conv, norm).weight.item(), 6)
         found.append(
             Number(

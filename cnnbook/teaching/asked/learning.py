@@ -86,8 +86,9 @@ def gradient() -> list[Number]:
     for percent in (70, 20, 99):
         share = percent / 100
         scores = _scores(share).requires_grad_()
-        F.cross_entropy(scores, torch.tensor([0])).backward()
-        answer = round(scores.grad[0, 0].item(), 6)
+        loss = F.cross_entropy(scores, torch.tensor([0]))
+        (slopes,) = torch.autograd.grad(loss, scores)
+        answer = round(slopes[0, 0].item(), 6)
         found.append(
             Number(
                 f"The right class has a probability of {percent} %. What is the "

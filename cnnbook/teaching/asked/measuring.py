@@ -137,7 +137,7 @@ def receptive_field() -> list[Number]:
                 *(nn.Conv2d(1, 1, k, s) for k, s in stack)
             )
         )
-        answer = profile(net, (1, 128, 128)).layers[-1].receptive_field
+        answer = layers.sees(profile(net, (1, 128, 128)).layers[-1])
         listed = ", ".join(f"{k} × {k} with stride {s}" for k, s in stack)
         steps, jump, terms = 1, 1, ["1"]
         for k, s in stack:
