@@ -6,12 +6,26 @@
   // What positions see of one axis of the image, as in cnnbook/profiling/reach.py. Evenly spaced
   // ones: the first sees pixels `first` to `last`, each next one `jump` further on, all together up
   // to `end`. `alone`: a single position, or all see the same; `all`: some layer mixed all positions.
-  const pixels = (size) =>
-    ({size, first: 0n, last: 0n, end: BigInt(size - 1), jump: 1n, alone: false, all: false});
+  const pixels = (size) => ({
+    size,
+    first: 0n,
+    last: 0n,
+    end: BigInt(size - 1),
+    jump: 1n,
+    alone: false,
+    all: false,
+  });
 
   // All positions see the same: what any of them saw before.
-  const mixed = ({first, end}) =>
-    ({size: 1, first, last: end, end, jump: 0n, alone: true, all: true});
+  const mixed = ({first, end}) => ({
+    size: 1,
+    first,
+    last: end,
+    end,
+    jump: 0n,
+    alone: true,
+    all: true,
+  });
 
   // Any others, such as windows of unequal size: position i sees pixels low[i] to high[i]; a table
   // of one holds for all. Plain numbers, of which there may be thousands in each of many layers.
@@ -41,7 +55,12 @@
     if (axis.alone) return axis;
     const reaches = (kernel - 1) * dilation;
     if (axis.low)
-      return chosen(axis, size, (i) => i * stride - padding, (i) => i * stride - padding + reaches);
+      return chosen(
+        axis,
+        size,
+        (i) => i * stride - padding,
+        (i) => i * stride - padding + reaches,
+      );
     const first = axis.first - BigInt(padding) * axis.jump;
     const last = axis.last + BigInt(reaches - padding) * axis.jump;
     const jump = axis.jump * BigInt(stride);
@@ -53,8 +72,12 @@
   function adaptive(axis, n, size) {
     if (axis.alone) return axis;
     if (!axis.low && n % size === 0) return slid(axis, n / size, n / size, 0, 1, size);
-    const found = chosen(spots(axis), size, (i) => Math.floor((i * n) / size),
-                         (i) => Math.ceil(((i + 1) * n) / size) - 1);
+    const found = chosen(
+      spots(axis),
+      size,
+      (i) => Math.floor((i * n) / size),
+      (i) => Math.ceil(((i + 1) * n) / size) - 1,
+    );
     return {...found, all: found.all || size === 1};
   }
 
@@ -75,17 +98,25 @@
       const other = wide === a ? b : a;
       const alike = a.alone === b.alone && a.jump === b.jump;
       if (alike || (other.all && other.size === 1)) {
-        const both = {...wide, first: min(a.first, b.first), last: max(a.last, b.last),
-                      end: max(a.end, b.end), all: a.all || b.all};
+        const both = {
+          ...wide,
+          first: min(a.first, b.first),
+          last: max(a.last, b.last),
+          end: max(a.end, b.end),
+          all: a.all || b.all,
+        };
         return alike ? both : mixed(both);
       }
     }
     const [one, two] = [spots(a), spots(b)];
     const size = Math.max(one.low.length, two.low.length);
-    const each = (of, x, y) => Array.from({length: size}, (_, i) =>
-      of(x[x.length > 1 ? i : 0], y[y.length > 1 ? i : 0]));
-    return {low: each(Math.min, one.low, two.low), high: each(Math.max, one.high, two.high),
-            all: one.all || two.all};
+    const each = (of, x, y) =>
+      Array.from({length: size}, (_, i) => of(x[x.length > 1 ? i : 0], y[y.length > 1 ? i : 0]));
+    return {
+      low: each(Math.min, one.low, two.low),
+      high: each(Math.max, one.high, two.high),
+      all: one.all || two.all,
+    };
   }
 
   function extent(reach) {
@@ -102,8 +133,10 @@
   const cross = (sizes) => sizes.join("×");
   const needMap = (state, what) => {
     if (state.shape.length === 1)
-      throw new Misfit(`${what} needs an image of channels, but gets a vector of ${state.shape[0]}. `
-        + "Move it before the flatten.");
+      throw new Misfit(
+        `${what} needs an image of channels, but gets a vector of ${state.shape[0]}. ` +
+          "Move it before the flatten.",
+      );
   };
 
   function windowed(layer, state, what) {
@@ -118,12 +151,15 @@
     });
     if (Math.min(...outputs) < 1) {
       const spread = layer.kernel.map((k, i) => dilation[i] * (k - 1) + 1);
-      throw new Misfit(`${what} has a window of ${cross(spread)}, but gets only ${cross(sizes)} `
-        + `and a padding of ${cross(layer.padding)}. Use a larger image, a smaller kernel, or less `
-        + "stride before it.");
+      throw new Misfit(
+        `${what} has a window of ${cross(spread)}, but gets only ${cross(sizes)} ` +
+          `and a padding of ${cross(layer.padding)}. Use a larger image, a smaller kernel, or less ` +
+          "stride before it.",
+      );
     }
     const reach = state.reach.map((axis, i) =>
-      slid(axis, layer.kernel[i], layer.stride[i], layer.padding[i], dilation[i], outputs[i]));
+      slid(axis, layer.kernel[i], layer.stride[i], layer.padding[i], dilation[i], outputs[i]),
+    );
     return {sizes: outputs, reach};
   }
 
@@ -133,27 +169,36 @@
       const channels = state.shape[0];
       const {out, groups, kernel, bias} = layer;
       if (channels % groups || out % groups)
-        throw new Misfit(`${groups} groups must divide both the ${channels} input channels and the `
-          + `${out} output channels.`);
+        throw new Misfit(
+          `${groups} groups must divide both the ${channels} input channels and the ` +
+            `${out} output channels.`,
+        );
       const {sizes, reach} = windowed(layer, state, "This convolution");
       const shape = [out, ...sizes];
       const perOutput = BigInt(channels / groups) * BigInt(kernel[0] * kernel[1]);
       return {
-        shape, reach, row: "conv",
+        shape,
+        reach,
+        row: "conv",
         params: BigInt(out) * perOutput + (bias ? BigInt(out) : 0n),
         flops: elements(shape) * perOutput,
       };
     },
     linear(layer, state) {
       if (state.shape.length !== 1)
-        throw new Misfit(`A linear layer needs a vector, but gets ${cross(state.shape)}. Put a `
-          + "flatten before it.");
+        throw new Misfit(
+          `A linear layer needs a vector, but gets ${cross(state.shape)}. Put a ` +
+            "flatten before it.",
+        );
       const inputs = BigInt(state.shape[0]);
       const outputs = BigInt(layer.out);
       const reach = state.reach.map((axis) => (axis.alone ? axis : mixed(axis)));
       return {
-        shape: [layer.out], reach, row: "linear",
-        params: inputs * outputs + (layer.bias ? outputs : 0n), flops: inputs * outputs,
+        shape: [layer.out],
+        reach,
+        row: "linear",
+        params: inputs * outputs + (layer.bias ? outputs : 0n),
+        flops: inputs * outputs,
       };
     },
     maxpool(layer, state) {
@@ -163,7 +208,11 @@
     },
     avgpool(layer, state) {
       needMap(state, "A pooling");
-      return pooled(layer, state, layer.kernel.map((k) => Math.floor(k / 2)));
+      return pooled(
+        layer,
+        state,
+        layer.kernel.map((k) => Math.floor(k / 2)),
+      );
     },
     adaptiveavg(layer, state) {
       needMap(state, "A pooling");
@@ -198,8 +247,10 @@
   function pooled(layer, state, mostPadding) {
     layer.padding.forEach((padding, i) => {
       if (padding > mostPadding[i])
-        throw new Misfit(`A padding of ${padding} is more than half of the window, so that a window `
-          + `could lie in the padding alone. Here ${mostPadding[i]} is the most.`);
+        throw new Misfit(
+          `A padding of ${padding} is more than half of the window, so that a window ` +
+            `could lie in the padding alone. Here ${mostPadding[i]} is the most.`,
+        );
     });
     const {sizes, reach} = windowed(layer, state, "This pooling");
     return {shape: [state.shape[0], ...sizes], reach, row: "pool"};
@@ -207,14 +258,18 @@
 
   function joined(layer, ends, what) {
     const shapes = ends.map((end) => end.shape);
-    const compared = (shape) => cross(layer.type === "sum" ? shape : [shape.length, ...shape.slice(1)]);
+    const compared = (shape) =>
+      cross(layer.type === "sum" ? shape : [shape.length, ...shape.slice(1)]);
     if (shapes.some((shape) => compared(shape) !== compared(shapes[0])))
-      throw new Misfit(`The branches end in ${shapes.map(cross).join(" and ")}. A ${what} needs the `
-        + `same ${layer.type === "sum" ? "channels, height and width" : "height and width"} in all.`);
-    const channels = layer.type === "sum" ? shapes[0][0]
-      : shapes.reduce((sum, shape) => sum + shape[0], 0);
-    const reach = ends.map((end) => end.reach).reduce((a, b) =>
-      (a === b ? a : a.map((axis, i) => union(axis, b[i]))));
+      throw new Misfit(
+        `The branches end in ${shapes.map(cross).join(" and ")}. A ${what} needs the ` +
+          `same ${layer.type === "sum" ? "channels, height and width" : "height and width"} in all.`,
+      );
+    const channels =
+      layer.type === "sum" ? shapes[0][0] : shapes.reduce((sum, shape) => sum + shape[0], 0);
+    const reach = ends
+      .map((end) => end.reach)
+      .reduce((a, b) => (a === b ? a : a.map((axis, i) => union(axis, b[i]))));
     return {shape: [channels, ...shapes[0].slice(1)], reach};
   }
 
@@ -247,7 +302,13 @@
         const row = {path: prefix + i, layer, inputShape: state?.shape};
         const ends = layer.branches?.map((branch, j) => {
           const path = `${row.path},${j}`;
-          rows.push({path, branch: j, of: layer.branches.length, layer, inputShape: row.inputShape});
+          rows.push({
+            path,
+            branch: j,
+            of: layer.branches.length,
+            layer,
+            inputShape: row.inputShape,
+          });
           return sequence(branch, state, `${path},`);
         });
         state = found(row, state, ends);
@@ -266,7 +327,11 @@
     }
 
     const [, height, width] = network.input;
-    const last = sequence(network.layers, {shape: network.input, reach: [pixels(height), pixels(width)]}, "");
+    const last = sequence(
+      network.layers,
+      {shape: network.input, reach: [pixels(height), pixels(width)]},
+      "",
+    );
     const total = {elements: 0n, params: 0n, flops: 0n};
     for (const row of rows) {
       if (!row.shape) continue;

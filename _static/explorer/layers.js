@@ -9,8 +9,15 @@ window.cnnbookExplorer = window.cnnbookExplorer || {};
 
   // A field: what it is called, its letter in the text, its value when left out (null: always
   // written), and what it may be. "pair" is height and width; "flag" is true or false.
-  const field = (name, label, letter, byDefault, kind, least, most) =>
-    ({name, label, letter, byDefault, kind, least, most});
+  const field = (name, label, letter, byDefault, kind, least, most) => ({
+    name,
+    label,
+    letter,
+    byDefault,
+    kind,
+    least,
+    most,
+  });
   const OUT = field("out", "output channels", "", null, "number", 1, 65536);
   const BIAS = field("bias", "bias", "n", true, "flag");
   const kernel = (letter, byDefault) =>
@@ -23,40 +30,62 @@ window.cnnbookExplorer = window.cnnbookExplorer || {};
 
   explorer.KINDS = {
     conv: {
-      label: "convolution", letter: "c",
-      fields: [OUT, kernel("k", 1), STRIDE, PADDING, DILATION,
-               field("groups", "groups", "g", 1, "number", 1, 65536), BIAS],
+      label: "convolution",
+      letter: "c",
+      fields: [
+        OUT,
+        kernel("k", 1),
+        STRIDE,
+        PADDING,
+        DILATION,
+        field("groups", "groups", "g", 1, "number", 1, 65536),
+        BIAS,
+      ],
     },
     batchnorm: {label: "batch norm", letter: "b", fields: []},
     relu: {label: "ReLU", letter: "r", fields: []},
     relu6: {label: "ReLU6", letter: "q", fields: []},
     maxpool: {
-      label: "max pool", letter: "m", fields: [kernel("", null), STRIDE, PADDING, DILATION, CEIL],
+      label: "max pool",
+      letter: "m",
+      fields: [kernel("", null), STRIDE, PADDING, DILATION, CEIL],
     },
-    avgpool: {label: "average pool", letter: "a", fields: [kernel("", null), STRIDE, PADDING, CEIL]},
+    avgpool: {
+      label: "average pool",
+      letter: "a",
+      fields: [kernel("", null), STRIDE, PADDING, CEIL],
+    },
     adaptiveavg: {label: "average pool to a size", letter: "g", fields: [SIZE]},
     adaptivemax: {label: "max pool to a size", letter: "h", fields: [SIZE]},
     flatten: {label: "flatten", letter: "f", fields: []},
     linear: {
-      label: "linear", letter: "l",
+      label: "linear",
+      letter: "l",
       fields: [field("out", "outputs", "", null, "number", 1, 1048576), BIAS],
     },
     dropout: {
-      label: "dropout", letter: "o",
+      label: "dropout",
+      letter: "o",
       fields: [field("percent", "dropped (%)", "", null, "number", 0, 99)],
     },
     lrn: {
-      label: "response norm", letter: "n",
+      label: "response norm",
+      letter: "n",
       fields: [field("size", "neighbours", "", null, "number", 1, 1024)],
     },
     zeros: {
-      label: "channels of zeros", letter: "z",
+      label: "channels of zeros",
+      letter: "z",
       fields: [field("out", "channels to add", "", null, "number", 1, 65536)],
     },
     sum: {label: "sum of branches", letter: "s", fields: [], join: true},
     concat: {label: "concatenation of branches", letter: "j", fields: [], join: true},
   };
-  explorer.INPUT_LIMITS = [[1, 4096], [1, 4096], [1, 4096]];
+  explorer.INPUT_LIMITS = [
+    [1, 4096],
+    [1, 4096],
+    [1, 4096],
+  ];
   const MOST_LAYERS = (explorer.MOST_LAYERS = 5000); // branches count as layers
   const MOST_NESTED = 20;
 
@@ -69,26 +98,42 @@ window.cnnbookExplorer = window.cnnbookExplorer || {};
   function writeLayer(layer) {
     const kind = explorer.KINDS[layer.type];
     if (kind.join) return `${kind.letter}(${layer.branches.map(explorer.write).join("~")})`;
-    return kind.letter + kind.fields.map((field) => {
-      const value = layer[field.name];
-      if (field.kind === "flag") return value === field.byDefault ? "" : field.letter;
-      const text = field.kind === "pair" ? times(value) : `${value}`;
-      return field.byDefault !== null && text === `${field.byDefault}` ? "" : field.letter + text;
-    }).join("");
+    return (
+      kind.letter +
+      kind.fields
+        .map((field) => {
+          const value = layer[field.name];
+          if (field.kind === "flag") return value === field.byDefault ? "" : field.letter;
+          const text = field.kind === "pair" ? times(value) : `${value}`;
+          return field.byDefault !== null && text === `${field.byDefault}`
+            ? ""
+            : field.letter + text;
+        })
+        .join("")
+    );
   }
 
   explorer.write = (layers) => layers.map(writeLayer).join(".");
 
   // Layers and branches, those within branches too.
-  explorer.count = (layers) => layers.reduce((sum, layer) => sum + 1 + (layer.branches
-    ? layer.branches.reduce((inner, branch) => inner + 1 + explorer.count(branch), 0) : 0), 0);
+  explorer.count = (layers) =>
+    layers.reduce(
+      (sum, layer) =>
+        sum +
+        1 +
+        (layer.branches
+          ? layer.branches.reduce((inner, branch) => inner + 1 + explorer.count(branch), 0)
+          : 0),
+      0,
+    );
 
   // A value that a reader typed, or the reason why it is none: {value} or {problem}.
   explorer.readValue = function (field, text) {
     const pattern = field.kind === "pair" ? /^\s*(\d+)(?:\s*[x×*,]\s*(\d+))?\s*$/ : /^\s*(\d+)\s*$/;
     const found = pattern.exec(text);
     const range = `from ${field.least} to ${field.most}`;
-    const wanted = field.kind === "pair" ? "a number such as 3, or two such as 1×7" : "a whole number";
+    const wanted =
+      field.kind === "pair" ? "a number such as 3, or two such as 1×7" : "a whole number";
     if (!found) return {problem: `${field.label} must be ${wanted}, ${range}`};
     const numbers = [Number(found[1]), Number(found[2] ?? found[1])];
     if (numbers.some((number) => number < field.least || number > field.most))
@@ -104,7 +149,9 @@ window.cnnbookExplorer = window.cnnbookExplorer || {};
     function counted() {
       count += 1;
       if (count > MOST_LAYERS)
-        throw new Error(`it has more than ${MOST_LAYERS.toLocaleString("en-GB")} layers and branches`);
+        throw new Error(
+          `it has more than ${MOST_LAYERS.toLocaleString("en-GB")} layers and branches`,
+        );
     }
 
     function sequence(depth) {
@@ -165,7 +212,10 @@ window.cnnbookExplorer = window.cnnbookExplorer || {};
   explorer.readInput = function (text) {
     const found = /^(\d+)x(\d+)x(\d+)$/.exec(text);
     const sizes = found && found.slice(1).map(Number);
-    if (!sizes || sizes.some((n, i) => n < explorer.INPUT_LIMITS[i][0] || n > explorer.INPUT_LIMITS[i][1]))
+    if (
+      !sizes ||
+      sizes.some((n, i) => n < explorer.INPUT_LIMITS[i][0] || n > explorer.INPUT_LIMITS[i][1])
+    )
       throw new Error(`images are written as 3x224x224, each number from 1 to 4096, not “${text}”`);
     return sizes;
   };

@@ -27,7 +27,8 @@
     dropout: ({layer, shape}) => (layer.percent ? {each: count(shape)} : {view: true}),
     // The squares with zeros around them, what is raised to a power, and the power.
     lrn: ({layer, shape}) => ({
-      input: true, each: FLOAT * (3 * count(shape) + (layer.size - 1) * shape[1] * shape[2]),
+      input: true,
+      each: FLOAT * (3 * count(shape) + (layer.size - 1) * shape[1] * shape[2]),
     }),
     zeros: () => ({}),
     flatten: () => ({view: true}),
@@ -71,7 +72,12 @@
     call(inputs, shape, {input, output, each, fixed, view, hands = view}, weights = []) {
       const size = FLOAT * count(shape);
       const block = view ? this.hold(inputs[0].block) : this.make(size);
-      const out = {block, shape, wants: weights.length > 0 || inputs.some((one) => one.wants), grad: null};
+      const out = {
+        block,
+        shape,
+        wants: weights.length > 0 || inputs.some((one) => one.wants),
+        grad: null,
+      };
       if (out.wants) {
         const saved = [];
         if (input) saved.push(this.hold(inputs[0].block));
@@ -94,11 +100,18 @@
     backward(out) {
       if (out.wants) out.grad = this.make(FLOAT * count(out.shape));
       this.drop(out.block);
-      for (const {out: {grad}, size, saved, reads, weights} of this.nodes.reverse()) {
+      for (const {
+        out: {grad},
+        size,
+        saved,
+        reads,
+        weights,
+      } of this.nodes.reverse()) {
         for (const [value, hands] of reads) {
           const bytes = hands ? size : FLOAT * count(value.shape);
           const block = hands ? this.hold(grad) : this.make(bytes);
-          if (value.grad && value.grad.holders > 1) { // another's too: the sum is a new one
+          if (value.grad && value.grad.holders > 1) {
+            // another's too: the sum is a new one
             const sum = this.make(bytes);
             this.drop(value.grad);
             value.grad = sum;
@@ -142,7 +155,8 @@
         value = held(join.start);
       } else if (layer.branches) {
         branchEnds(join, layer);
-        value = layer.type === "sum" ? join.ends[0] : step.call(join.ends, row.shape, {hands: true});
+        value =
+          layer.type === "sum" ? join.ends[0] : step.call(join.ends, row.shape, {hands: true});
         step.drop(joins.pop().start.block);
       } else {
         const numbers = parameters(row);
@@ -163,8 +177,11 @@
   // The most images of a step that stays within `gib` GiB; 0 if not even one does.
   explorer.largestBatch = function ({weights, buffers, moments}, optimizer, gib) {
     const room = gib * GIB - weights * (1 + STATES[optimizer]) - buffers;
-    const most = moments.reduce((least, [each, fixed]) => Math.min(least,
-      fixed > room ? 0 : each ? (room - fixed) / each : Infinity), Infinity);
+    const most = moments.reduce(
+      (least, [each, fixed]) =>
+        Math.min(least, fixed > room ? 0 : each ? (room - fixed) / each : Infinity),
+      Infinity,
+    );
     return Math.floor(most);
   };
 })(window.cnnbookExplorer);

@@ -110,7 +110,8 @@
       const rows = new Float64Array(groups * fours * depth * KERNELS);
       for (let k = 0; k < out; k++) {
         const inGroup = k % each;
-        const start = (Math.floor(k / each) * fours + Math.floor(inGroup / KERNELS)) * depth * KERNELS;
+        const start =
+          (Math.floor(k / each) * fours + Math.floor(inGroup / KERNELS)) * depth * KERNELS;
         for (let i = 0; i < depth; i++)
           rows[start + i * KERNELS + (inGroup % KERNELS)] = weights[k * depth + i];
       }
@@ -121,7 +122,11 @@
     function windowed(x, shape, first, channels, step, columns) {
       const [, height, width] = shape;
       const [, rows, places] = step.shape;
-      const {kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw]} = step.settings;
+      const {
+        kernel: [kh, kw],
+        stride: [sh, sw],
+        padding: [ph, pw],
+      } = step.settings;
       const depth = channels * kh * kw;
       for (let c = 0; c < channels; c++)
         for (let ky = 0; ky < kh; ky++)
@@ -148,24 +153,51 @@
       const b2 = bias ? bias[2] : 0;
       const b3 = bias ? bias[3] : 0;
       for (let n = 0; n < count; n += WINDOWS) {
-        let a00 = 0, a01 = 0, a10 = 0, a11 = 0, a20 = 0, a21 = 0, a30 = 0, a31 = 0;
+        let a00 = 0,
+          a01 = 0,
+          a10 = 0,
+          a11 = 0,
+          a20 = 0,
+          a21 = 0,
+          a30 = 0,
+          a31 = 0;
         let r = at;
         let c = n * depth;
         for (let i = 0; i < depth; i++, r += KERNELS, c += WINDOWS) {
-          const w0 = rows[r], w1 = rows[r + 1], w2 = rows[r + 2], w3 = rows[r + 3];
-          const x0 = columns[c], x1 = columns[c + 1];
-          a00 += w0 * x0; a01 += w0 * x1;
-          a10 += w1 * x0; a11 += w1 * x1;
-          a20 += w2 * x0; a21 += w2 * x1;
-          a30 += w3 * x0; a31 += w3 * x1;
+          const w0 = rows[r],
+            w1 = rows[r + 1],
+            w2 = rows[r + 2],
+            w3 = rows[r + 3];
+          const x0 = columns[c],
+            x1 = columns[c + 1];
+          a00 += w0 * x0;
+          a01 += w0 * x1;
+          a10 += w1 * x0;
+          a11 += w1 * x1;
+          a20 += w2 * x0;
+          a21 += w2 * x1;
+          a30 += w3 * x0;
+          a31 += w3 * x1;
         }
         const two = n + 1 < count;
         let o = to + n;
         out[o] = a00 + b0;
         if (two) out[o + 1] = a01 + b0;
-        if (most > 1) { o += count; out[o] = a10 + b1; if (two) out[o + 1] = a11 + b1; }
-        if (most > 2) { o += count; out[o] = a20 + b2; if (two) out[o + 1] = a21 + b2; }
-        if (most > 3) { o += count; out[o] = a30 + b3; if (two) out[o + 1] = a31 + b3; }
+        if (most > 1) {
+          o += count;
+          out[o] = a10 + b1;
+          if (two) out[o + 1] = a11 + b1;
+        }
+        if (most > 2) {
+          o += count;
+          out[o] = a20 + b2;
+          if (two) out[o + 1] = a21 + b2;
+        }
+        if (most > 3) {
+          o += count;
+          out[o] = a30 + b3;
+          if (two) out[o + 1] = a31 + b3;
+        }
       }
     }
 
@@ -200,14 +232,22 @@
 
     function pooled(step, [x], [[channels, height, width]], start, join, end) {
       const [, rows, places] = step.shape;
-      const {kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw]} = step.settings;
+      const {
+        kernel: [kh, kw],
+        stride: [sh, sw],
+        padding: [ph, pw],
+      } = step.settings;
       const result = new Float32Array(size(step.shape));
       for (let c = 0, n = 0; c < channels; c++)
         for (let oy = 0; oy < rows; oy++)
           for (let ox = 0; ox < places; ox++, n++) {
             let found = start;
             for (let y = Math.max(0, oy * sh - ph); y < Math.min(height, oy * sh - ph + kh); y++)
-              for (let px = Math.max(0, ox * sw - pw); px < Math.min(width, ox * sw - pw + kw); px++)
+              for (
+                let px = Math.max(0, ox * sw - pw);
+                px < Math.min(width, ox * sw - pw + kw);
+                px++
+              )
                 found = join(found, x[(c * height + y) * width + px]);
             result[n] = end(found, kh * kw);
           }
@@ -216,8 +256,8 @@
 
     const same = (step, [x]) => x;
     const OPERATIONS = {
-      "conv": conv,
-      "linear": (step, [x], shapes, state) => {
+      conv: conv,
+      linear: (step, [x], shapes, state) => {
         const weights = state.weight(step, "weight");
         const bias = state.weight(step, "bias");
         const [out] = step.shape;
@@ -230,8 +270,9 @@
         return result;
       },
       "batch norm": (step, [x], [shape], state) => {
-        const [mean, variance, scale, shift] =
-          ["mean", "var", "weight", "bias"].map((role) => state.weight(step, role));
+        const [mean, variance, scale, shift] = ["mean", "var", "weight", "bias"].map((role) =>
+          state.weight(step, role),
+        );
         const each = x.length / shape[0];
         const result = new Float32Array(x.length);
         for (let c = 0, i = 0; c < shape[0]; c++) {
@@ -256,11 +297,18 @@
         }
         return result;
       },
-      "relu": (step, [x]) => x.map((value) => (value > 0 ? value : 0)),
+      relu: (step, [x]) => x.map((value) => (value > 0 ? value : 0)),
       "max pool": (step, x, shapes) =>
         pooled(step, x, shapes, -Infinity, Math.max, (found) => found),
       "avg pool": (step, x, shapes) =>
-        pooled(step, x, shapes, 0, (a, b) => a + b, (sum, count) => sum / count),
+        pooled(
+          step,
+          x,
+          shapes,
+          0,
+          (a, b) => a + b,
+          (sum, count) => sum / count,
+        ),
       "adaptive avg pool": (step, [x], [[channels, height, width]]) => {
         const [, rows, places] = step.shape;
         const result = new Float32Array(size(step.shape));
@@ -276,12 +324,12 @@
             }
         return result;
       },
-      "add": (step, xs) => {
+      add: (step, xs) => {
         const result = Float32Array.from(xs[0]);
         for (const x of xs.slice(1)) for (let i = 0; i < x.length; i++) result[i] += x[i];
         return result;
       },
-      "concat": (step, xs) => {
+      concat: (step, xs) => {
         const result = new Float32Array(size(step.shape));
         let at = 0;
         for (const x of xs) {
@@ -290,17 +338,21 @@
         }
         return result;
       },
-      "pad": (step, [x]) => {
+      pad: (step, [x]) => {
         const result = new Float32Array(size(step.shape)); // the new channels are the last
         result.set(x);
         return result;
       },
-      "dropout": same, "identity": same, "flatten": same, // in inference
+      dropout: same,
+      identity: same,
+      flatten: same, // in inference
     };
 
     /** The first pixel and the one after the last of a window of adaptive pooling. */
-    const adaptive = (i, out, length) =>
-      [Math.floor((i * length) / out), Math.ceil(((i + 1) * length) / out)];
+    const adaptive = (i, out, length) => [
+      Math.floor((i * length) / out),
+      Math.ceil(((i + 1) * length) / out),
+    ];
 
     // The whole network
 

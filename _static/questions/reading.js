@@ -14,7 +14,10 @@
 
   /* The worth of the words after a number; null if one of them is unknown. */
   function factorOf(rest, unit, units) {
-    const known = unit.toLowerCase().split(/\s+/).map((word) => word.replace(/s+$/, ""));
+    const known = unit
+      .toLowerCase()
+      .split(/\s+/)
+      .map((word) => word.replace(/s+$/, ""));
     let factor = 1;
     for (const word of rest.toLowerCase().replace(/\.+$/, "").split(/\s+/).filter(Boolean)) {
       if (Object.hasOwn(units, word)) factor *= units[word];
@@ -58,37 +61,37 @@
 
   /* {state, reply}: "right", "slip" (a wrong answer that is known), "wrong", "unread", "empty". */
   function judgeNumber(asked, text, words) {
-    if (!text.trim()) return { state: "empty", reply: words.empty };
+    if (!text.trim()) return {state: "empty", reply: words.empty};
     const found = readings(text, asked.unit, asked.units);
-    if (!found.length) return { state: "unread", reply: words.unread };
+    if (!found.length) return {state: "unread", reply: words.unread};
     const slip = (share) =>
       asked.slips.find(([value]) => found.some((each) => near(each, value, share)));
     const exact = found.some((value) => near(value, asked.answer, 1e-7));
     const precise = !exact && slip(1e-7);
-    if (precise) return { state: "slip", reply: precise[1] };
+    if (precise) return {state: "slip", reply: precise[1]};
     if (found.some((value) => near(value, asked.answer, asked.tolerance)))
-      return { state: "right", reply: asked.why };
+      return {state: "right", reply: asked.why};
     const rough = slip(asked.tolerance);
-    if (rough) return { state: "slip", reply: rough[1] };
+    if (rough) return {state: "slip", reply: rough[1]};
     const off = (value) =>
       value * asked.answer > 0 ? Math.abs(Math.log(value / asked.answer)) : Infinity;
     const nearest = found.reduce((a, b) => (off(b) < off(a) ? b : a));
-    return { state: "wrong", reply: nearest > asked.answer ? words.large : words.small };
+    return {state: "wrong", reply: nearest > asked.answer ? words.large : words.small};
   }
 
   function judgeChoice(asked, chosen, words) {
-    if (!chosen) return { state: "empty", reply: words.choose };
-    if (chosen === asked.answer) return { state: "right", reply: asked.why };
-    return { state: "slip", reply: asked.replies[chosen] || words.wrong };
+    if (!chosen) return {state: "empty", reply: words.choose};
+    if (chosen === asked.answer) return {state: "right", reply: asked.why};
+    return {state: "slip", reply: asked.replies[chosen] || words.wrong};
   }
 
   function judgeOrder(asked, items, words) {
     const wrong = items.findIndex((item, i) => item !== asked.answer[i]);
-    if (wrong < 0) return { state: "right", reply: asked.why };
-    return { state: "wrong", reply: words.place.replace("{}", String(wrong + 1)) };
+    if (wrong < 0) return {state: "right", reply: asked.why};
+    return {state: "wrong", reply: words.place.replace("{}", String(wrong + 1))};
   }
 
-  const judges = { number: judgeNumber, choice: judgeChoice, order: judgeOrder };
+  const judges = {number: judgeNumber, choice: judgeChoice, order: judgeOrder};
   window.cnnbookQuestions = {
     readings,
     judge: (asked, given, words) => judges[asked.kind](asked, given, words),
