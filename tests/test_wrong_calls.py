@@ -160,7 +160,7 @@ def right() -> dict[str, dict]:
     )
     cpu = torch.device("cpu")
     return {
-        "figures.architecture": {"model": network, "profile": p},
+        "figures.architecture": {"profile": p},
         "figures.bars": {"values": {"a": 1.0, "b": 2.0}, "xlabel": "x", "form": ".1f"},
         "figures.block": {"module": network, "input_size": (1, 8, 8)},
         "figures.by_arm": {"accuracy": run.set_index("arm")["test_accuracy"]},

@@ -4,7 +4,7 @@ reached."""
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -43,7 +43,7 @@ def bars(values: Mapping[str, float], xlabel: str, form: str = ",.0f") -> Figure
     figure = new_figure(0.3 * len(values) + 0.5, NARROW)
     ax = figure.subplots()
     largest = max(values.values())
-    ax.barh(range(len(values)), values.values(), color=BLUE, height=0.62)
+    ax.barh(range(len(values)), list(values.values()), color=BLUE, height=0.62)
     for y, value in enumerate(values.values()):
         ax.text(value + 0.015 * largest, y, f"{value:{form}}", va="center")
     ax.set_yticks(range(len(values)), values)
@@ -125,7 +125,7 @@ def timeline(
         raise ValueError(
             f"at most {len(COLORS)} kinds can be told apart, got {len(busy)}"
         )
-    looks = {
+    looks: dict[str, dict[str, Any]] = {
         kind: {"fc": c, "ec": c} for kind, c in zip(busy, COLORS, strict=False)
     }
     looks |= {kind: {"fc": "none", "ec": TEXT, "ls": (0, (2, 2))} for kind in idle}
@@ -237,7 +237,12 @@ def ring(counts: Tensor, sends: Tensor) -> Figure:
 
 
 def _pass_on(ax: Axes, x: float, y: float, length: float) -> None:
-    style = {"arrowstyle": "-|>", "mutation_scale": 8, "shrinkA": 0, "shrinkB": 0}
+    style: dict[str, Any] = {
+        "arrowstyle": "-|>",
+        "mutation_scale": 8,
+        "shrinkA": 0,
+        "shrinkB": 0,
+    }
     ax.add_patch(
         FancyArrowPatch((x, y), (x, y + length), color=BLUE, lw=1.4, **style)
     )
@@ -255,14 +260,15 @@ def _circle_of(
     )
     for number, place in enumerate(places, start=1):
         ax.add_patch(Circle(place, 0.14, fc="none", ec=BLUE, lw=1.5))
-        word(ax, *place, str(number))
-        style = {
+        x, y = place
+        word(ax, x, y, str(number))
+        style: dict[str, Any] = {
             "arrowstyle": "-|>",
             "mutation_scale": 9,
             "shrinkA": 13,
             "shrinkB": 13,
         }
-        curve = {
+        curve: dict[str, Any] = {
             "connectionstyle": f"arc3,rad={-0.8 / devices}",
             "color": TEXT,
             "lw": 1.2,
