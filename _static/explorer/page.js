@@ -1,5 +1,5 @@
 // The explorer's page: what the reader does, and what is shown after it.
-(function (explorer) {
+((explorer) => {
   "use strict";
 
   const {KINDS} = explorer;
@@ -42,7 +42,7 @@
   }
 
   // The network that an address names, null if it names none. Throws an Error if it cannot be read.
-  explorer.fromAddress = function (hash) {
+  explorer.fromAddress = (hash) => {
     const given = new Map(
       hash
         .replace(/^#/, "")
@@ -278,7 +278,7 @@
       duplicate: !isLayer,
       up: !isLayer || index === 0,
       down: !isLayer || index === layers.length - 1,
-      branch: !(layer && layer.branches),
+      branch: !layer?.branches,
       delete: selected === "input" || (isBranch && owner.layers[owner.index].branches.length === 1),
       undo: !undone.length,
       code: profile.problem !== null,
@@ -502,7 +502,7 @@
     const row = rowOf(selected);
     find("selected").textContent = button.textContent;
     const gets = selected === "input" ? "" : row.inputShape ? `gets ${cross(row.inputShape)}` : "";
-    const gives = row && row.shape ? `gives ${cross(row.shape)}` : "";
+    const gives = row?.shape ? `gives ${cross(row.shape)}` : "";
     find("shapes").textContent = [gets, gives].filter(Boolean).join(", ");
     showFields(row && row.branch === undefined ? row.layer : null);
     for (const [name, cannot] of Object.entries(impossible()))

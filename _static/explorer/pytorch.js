@@ -1,5 +1,5 @@
 // A network as PyTorch code that runs.
-(function (explorer) {
+((explorer) => {
   "use strict";
 
   const HELPERS = {
@@ -83,7 +83,7 @@
   }
 
   // The code of a network and its profile, or null while the layers do not fit.
-  explorer.pytorch = function (network, {rows, problem}) {
+  explorer.pytorch = (network, {rows, problem}) => {
     if (problem) return null;
     const inputs = new Map(rows.map((row) => [row.layer, row.inputShape]));
     const used = new Set();

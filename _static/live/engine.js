@@ -190,7 +190,7 @@
    *   first layer gets it; every row of `profile(...).table`, its own output; every other module and
    *   every join by the name that it has in `cnnbook.interpret.activations`
    */
-  live.run = async function (name, pixels) {
+  live.run = async (name, pixels) => {
     const given = Array.from(pixels ?? []);
     const fine = (p) => typeof p === "number" && p >= 0 && p <= 255;
     if (given.length !== 784 || !given.every(fine))

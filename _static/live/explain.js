@@ -45,7 +45,7 @@
    *   relu, same: `before`; sum: `terms`; copy and zero: what it is; pixel
    *   and `from`: the places it leads back to, [{name, at}].
    */
-  live.explain = function (network, values, name, at) {
+  live.explain = (network, values, name, at) => {
     const step = network.byName.get(name);
     const value = values.get(name)[indexOf(step.shape, at)];
     const inputs = step.inputs.map((each) => network.byName.get(each));
@@ -153,10 +153,10 @@
           terms: inputs.map((each) => ({name: each.name, at, value: read(each, at)})),
         };
       case "concat": {
-        let c = at[0];
-        const its = inputs.find((each) => c < each.shape[0] || ((c -= each.shape[0]), false));
+        let [c, its] = [at[0], 0];
+        while (c >= inputs[its].shape[0]) c -= inputs[its++].shape[0];
         const place = [c, ...at.slice(1)];
-        return {...found, type: "copy", from: [{name: its.name, at: place}]};
+        return {...found, type: "copy", from: [{name: inputs[its].name, at: place}]};
       }
       case "pad": {
         const zero = at[0] >= input.shape[0];
@@ -179,7 +179,7 @@
    * The pixels of the network's input that can change the value of a step at a place.
    * @returns {{top: number, left: number, bottom: number, right: number}} the last two excluded
    */
-  live.field = function (network, name, at) {
+  live.field = (network, name, at) => {
     const needed = new Map([
       [name, at.length === 3 ? [at[1], at[1] + 1, at[2], at[2] + 1] : [0, 1, 0, 1]],
     ]);

@@ -13,7 +13,7 @@
    * @param {HTMLCanvasElement} canvas
    * @param {(pixels: number[]) => void} changed called after each stroke or key
    */
-  live.pad = function (canvas, changed, say) {
+  live.pad = (canvas, changed, say) => {
     const pixels = new Uint8ClampedArray(SIDE * SIDE);
     const context = live.drawing.sized(canvas, SIDE * UNIT, SIDE * UNIT);
     let erases = false;
@@ -128,7 +128,7 @@
    * @param {Blob} file
    * @returns {Promise<{pixels: number[], said: string, inverted: boolean}>}
    */
-  live.picture = async function (file, invert = null) {
+  live.picture = async (file, invert = null) => {
     if (!/^image\//.test(file.type))
       throw new Error("that is no picture: choose a PNG, JPEG, GIF or WebP file");
     if (file.size > MOST_BYTES)
@@ -151,7 +151,7 @@
     const canvas = document.createElement("canvas");
     const context = canvas.getContext("2d", {willReadFrequently: true});
     // Halved until it is nearly there, so that every pixel of a large picture has its share.
-    let [wide, high] = [width, height].map((n) =>
+    const [wide, high] = [width, height].map((n) =>
       Math.max(1, Math.round((n * SIDE) / Math.max(width, height))),
     );
     let source = image;

@@ -54,7 +54,7 @@
    * @param {object} how `network`, `values`, `column`, `at` (in the shown step), `channel` (of the
    *   window's input), `go(name, at)` to one of its terms, `turn(channel)` to another channel
    */
-  live.products = function (box, {network, values, column, at, channel, pixels, go, turn}) {
+  live.products = (box, {network, values, column, at, channel, pixels, go, turn}) => {
     const shown = live.shown(network, column);
     const steps = column.steps.slice(0, column.steps.indexOf(shown.name) + 1);
     const chain = [];
@@ -382,7 +382,7 @@
   };
 
   /** Where a step stands, in words: "conv 3×3, 16 (layer1.0.conv2)". */
-  live.whence = function (network, name) {
+  live.whence = (network, name) => {
     const column =
       network.columns.find(({steps}) => steps.includes(name)) ??
       network.columns.find(({steps}) => steps.includes(network.byName.get(name).inputs[0]));

@@ -15,13 +15,13 @@
   const TITLES = {input: "image", add: "sum", concat: "concat", "adaptive avg pool": null};
 
   /** What a reader calls a column, in words. */
-  live.title = function (network, column) {
+  live.title = (network, column) => {
     const step = network.byName.get(column.steps[0]);
     return TITLES[step.operation] ?? step.label;
   };
 
   /** The step whose output a column shows: its last that has maps, or else its last. */
-  live.shown = function (network, column) {
+  live.shown = (network, column) => {
     const steps = column.steps.map((name) => network.byName.get(name));
     return steps.filter((step) => step.shape.length === 3).pop() ?? steps[steps.length - 1];
   };
@@ -37,7 +37,7 @@
    * @param {(column: number, at: number[] | null) => void} choose called with what is clicked
    * @param {(column: number, at: number[] | null) => void} hover
    */
-  live.strip = function (box, choose, hover) {
+  live.strip = (box, choose, hover) => {
     let network = null;
     let cards = [];
 

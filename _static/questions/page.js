@@ -253,7 +253,7 @@
     forget.addEventListener("click", () => {
       memory.forget(questions.map((each) => each.id));
       for (const each of questions) each.reset();
-      tally.textContent = "Forgotten. " + tally.textContent;
+      tally.textContent = `Forgotten. ${tally.textContent}`;
       tally.tabIndex = -1;
       tally.focus();
     });

@@ -1,6 +1,6 @@
 // The measures of each layer as bars, a row a measure, in the colours of the book's figures: on the
 // explorer's page, and in the report of a profile. `profile.measures` may name others than the three.
-(function (explorer) {
+((explorer) => {
   "use strict";
 
   const SVG = "http://www.w3.org/2000/svg";
@@ -25,7 +25,7 @@
 
   // Draws `profile` into `svg`, `width` pixels wide; `selected` is the path of the marked row, and
   // `choose` is called with a path.
-  explorer.draw = function (svg, profile, width, selected, choose) {
+  explorer.draw = (svg, profile, width, selected, choose) => {
     const layers = profile.rows.filter((row) => row.kind || (row.shape && row.params));
     const measures = profile.measures ?? MEASURES;
     const height = measures.length * (HEAD + HEIGHT + GAP);

@@ -11,7 +11,7 @@
    * @param {{first: number, last: number, depth: number}[]} regions runs of items in a frame
    * @returns {{boxes: object[], edges: object[], regions: object[], width: number, height: number}}
    */
-  report.layout = function (items, width, regions) {
+  report.layout = (items, width, regions) => {
     const row = items.map(() => 0);
     const readers = items.map(() => []);
     items.forEach((item, i) => {
