@@ -13,12 +13,12 @@ READY := $(VENV)/.ready
 PIP   := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install)
 
 .PHONY: help book test test-all bench sweep evidence execute hashes colab colab-check compat gpu-records links \
-  screenshots pdf epub student teacher browser firefox javascript clean
+  screenshots pdf epub site student teacher browser firefox javascript clean
 
 help:
 	@echo "make book         set up, execute every notebook, build _build/html"
 	@echo "make test         set up, build, then run every test, the notebooks and the pages included"
-	@echo "make test-all     also the rules of the build, on twenty builds of a small book, and Firefox"
+	@echo "make test-all     also the rules of the build, on twenty builds of a small book, nbgrader, and Firefox"
 	@echo "make bench        time it beside its peers: tables, ratios and goals (an hour or less)"
 	@echo "make sweep        profile every network of torchvision, timm and transformers (hours)"
 	@echo "make execute      run the chapters in place and keep their outputs in the notebooks"
@@ -31,6 +31,7 @@ help:
 	@echo "make screenshots  every page, light and dark, wide and narrow, into _build/screenshots"
 	@echo "make pdf          the whole book as one PDF, _build/book.pdf"
 	@echo "make epub         the whole book as one EPUB, for readers of books, _build/book.epub"
+	@echo "make site         both, beside the pages in _build/html, which then link to them"
 	@echo "make student      exercises to hand out, without answers, into _build/student"
 	@echo "make teacher      the same with answers, for nbgrader, slides and figures, into _build/teacher"
 	@echo "make hashes       requirements-hashes.txt anew, after a change of requirements.txt"
@@ -58,11 +59,12 @@ book: $(READY)
 # The book shows the notebooks as nbval executed them. A thread each: two processes of two threads on
 # two cores only wait for each other. All parts run, whichever fails.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --durations 10
-# Some twenty builds of a small book, and the EPUB: minutes, and what they test rarely changes. They
-# are in `make test-all`.
-RARE := tests/site/test_build.py tests/site/test_epub.py
+# Some twenty builds of a small book, the EPUB, and nbgrader: minutes, and what they test rarely
+# changes. They are in `make test-all`.
+RARE := tests/site/test_build.py tests/site/test_epub.py tests/teaching/test_nbgrader.py
+NBGRADER := .venv-nbgrader
 test-all: ALL := 1
-test-all: firefox
+test-all: firefox $(NBGRADER)/.ready
 test test-all: browser
 	@status=0; \
 	$(BIN)/python -m ruff check . || status=1; \
@@ -87,6 +89,13 @@ $(NODE): package.json package-lock.json
 
 javascript: $(NODE)
 	npm run --silent check
+
+# What grades the exercises wants a Jupyter of its own, and changes nothing in the book's.
+$(NBGRADER)/.ready: $(READY) tests/teaching/requirements.txt
+	@rm -f $@
+	$(BIN)/python -m venv --clear $(NBGRADER)
+	$(NBGRADER)/bin/python -m pip install --quiet --requirement tests/teaching/requirements.txt
+	@touch $@
 
 # The peers are in an environment of their own, which sees the book's packages and changes none.
 BENCH := .venv-bench
@@ -140,11 +149,15 @@ screenshots: book browser
 	$(BIN)/python scripts/screenshots.py
 
 pdf: book browser
-	$(BIN)/python scripts/pdf.py
+	$(BIN)/python scripts/pdf.py $(BOOK)
 
 # The browser writes the pages as XML, and draws the cover.
 epub: book browser
 	$(BIN)/python scripts/epub.py $(BOOK)
+
+# As it is published: with both beside the pages, which link to them.
+site: pdf epub
+	$(BIN)/python _ext/downloads.py $(BOOK)
 
 # Notebooks to assign: scripts/course.py says how they are made and graded.
 student: $(READY)

@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from posixpath import relpath
 
+import downloads
 from bs4 import BeautifulSoup, Tag
 from colab import opened_in_colab, repository
 
@@ -93,9 +94,10 @@ def line(app, pagename: str, home: str | None, soup: BeautifulSoup) -> Tag:
     tools.append('<button type="button" class="prints" onclick="print()">PDF</button>')
     if home:
         tools.append(f'<a href="{home}/edit/HEAD/{pagename}.ipynb">Edit</a>')
+    whole = downloads.place(" · The whole book: ")
     parts.append(
         f'<div class="tools"><details><summary>All sections</summary><ul>{items}</ul></details>'
-        f"{goals}<p>{' · '.join(tools)}</p></div>"
+        f"{goals}<p>{' · '.join(tools)}{whole}</p></div>"
     )
     html = f'<div class="chapter-line">{"".join(parts)}</div>'
     return BeautifulSoup(html, "html.parser").div

@@ -11,6 +11,7 @@ from html import escape
 from io import BytesIO
 from pathlib import Path
 
+import downloads
 from bs4 import BeautifulSoup
 from colab import opened_in_colab, repository
 from figure_svg import inlined
@@ -100,11 +101,16 @@ def buttons(app) -> str:
     except ValueError:
         pass
     links = "".join(f'<a href="{escape(to)}">{text}</a>' for text, to in ways)
-    return f'<p class="ways">{links}</p>'
+    return f'<p class="ways">{links}{downloads.place()}</p>'
 
 
 def fill(app, pagename, templatename, context, doctree) -> None:
-    if pagename != PAGE or 'id="hero"' not in context.get("body", ""):
+    if pagename != PAGE or "body" not in context:
+        return
+    body = context["body"]
+    if (place := '<div id="ways"></div>') in body:
+        body = context["body"] = body.replace(place, buttons(app))
+    if 'id="hero"' not in body:
         return
     from cnnbook import figures
 
@@ -114,8 +120,6 @@ def fill(app, pagename, templatename, context, doctree) -> None:
         for way, prefix in ((True, "w"), (False, "n"))
     )
     pictures = f'<div class="is-wide">{wide}</div><div class="is-narrow">{narrow}</div>'
-    body = context["body"]
-    body = body.replace('<div id="ways"></div>', buttons(app))
     context["body"] = body.replace('<div id="hero"></div>', f'<div id="hero">{pictures}</div>')
 
 

@@ -5,7 +5,8 @@
 
 Both come from the exercises in the chapters and the pages of solutions; there is no second copy
 of either. The teacher's are laid out as nbgrader's `source`: there, in `_build/teacher`,
-`nbgrader generate_assignment CHAPTER --create` makes a release of one. An exercise that
+`nbgrader generate_assignment CHAPTER --create` makes a release of one, with the settings in
+`nbgrader_config.py` there, which is written only where there is none. An exercise that
 `cnnbook.teaching.check` knows is graded by it, every other one by hand.
 """
 
@@ -27,6 +28,9 @@ REGION = re.compile(rf"^{BEGIN}\n.*?^{END}$", re.S | re.M)
 EXERCISES = re.compile(r"^## Exercises\n(.*?)(?=^## |\Z)", re.M | re.S)
 ANSWER = re.compile(r"<details>\n<summary>Answer</summary>\n\n(.+?)\n\n</details>", re.S)
 POINTS = 2  # of an exercise that is graded by hand
+CONFIG = """c = get_config()
+c.ExecutePreprocessor.timeout = 600  # seconds a cell; the first one loads PyTorch
+"""
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 
 
@@ -142,6 +146,9 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(made if kind == "teacher" else without_answers(made), path)
         print(path.relative_to(root))
+    config = root / "_build" / "teacher" / "nbgrader_config.py"
+    if kind == "teacher" and not config.exists():  # it may be the lecturer's own
+        config.write_text(CONFIG, encoding="utf-8")
     return 0
 
 

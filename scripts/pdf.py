@@ -19,8 +19,9 @@ from pypdf import PdfReader, PdfWriter
 from pypdf.generic import ArrayObject, FloatObject, NameObject, NullObject
 from sphinx_external_toc.parsing import parse_toc_yaml
 
+from cnnbook._files import write_whole
+
 ROOT = Path(__file__).resolve().parents[1]
-BUILT = ROOT / "_build" / "html"
 HEADINGS = """() => [...document.querySelectorAll('article h2')]
   .map(h => [h.textContent.replace(/#$/, ''), h.closest('section').id])"""
 STYLE = """
@@ -35,9 +36,10 @@ body { margin: 0; font: 10.5pt/1.5 system-ui, sans-serif; color: #222 }
 """
 
 
-def listed(html: Path) -> list[Path]:
-    """The built pages in the order of `_toc.yml`."""
-    return [html / f"{page}.html" for page in parse_toc_yaml(ROOT / "_toc.yml")]
+def listed(book: Path) -> list[Path]:
+    """The built pages of `book` in the order of its `_toc.yml`."""
+    html = book / "_build" / "html"
+    return [html / f"{page}.html" for page in parse_toc_yaml(book / "_toc.yml")]
 
 
 @dataclass
@@ -149,17 +151,17 @@ def bind(chromium, paths: list[Path], title: str) -> PdfWriter:
     return writer
 
 
-def main() -> None:
-    paths = listed(BUILT)
+def main(book: Path) -> None:
+    paths, build = listed(book), book / "_build"
     if missing := [path.name for path in paths if not path.exists()]:
-        sys.exit(f"pages missing in {BUILT}: {', '.join(missing)}; run `make book` first")
-    target = ROOT / "_build" / "book.pdf"
-    title = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["title"]
+        sys.exit(f"pages missing in {build / 'html'}: {', '.join(missing)}; run `make book` first")
+    target = build / "book.pdf"
+    title = yaml.safe_load((book / "_config.yml").read_text(encoding="utf-8"))["title"]
     with browser.launch() as chromium:
         writer = bind(chromium, paths, title)
-    writer.write(target)
+    write_whole(target, writer.write)
     print(f"{target}: {len(writer.pages)} pages, {target.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT).resolve())

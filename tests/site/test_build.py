@@ -14,6 +14,7 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from pypdf import PdfReader
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -235,6 +236,49 @@ def test_a_page_that_left_the_contents_leaves_the_site(book):
     status, output = make_book(book)
     assert status == 0, output
     assert not (book / "_build" / "html" / "chapters" / "one.html").exists()
+
+
+def test_the_whole_book_is_linked_where_it_lies_beside_the_pages(book):
+    html = book / "_build" / "html"
+    (book / "intro.md").write_text('# First page\n\nWords.\n\n<div id="ways"></div>\n')
+
+    def offered() -> dict[str, dict[str, str]]:
+        """By page, what its links to files beside the pages lead to, by the link's words."""
+        found = {}
+        for name in ("intro.html", "chapters/one.html"):
+            soup = BeautifulSoup((html / name).read_text(), "html.parser")
+            (place,) = soup.select(".whole-book")
+            found[name] = {a.text: a["href"] for a in place.select("a")}
+            assert bool(found[name]) == bool(place.text)
+            assert all((html / name).parent.joinpath(to).is_file() for to in found[name].values())
+        return found
+
+    status, output = make_book(book)
+    assert status == 0, output
+    assert offered() == {"intro.html": {}, "chapters/one.html": {}}
+
+    status, output = make_book(book, "site")
+    assert status == 0, output
+    both = {
+        "intro.html": {"PDF": "book.pdf", "EPUB": "book.epub"},
+        "chapters/one.html": {"PDF": "../book.pdf", "EPUB": "../book.epub"},
+    }
+    assert offered() == both
+    assert len(PdfReader(html / "book.pdf").pages) == 3  # contents, and two pages
+    with ZipFile(html / "book.epub") as archive:
+        assert "whole book" not in archive.read("book/chapters/one.xhtml").decode()
+
+    write_notebook(book / "chapters" / "one.ipynb", "print(6 * 8)")
+    status, output = make_book(book)  # what was bound is out of date
+    assert status == 0, output
+    assert offered() == {"intro.html": {}, "chapters/one.html": {}}
+    assert list(html.glob("book.*")) == []
+
+    status, output = make_book(book, "site")
+    assert status == 0, output
+    assert offered() == both
+    text = " ".join(page.extract_text() for page in PdfReader(html / "book.pdf").pages)
+    assert "48" in text and "whole book" not in text
 
 
 PIXEL = (

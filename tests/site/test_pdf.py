@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 from io import BytesIO
+from pathlib import Path
 
 import browser
 import pdf
 import pytest
 from pypdf import PdfReader
 
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("intro", "chapters/claims")  # the first leads to the second, and to others
 
 
@@ -97,13 +100,13 @@ def test_answers_are_open(html):
 
 
 def test_the_pages_of_the_contents_are_bound_in_their_order(html):
-    listed = [path.relative_to(html).as_posix() for path in pdf.listed(html)]
+    listed = [path.relative_to(html).as_posix() for path in pdf.listed(ROOT)]
     assert listed[0] == "intro.html"
     assert listed.index("chapters/alexnet.html") < listed.index("chapters/resnet.html")
     assert all((html / name).exists() for name in listed)
 
 
-def test_a_book_that_is_not_built_is_refused_in_one_line(monkeypatch, tmp_path):
-    monkeypatch.setattr(pdf, "BUILT", tmp_path)
+def test_a_book_that_is_not_built_is_refused_in_one_line(tmp_path):
+    shutil.copy(ROOT / "_toc.yml", tmp_path)
     with pytest.raises(SystemExit, match=r"^pages missing in .*: intro\.html, .*; run `make book`"):
-        pdf.main()
+        pdf.main(tmp_path)
