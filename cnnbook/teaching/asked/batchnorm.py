@@ -169,8 +169,8 @@ def bias() -> list[Choice]:
             "normalisation?",
             options,
             right,
-            "The mean grows by 7 as well and is taken off: only rounding moves them. "
-            "So the convolution needs no bias.",
+            "The mean grows by 7 as well and is taken off: only rounding moves "
+            "them. So the convolution needs no bias.",
         )
     ]
 
