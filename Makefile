@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 PIP   := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install)
 
 .PHONY: help book test test-all bench sweep evidence execute hashes colab colab-check compat gpu-records links \
-  screenshots pdf epub site student teacher browser firefox clean
+  screenshots pdf epub site student teacher browser firefox javascript clean
 
 help:
 	@echo "make book         set up, execute every notebook, build _build/html"
@@ -69,12 +69,26 @@ test test-all: browser
 	@status=0; \
 	$(BIN)/python -m ruff check . || status=1; \
 	$(BIN)/python -m ruff format --check . || status=1; \
+	$(BIN)/python -m mypy || status=1; \
+	$(MAKE) --no-print-directory javascript || status=1; \
 	$(PYTEST) -n $(NOTEBOOKS) -p scripts.kept --nbval-lax --nbval-current-env \
 	  --nbval-cell-timeout=3600 chapters || status=1; \
 	$(BIN)/python scripts/build_book.py $(BOOK) || status=1; \
 	$(PYTEST) -n $(WORKERS) tests $(if $(ALL),,$(addprefix --ignore ,$(RARE))) || status=1; \
 	$(if $(ALL),$(PYTEST) -n $(NOTEBOOKS) -m firefox --browser firefox tests/site || status=1;) \
 	exit $$status
+
+# What checks the pages' scripts comes from npm, as package-lock.json has it.
+NODE := node_modules/.ready
+$(NODE): package.json package-lock.json
+	@command -v npm > /dev/null || { echo \
+	  "no npm found, which has the checks of the pages' scripts: install Node.js (Debian: apt-get install npm)" \
+	  >&2; exit 1; }
+	npm ci --no-audit --no-fund
+	@touch $@
+
+javascript: $(NODE)
+	npm run --silent check
 
 # What grades the exercises wants a Jupyter of its own, and changes nothing in the book's.
 $(NBGRADER)/.ready: $(READY) tests/teaching/requirements.txt

@@ -22,7 +22,12 @@
   addEventListener("scroll", (event) => event.target.matches?.(BOXES) && mark(event.target), true);
   addEventListener("load", () => {
     const seen = new ResizeObserver((entries) => entries.forEach((entry) => mark(entry.target)));
-    const all = () => boxes().forEach((box) => (seen.observe(box), mark(box)));
+    const all = () => {
+      for (const box of boxes()) {
+        seen.observe(box);
+        mark(box);
+      }
+    };
     window.MathJax?.startup?.promise?.then(all);
     all();
     addEventListener("toggle", all, true); // what is folded has no width before

@@ -29,8 +29,10 @@ def _not_lost(unraisable) -> None:
     import threading
 
     def again() -> None:
-        if hasattr(signal, "pthread_kill"):  # which wakes a main thread that waits
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        main = threading.main_thread().ident
+        # It also wakes a main thread that waits.
+        if main is not None and hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(main, signal.SIGINT)
         else:
             _thread.interrupt_main()
 

@@ -69,7 +69,7 @@ def checked(function: Callable, *, filled: bool = False) -> Callable:
         return function(*args, **kwargs)
 
     if hasattr(function, "cache_clear"):
-        wrapper.cache_clear = function.cache_clear
+        vars(wrapper)["cache_clear"] = function.cache_clear
     return wrapper
 
 
@@ -133,7 +133,7 @@ def _check(name: str, value, kind, filled: bool) -> None:
                 )
 
 
-def _check_number(name: str, value: Real, kind) -> None:
+def _check_number(name: str, value: Any, kind) -> None:
     if not isinstance(value, Integral) and not math.isfinite(value):
         raise ValueError(f"{name} must be a finite number, got {short(value)}")
     # More than torch can count.
@@ -241,9 +241,8 @@ def short(value) -> str:
     elif isinstance(value, type):
         text = repr(value)
     elif isinstance(value, Integral):
-        text = (
-            str(value) if abs(value) < 10**60 else "a number of more than 60 digits"
-        )
+        huge = abs(int(value)) >= 10**60
+        text = "a number of more than 60 digits" if huge else str(value)
     else:
         text = type(value).__name__
     return text if len(text) <= 60 else f"{text[:57]}..."

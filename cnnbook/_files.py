@@ -16,7 +16,7 @@ try:
     import fcntl
 except ImportError:
     # Windows, where a file that another process writes cannot be renamed anyway.
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # a module that may be missing
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:

@@ -16,7 +16,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter, convert
 
@@ -127,7 +127,7 @@ def profile(
     from cnnbook.models.named import load
     from cnnbook.profiling import profile
 
-    asked = {
+    asked: dict[str, Any] = {
         "batch": batch,
         "optimizer": optimizer,
         "device": device,
@@ -145,9 +145,10 @@ def profile(
     size = _size(input)
     model = load(name, size[0], variant)
     found = profile(model, size, training=training, **asked)
-    peak = None
-    if batch is not None:
+    peak, moment = None, ""
+    if batch is not None and found.training is not None:
         peak = found.training.peak_kb(batch)
+        moment = found.training.peak_moment(batch)
     if csv is not None:
         _write(csv, lambda path: found.to_csv(path))
     if html is not None:
@@ -164,7 +165,6 @@ def profile(
         return
     print(found)
     if peak is not None:
-        moment = found.training.peak_moment(batch)
         print(f"a step of {batch} images needs {peak:,.0f} KB, in the {moment}")
 
 
@@ -476,8 +476,9 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("cnnbook.plain", _plain)
 
 
-def _size(text: str) -> tuple[int, ...]:
-    """ "3x224x224" → (3, 224, 224)."""
+def _size(text: str) -> Any:
+    """ "3x224x224" → (3, 224, 224); a batch's four numbers too, of which the
+    functions say what is wrong."""
     try:
         size = tuple(int(part) for part in text.replace("×", "x").split("x"))
     except ValueError:

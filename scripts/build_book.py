@@ -30,7 +30,7 @@ from watched import Stuck, WatchedClient  # noqa: E402
 
 PAGES = (".ipynb", ".md", ".rst")
 # What no page is made from. Names that begin with a dot are left out too.
-ELSEWHERE = {"_build", "__pycache__", "benchmarks", "runs", "scripts", "tests"}
+ELSEWHERE = {"_build", "__pycache__", "benchmarks", "node_modules", "runs", "scripts", "tests"}
 AT_A_TIME = 2
 
 

@@ -10,7 +10,11 @@ const LEFT_OUT = `script, style:not(svg style), button, canvas, input, select, t
 // around, and the others have a contrast of 4.5:1 to white and to black.
 const INK = /var\(--ink-(\w+), [^)]*\)/g;
 const INKS = {
-  text: "currentColor", blue: "#2779bf", orange: "#be5809", green: "#198563", purple: "#b2519f",
+  text: "currentColor",
+  blue: "#2779bf",
+  orange: "#be5809",
+  green: "#198563",
+  purple: "#b2519f",
 };
 const XLINK = "http://www.w3.org/1999/xlink";
 
@@ -21,30 +25,33 @@ function read(name, text) {
   const page = new DOMParser().parseFromString(text, "text/html");
   const article = page.querySelector("article");
   const all = (selector, change) => article.querySelectorAll(selector).forEach(change);
-  const unwrap = element => element.replaceWith(...element.childNodes);
+  const unwrap = (element) => element.replaceWith(...element.childNodes);
   // MathML in the place of a formula's source; its number stays.
-  all(".math + noscript", fallback => {
+  all(".math + noscript", (fallback) => {
     const formula = fallback.previousElementSibling;
     formula.replaceChildren(...formula.querySelectorAll(".eqno"), ...fallback.childNodes);
   });
   all("noscript", unwrap);
-  all(LEFT_OUT, element => element.remove());
-  all("[style*='var(--ink-']", element => {
+  all(LEFT_OUT, (element) => element.remove());
+  all("[style*='var(--ink-']", (element) => {
     const style = element.getAttribute("style");
-    element.setAttribute("style", style.replace(INK, (_, name) => INKS[name]));
+    element.setAttribute(
+      "style",
+      style.replace(INK, (_, name) => INKS[name]),
+    );
   });
   // What HTML forgives and XHTML does not; and data of scripts.
   all("summary p", unwrap);
-  all("th[halign]", head => head.removeAttribute("halign"));
-  all("svg path:not([d])", glyph => glyph.setAttribute("d", "")); // that of a space
-  all("[data-question]", question => question.removeAttribute("data-question"));
+  all("th[halign]", (head) => head.removeAttribute("halign"));
+  all("svg path:not([d])", (glyph) => glyph.setAttribute("d", "")); // that of a space
+  all("[data-question]", (question) => question.removeAttribute("data-question"));
   articles.set(name, article);
   const list = (selector, entry) => [...article.querySelectorAll(selector)].map(entry);
   return {
     title: titleOf(name),
     language: page.documentElement.lang,
-    headings: list("section[id] > h2", head => [head.textContent.trim(), head.parentElement.id]),
-    pictures: list("img[src]", picture => pathOf(picture.getAttribute("src"), name)),
+    headings: list("section[id] > h2", (head) => [head.textContent.trim(), head.parentElement.id]),
+    pictures: list("img[src]", (picture) => pathOf(picture.getAttribute("src"), name)),
   };
 }
 
@@ -58,7 +65,7 @@ function pathOf(address, name) {
 function written(name) {
   const article = articles.get(name);
   for (const link of article.querySelectorAll("a")) {
-    const key = ["href", "xlink:href"].find(key => link.hasAttribute(key));
+    const key = ["href", "xlink:href"].find((key) => link.hasAttribute(key));
     const path = key && pathOf(link.getAttribute(key), name);
     if (!path) continue;
     const target = path.replace(/\.html$/, "");
@@ -78,8 +85,8 @@ function written(name) {
   return article.outerHTML;
 }
 
-const titleOf = name => articles.get(name).querySelector("h1").textContent.trim();
+const titleOf = (name) => articles.get(name).querySelector("h1").textContent.trim();
 
 /** An HTML page as XHTML. */
-const asXml = text => new XMLSerializer().serializeToString(
-  new DOMParser().parseFromString(text, "text/html"));
+const asXml = (text) =>
+  new XMLSerializer().serializeToString(new DOMParser().parseFromString(text, "text/html"));

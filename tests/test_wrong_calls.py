@@ -160,13 +160,17 @@ def right() -> dict[str, dict]:
     )
     cpu = torch.device("cpu")
     return {
-        "figures.architecture": {"model": network, "profile": p},
+        "figures.architecture": {"profile": p},
+        "figures.bars": {"values": {"a": 1.0, "b": 2.0}, "xlabel": "x", "form": ".1f"},
         "figures.block": {"module": network, "input_size": (1, 8, 8)},
         "figures.by_arm": {"accuracy": run.set_index("arm")["test_accuracy"]},
         "figures.columns": {"tables": {"small": profile(models.vgg11()).table.drop("avgpool")}},
         "figures.connections": {"reads": {"one": torch.ones(2, 3, dtype=torch.bool)}},
         "figures.curves": {"history": history},
         "figures.degradation": {"errors": run, "kinds": {"plain": ("a", "b"), "res": ("a", "b")}},
+        "figures.dots": {
+            "table": networks[["accuracy", "seconds"]], "xlabel": "x", "form": ".1f",
+        },
         "figures.filters": {"weight": torch.rand(4, 1, 3, 3), "columns": 2},
         "figures.gradient": {"map": torch.rand(8, 8), "side": 3},
         "figures.images": {"imageset": images, "each": 2},
@@ -180,6 +184,9 @@ def right() -> dict[str, dict]:
         "figures.pairs": {"table": networks[["accuracy", "seconds"]], "xlabel": "x"},
         "figures.ranking": {"runs": run, "measure": "test_accuracy", "marked": {"a": "A"}},
         "figures.receptive_field": {"table": table, "image": 8},
+        "figures.ring": {
+            "counts": torch.ones(3, 2, 2), "sends": torch.ones(2, 2, 2, dtype=torch.bool),
+        },
         "figures.roofline": {"table": networks, "peak_operations": 1e12, "peak_bandwidth": 1e11},
         "figures.runs": {
             "table": pd.DataFrame({"scale": ["quick"], "minutes": [1.0], "accuracy": [0.5]}),
@@ -190,6 +197,10 @@ def right() -> dict[str, dict]:
         "figures.stages": {"table": profile(models.alexnet()).table},
         "figures.through_depth": {
             "norms": {kind: {n: [1.0, 2.0] for n in "abc"} for kind in "xy"}, "ylabel": "y",
+        },
+        "figures.timeline": {
+            "rows": {"a": {"computes": (0, 1), "waits": (1, 2)}}, "xlabel": "x",
+            "idle": ("waits",),
         },
         "figures.totals": {"table": networks},
         "figures.trade_off": {"table": networks},

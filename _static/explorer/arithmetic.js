@@ -1,20 +1,37 @@
 // The three measures and the receptive field, by the formulas of cnnbook/profiling: one image, 32-bit
 // floats, a multiplication and its addition are one operation. Whole numbers are BigInts: exact.
-(function (explorer) {
+((explorer) => {
   "use strict";
 
   // What positions see of one axis of the image, as in cnnbook/profiling/reach.py. Evenly spaced
   // ones: the first sees pixels `first` to `last`, each next one `jump` further on, all together up
   // to `end`. `alone`: a single position, or all see the same; `all`: some layer mixed all positions.
-  const pixels = (size) =>
-    ({size, first: 0n, last: 0n, end: BigInt(size - 1), jump: 1n, alone: false, all: false});
+  /** @param {number} size @returns {Explorer.Even} */
+  const pixels = (size) => ({
+    size,
+    first: 0n,
+    last: 0n,
+    end: BigInt(size - 1),
+    jump: 1n,
+    alone: false,
+    all: false,
+  });
 
   // All positions see the same: what any of them saw before.
-  const mixed = ({first, end}) =>
-    ({size: 1, first, last: end, end, jump: 0n, alone: true, all: true});
+  /** @param {{first: bigint, end: bigint}} axis @returns {Explorer.Even} */
+  const mixed = ({first, end}) => ({
+    size: 1,
+    first,
+    last: end,
+    end,
+    jump: 0n,
+    alone: true,
+    all: true,
+  });
 
   // Any others, such as windows of unequal size: position i sees pixels low[i] to high[i]; a table
   // of one holds for all. Plain numbers, of which there may be thousands in each of many layers.
+  /** @param {Explorer.Axis} axis @returns {Explorer.Spots} */
   function spots(axis) {
     if (axis.low) return axis;
     const [first, jump] = [Number(axis.first), Number(axis.jump)];
@@ -24,6 +41,7 @@
   }
 
   // `table` at `index`; beyond its ends it goes on at its mean step.
+  /** @param {number[]} table @param {number} index */
   function at(table, index) {
     const most = table.length - 1;
     const inside = Math.min(Math.max(index, 0), most);
@@ -31,17 +49,33 @@
   }
 
   // Output i sees what positions starts(i) to ends(i) see.
+  /**
+   * @param {Explorer.Spots} axis @param {number} size
+   * @param {(i: number) => number} starts @param {(i: number) => number} ends
+   * @returns {Explorer.Spots}
+   */
   function chosen({low, high, all}, size, starts, ends) {
     if (low.length === 1) return {low, high, all};
+    /** @param {number[]} table @param {(i: number) => number} index */
     const each = (table, index) => Array.from({length: size}, (_, i) => at(table, index(i)));
     return {low: each(low, starts), high: each(high, ends), all};
   }
 
+  /**
+   * @param {Explorer.Axis} axis @param {number} kernel @param {number} stride
+   * @param {number} padding @param {number} dilation @param {number} size
+   * @returns {Explorer.Axis}
+   */
   function slid(axis, kernel, stride, padding, dilation, size) {
     if (axis.alone) return axis;
     const reaches = (kernel - 1) * dilation;
     if (axis.low)
-      return chosen(axis, size, (i) => i * stride - padding, (i) => i * stride - padding + reaches);
+      return chosen(
+        axis,
+        size,
+        (i) => i * stride - padding,
+        (i) => i * stride - padding + reaches,
+      );
     const first = axis.first - BigInt(padding) * axis.jump;
     const last = axis.last + BigInt(reaches - padding) * axis.jump;
     const jump = axis.jump * BigInt(stride);
@@ -50,44 +84,69 @@
   }
 
   // Output i sees inputs ⌊i·n/size⌋ to ⌈(i+1)·n/size⌉ - 1.
+  /**
+   * @param {Explorer.Axis} axis @param {number} n @param {number} size
+   * @returns {Explorer.Axis}
+   */
   function adaptive(axis, n, size) {
     if (axis.alone) return axis;
     if (!axis.low && n % size === 0) return slid(axis, n / size, n / size, 0, 1, size);
-    const found = chosen(spots(axis), size, (i) => Math.floor((i * n) / size),
-                         (i) => Math.ceil(((i + 1) * n) / size) - 1);
+    const found = chosen(
+      spots(axis),
+      size,
+      (i) => Math.floor((i * n) / size),
+      (i) => Math.ceil(((i + 1) * n) / size) - 1,
+    );
     return {...found, all: found.all || size === 1};
   }
 
   // A table's least and greatest pixel, as all positions together see them.
+  /** @param {Explorer.Spots} axis @returns {Explorer.Even} */
   function together({low, high, all}) {
     const first = BigInt(low.reduce((a, b) => Math.min(a, b)));
     const end = BigInt(high.reduce((a, b) => Math.max(a, b)));
     return {...mixed({first, end}), all: all || low.length > 1};
   }
 
+  /** @param {bigint} a @param {bigint} b */
   const min = (a, b) => (b < a ? b : a);
+  /** @param {bigint} a @param {bigint} b */
   const max = (a, b) => (b > a ? b : a);
 
   // What a sum sees: all that either of its parts sees.
+  /** @param {Explorer.Axis} a @param {Explorer.Axis} b @returns {Explorer.Axis} */
   function union(a, b) {
     if (!a.low && !b.low) {
       const wide = a.size >= b.size && !a.alone ? a : b;
       const other = wide === a ? b : a;
       const alike = a.alone === b.alone && a.jump === b.jump;
       if (alike || (other.all && other.size === 1)) {
-        const both = {...wide, first: min(a.first, b.first), last: max(a.last, b.last),
-                      end: max(a.end, b.end), all: a.all || b.all};
+        const both = {
+          ...wide,
+          first: min(a.first, b.first),
+          last: max(a.last, b.last),
+          end: max(a.end, b.end),
+          all: a.all || b.all,
+        };
         return alike ? both : mixed(both);
       }
     }
     const [one, two] = [spots(a), spots(b)];
     const size = Math.max(one.low.length, two.low.length);
-    const each = (of, x, y) => Array.from({length: size}, (_, i) =>
-      of(x[x.length > 1 ? i : 0], y[y.length > 1 ? i : 0]));
-    return {low: each(Math.min, one.low, two.low), high: each(Math.max, one.high, two.high),
-            all: one.all || two.all};
+    /**
+     * @param {(...numbers: number[]) => number} of
+     * @param {number[]} x @param {number[]} y
+     */
+    const each = (of, x, y) =>
+      Array.from({length: size}, (_, i) => of(x[x.length > 1 ? i : 0], y[y.length > 1 ? i : 0]));
+    return {
+      low: each(Math.min, one.low, two.low),
+      high: each(Math.max, one.high, two.high),
+      all: one.all || two.all,
+    };
   }
 
+  /** @param {Explorer.Axis[]} reach @returns {number | number[]} */
   function extent(reach) {
     const sides = reach.map((axis) => {
       if (!axis.low) return Number(axis.last - axis.first) + 1;
@@ -99,13 +158,18 @@
 
   class Misfit extends Error {}
 
+  /** @param {number[]} sizes */
   const cross = (sizes) => sizes.join("×");
+  /** @param {Explorer.State} state @param {string} what */
   const needMap = (state, what) => {
     if (state.shape.length === 1)
-      throw new Misfit(`${what} needs an image of channels, but gets a vector of ${state.shape[0]}. `
-        + "Move it before the flatten.");
+      throw new Misfit(
+        `${what} needs an image of channels, but gets a vector of ${state.shape[0]}. ` +
+          "Move it before the flatten.",
+      );
   };
 
+  /** @param {Explorer.Layer} layer @param {Explorer.State} state @param {string} what */
   function windowed(layer, state, what) {
     const [, ...sizes] = state.shape;
     const dilation = layer.dilation || [1, 1];
@@ -118,42 +182,57 @@
     });
     if (Math.min(...outputs) < 1) {
       const spread = layer.kernel.map((k, i) => dilation[i] * (k - 1) + 1);
-      throw new Misfit(`${what} has a window of ${cross(spread)}, but gets only ${cross(sizes)} `
-        + `and a padding of ${cross(layer.padding)}. Use a larger image, a smaller kernel, or less `
-        + "stride before it.");
+      throw new Misfit(
+        `${what} has a window of ${cross(spread)}, but gets only ${cross(sizes)} ` +
+          `and a padding of ${cross(layer.padding)}. Use a larger image, a smaller kernel, or less ` +
+          "stride before it.",
+      );
     }
     const reach = state.reach.map((axis, i) =>
-      slid(axis, layer.kernel[i], layer.stride[i], layer.padding[i], dilation[i], outputs[i]));
+      slid(axis, layer.kernel[i], layer.stride[i], layer.padding[i], dilation[i], outputs[i]),
+    );
     return {sizes: outputs, reach};
   }
 
+  /** @type {Record<string, Explorer.Rule>} */
   const RULES = {
     conv(layer, state) {
       needMap(state, "A convolution");
       const channels = state.shape[0];
       const {out, groups, kernel, bias} = layer;
       if (channels % groups || out % groups)
-        throw new Misfit(`${groups} groups must divide both the ${channels} input channels and the `
-          + `${out} output channels.`);
+        throw new Misfit(
+          `${groups} groups must divide both the ${channels} input channels and the ` +
+            `${out} output channels.`,
+        );
       const {sizes, reach} = windowed(layer, state, "This convolution");
       const shape = [out, ...sizes];
       const perOutput = BigInt(channels / groups) * BigInt(kernel[0] * kernel[1]);
       return {
-        shape, reach, row: "conv",
+        shape,
+        reach,
+        row: "conv",
         params: BigInt(out) * perOutput + (bias ? BigInt(out) : 0n),
         flops: elements(shape) * perOutput,
       };
     },
     linear(layer, state) {
       if (state.shape.length !== 1)
-        throw new Misfit(`A linear layer needs a vector, but gets ${cross(state.shape)}. Put a `
-          + "flatten before it.");
+        throw new Misfit(
+          `A linear layer needs a vector, but gets ${cross(state.shape)}. Put a ` +
+            "flatten before it.",
+        );
       const inputs = BigInt(state.shape[0]);
       const outputs = BigInt(layer.out);
-      const reach = state.reach.map((axis) => (axis.alone ? axis : mixed(axis)));
+      const reach = state.reach.map((axis) =>
+        axis.alone ? axis : mixed(axis.low ? together(axis) : axis),
+      );
       return {
-        shape: [layer.out], reach, row: "linear",
-        params: inputs * outputs + (layer.bias ? outputs : 0n), flops: inputs * outputs,
+        shape: [layer.out],
+        reach,
+        row: "linear",
+        params: inputs * outputs + (layer.bias ? outputs : 0n),
+        flops: inputs * outputs,
       };
     },
     maxpool(layer, state) {
@@ -163,7 +242,11 @@
     },
     avgpool(layer, state) {
       needMap(state, "A pooling");
-      return pooled(layer, state, layer.kernel.map((k) => Math.floor(k / 2)));
+      return pooled(
+        layer,
+        state,
+        layer.kernel.map((k) => Math.floor(k / 2)),
+      );
     },
     adaptiveavg(layer, state) {
       needMap(state, "A pooling");
@@ -195,44 +278,68 @@
   };
   RULES.adaptivemax = RULES.adaptiveavg;
 
+  /**
+   * @param {Explorer.Layer} layer @param {Explorer.State} state @param {number[]} mostPadding
+   * @returns {Explorer.Found}
+   */
   function pooled(layer, state, mostPadding) {
     layer.padding.forEach((padding, i) => {
       if (padding > mostPadding[i])
-        throw new Misfit(`A padding of ${padding} is more than half of the window, so that a window `
-          + `could lie in the padding alone. Here ${mostPadding[i]} is the most.`);
+        throw new Misfit(
+          `A padding of ${padding} is more than half of the window, so that a window ` +
+            `could lie in the padding alone. Here ${mostPadding[i]} is the most.`,
+        );
     });
     const {sizes, reach} = windowed(layer, state, "This pooling");
     return {shape: [state.shape[0], ...sizes], reach, row: "pool"};
   }
 
+  /**
+   * @param {Explorer.Layer} layer @param {Explorer.State[]} ends @param {string} what
+   * @returns {Explorer.Found}
+   */
   function joined(layer, ends, what) {
     const shapes = ends.map((end) => end.shape);
-    const compared = (shape) => cross(layer.type === "sum" ? shape : [shape.length, ...shape.slice(1)]);
+    /** @param {Explorer.Shape} shape */
+    const compared = (shape) =>
+      cross(layer.type === "sum" ? shape : [shape.length, ...shape.slice(1)]);
     if (shapes.some((shape) => compared(shape) !== compared(shapes[0])))
-      throw new Misfit(`The branches end in ${shapes.map(cross).join(" and ")}. A ${what} needs the `
-        + `same ${layer.type === "sum" ? "channels, height and width" : "height and width"} in all.`);
-    const channels = layer.type === "sum" ? shapes[0][0]
-      : shapes.reduce((sum, shape) => sum + shape[0], 0);
-    const reach = ends.map((end) => end.reach).reduce((a, b) =>
-      (a === b ? a : a.map((axis, i) => union(axis, b[i]))));
+      throw new Misfit(
+        `The branches end in ${shapes.map(cross).join(" and ")}. A ${what} needs the ` +
+          `same ${layer.type === "sum" ? "channels, height and width" : "height and width"} in all.`,
+      );
+    const channels =
+      layer.type === "sum" ? shapes[0][0] : shapes.reduce((sum, shape) => sum + shape[0], 0);
+    const reach = ends
+      .map((end) => end.reach)
+      .reduce((a, b) => (a === b ? a : a.map((axis, i) => union(axis, b[i]))));
     return {shape: [channels, ...shapes[0].slice(1)], reach};
   }
 
+  /** @param {Explorer.Shape} shape */
   const elements = (shape) => shape.reduce((product, n) => product * BigInt(n), 1n);
 
   // Every row of `network` in execution order: layers, and the heads of branches. A row has its
   // path as text ("3" is the fourth layer, "3,0,1" the second layer of the first branch in it, "3,0"
   // that branch's head), and what was found: shape, kind, elements, params, flops, field. From the
   // layer that does not fit, which has `problem`, nothing more is found.
-  explorer.profile = function (network) {
+  /** @param {Explorer.Network} network */
+  explorer.profile = (network) => {
+    /** @type {Explorer.Row[]} */
     const rows = [];
+    /** @type {string | null} */
     let problem = null;
 
     // What a layer finds; null for one that does not fit, and for all after it.
+    /**
+     * @param {Explorer.Row} row @param {Explorer.State | null} state
+     * @param {(Explorer.State | null)[]} ends @returns {Explorer.Found | null}
+     */
     function found(row, state, ends) {
-      if (problem !== null) return null;
+      const fitting = ends.filter((end) => end !== null);
+      if (problem !== null || state === null) return null;
       try {
-        return RULES[row.layer.type](row.layer, state, ends);
+        return RULES[row.layer.type](row.layer, state, fitting);
       } catch (error) {
         if (!(error instanceof Misfit)) throw error;
         row.problem = problem = error.message;
@@ -240,42 +347,59 @@
       }
     }
 
+    /**
+     * @param {Explorer.Layer[]} layers @param {Explorer.State | null} start
+     * @param {string} prefix @returns {Explorer.State | null}
+     */
     function sequence(layers, start, prefix) {
       let state = start;
       for (let i = 0; i < layers.length; i += 1) {
         const layer = layers[i];
+        /** @type {Explorer.Row} */
         const row = {path: prefix + i, layer, inputShape: state?.shape};
-        const ends = layer.branches?.map((branch, j) => {
+        const branches = layer.branches ?? [];
+        const ends = branches.map((branch, j) => {
           const path = `${row.path},${j}`;
-          rows.push({path, branch: j, of: layer.branches.length, layer, inputShape: row.inputShape});
+          rows.push({
+            path,
+            branch: j,
+            of: branches.length,
+            layer,
+            inputShape: row.inputShape,
+          });
           return sequence(branch, state, `${path},`);
         });
-        state = found(row, state, ends);
-        if (state) {
-          row.shape = state.shape;
-          row.params = state.params ?? 0n;
-          row.flops = state.flops ?? 0n;
-          row.kind = state.row;
-          row.elements = state.row ? elements(state.shape) : 0n;
-          if (state.row) row.field = extent(state.reach);
-          state = {shape: state.shape, reach: state.reach};
+        const its = found(row, state, ends);
+        if (its) {
+          row.shape = its.shape;
+          row.params = its.params ?? 0n;
+          row.flops = its.flops ?? 0n;
+          row.kind = its.row;
+          row.elements = its.row ? elements(its.shape) : 0n;
+          if (its.row) row.field = extent(its.reach);
         }
+        state = its && {shape: its.shape, reach: its.reach};
         rows.push(row);
       }
       return state;
     }
 
     const [, height, width] = network.input;
-    const last = sequence(network.layers, {shape: network.input, reach: [pixels(height), pixels(width)]}, "");
+    const last = sequence(
+      network.layers,
+      {shape: network.input, reach: [pixels(height), pixels(width)]},
+      "",
+    );
     const total = {elements: 0n, params: 0n, flops: 0n};
     for (const row of rows) {
       if (!row.shape) continue;
-      total.elements += row.elements;
-      total.params += row.params;
-      total.flops += row.flops;
+      total.elements += row.elements ?? 0n;
+      total.params += row.params ?? 0n;
+      total.flops += row.flops ?? 0n;
     }
-    return {rows, problem, total, output: last && last.shape};
+    return {rows, problem, total, output: last?.shape ?? null};
   };
 
+  /** @param {bigint | number} elements */
   explorer.kilobytes = (elements) => (Number(elements) * 4) / 1024;
 })(window.cnnbookExplorer);

@@ -1,5 +1,5 @@
 // The explorer's page: what the reader does, and what is shown after it.
-(function (explorer) {
+((explorer) => {
   "use strict";
 
   const {KINDS} = explorer;
@@ -12,7 +12,10 @@
   const find = (id) => document.getElementById(`explorer-${id}`);
   // Made once: to make one is slow.
   const WHOLE = new Intl.NumberFormat("en-GB");
-  const DECIMAL = new Intl.NumberFormat("en-GB", {minimumFractionDigits: 2, maximumFractionDigits: 2});
+  const DECIMAL = new Intl.NumberFormat("en-GB", {
+    minimumFractionDigits: 2,
+    maximumFractionDigits: 2,
+  });
   const SHORT = new Intl.NumberFormat("en-GB", {maximumSignificantDigits: 3});
   const whole = (n) => WHOLE.format(n);
   const decimal = (n) => DECIMAL.format(n);
@@ -39,18 +42,30 @@
   }
 
   // The network that an address names, null if it names none. Throws an Error if it cannot be read.
-  explorer.fromAddress = function (hash) {
-    const given = new Map(hash.replace(/^#/, "").split("&").map((part) => {
-      const [key, ...value] = part.split("=");
-      return [key, decodeURIComponent(value.join("="))];
-    }));
+  explorer.fromAddress = (hash) => {
+    const given = new Map(
+      hash
+        .replace(/^#/, "")
+        .split("&")
+        .map((part) => {
+          const [key, ...value] = part.split("=");
+          return [key, decodeURIComponent(value.join("="))];
+        }),
+    );
     if (given.has("net"))
-      return {input: explorer.readInput(given.get("in") ?? "3x224x224"), layers: explorer.read(given.get("net"))};
+      return {
+        input: explorer.readInput(given.get("in") ?? "3x224x224"),
+        layers: explorer.read(given.get("net")),
+      };
     if (!given.has("preset")) return null;
     const name = given.get("preset");
-    if (!Object.hasOwn(explorer.presets, name)) throw new Error(`the book has no network “${name}”`);
+    if (!Object.hasOwn(explorer.presets, name))
+      throw new Error(`the book has no network “${name}”`);
     const preset = explorer.presets[name];
-    return {input: explorer.readInput(given.get("in") ?? preset.in), layers: explorer.read(preset.net)};
+    return {
+      input: explorer.readInput(given.get("in") ?? preset.in),
+      layers: explorer.read(preset.net),
+    };
   };
 
   function open(hash) {
@@ -69,8 +84,13 @@
 
   // The layer with the most parameters is where a network is looked at first.
   function selectLargest() {
-    const rows = explorer.profile(network).rows.filter((row) => row.branch === undefined && row.kind);
-    const largest = rows.reduce((most, row) => (most && most.params >= row.params ? most : row), null);
+    const rows = explorer
+      .profile(network)
+      .rows.filter((row) => row.branch === undefined && row.kind);
+    const largest = rows.reduce(
+      (most, row) => (most && most.params >= row.params ? most : row),
+      null,
+    );
     selected = largest ? largest.path : "input";
   }
 
@@ -109,13 +129,23 @@
   // What can be inserted, given the channels that arrive there
 
   const conv = (out, side, bias = true) => ({
-    type: "conv", out, kernel: [side, side], stride: [1, 1], padding: [side >> 1, side >> 1],
-    dilation: [1, 1], groups: 1, bias,
+    type: "conv",
+    out,
+    kernel: [side, side],
+    stride: [1, 1],
+    padding: [side >> 1, side >> 1],
+    dilation: [1, 1],
+    groups: 1,
+    bias,
   });
   const plain = (type) => ({type});
   const pool = (type, side, stride, padding) => ({
-    type, kernel: [side, side], stride: [stride, stride], padding: [padding, padding],
-    ...(type === "maxpool" ? {dilation: [1, 1]} : {}), ceil: false,
+    type,
+    kernel: [side, side],
+    stride: [stride, stride],
+    padding: [padding, padding],
+    ...(type === "maxpool" ? {dilation: [1, 1]} : {}),
+    ceil: false,
   });
   const NEW = {
     conv: (c) => conv(c, 3),
@@ -127,22 +157,38 @@
     dropout: () => ({type: "dropout", percent: 50}),
     lrn: () => ({type: "lrn", size: 5}),
     zeros: (c) => ({type: "zeros", out: c}),
-    sum: (c) => ({type: "sum", branches: [
-      [conv(c, 3, false), plain("batchnorm"), plain("relu"), conv(c, 3, false), plain("batchnorm")],
-      [],
-    ]}),
+    sum: (c) => ({
+      type: "sum",
+      branches: [
+        [
+          conv(c, 3, false),
+          plain("batchnorm"),
+          plain("relu"),
+          conv(c, 3, false),
+          plain("batchnorm"),
+        ],
+        [],
+      ],
+    }),
     concat: (c) => {
       const quarter = Math.max(1, Math.floor(c / 4));
       const layers = (side) => [conv(quarter, side), plain("relu")];
-      return {type: "concat", branches: [
-        layers(1), [...layers(1), ...layers(3)], [...layers(1), ...layers(5)],
-        [pool("maxpool", 3, 1, 1), ...layers(1)],
-      ]};
+      return {
+        type: "concat",
+        branches: [
+          layers(1),
+          [...layers(1), ...layers(3)],
+          [...layers(1), ...layers(5)],
+          [pool("maxpool", 3, 1, 1), ...layers(1)],
+        ],
+      };
     },
   };
   const NEW_LABELS = {
-    adaptiveavg: "global average pool", adaptivemax: "global max pool",
-    sum: "residual block (a sum)", concat: "Inception module (a concatenation)",
+    adaptiveavg: "global average pool",
+    adaptivemax: "global max pool",
+    sum: "residual block (a sum)",
+    concat: "Inception module (a concatenation)",
   };
 
   const actions = {
@@ -168,7 +214,7 @@
     down: () => move(1),
     branch() {
       const {path, layers, index} = locate(selected);
-      change(() => selected = [...path, layers[index].branches.push([]) - 1].join());
+      change(() => (selected = [...path, layers[index].branches.push([]) - 1].join()));
     },
     delete() {
       const {path, layers, index, isBranch} = locate(selected);
@@ -182,7 +228,9 @@
         layers.splice(index, 1);
         const parent = path.slice(0, -1);
         const previous = parent.length ? parent.join() : "input";
-        selected = layers.length ? [...parent, Math.min(index, layers.length - 1)].join() : previous;
+        selected = layers.length
+          ? [...parent, Math.min(index, layers.length - 1)].join()
+          : previous;
       });
     },
     undo() {
@@ -192,13 +240,19 @@
     },
     link() {
       history.replaceState(null, "", written);
-      copy(location.href, "The link is copied.",
-        "The browser does not let this page copy. The address bar has the link.");
+      copy(
+        location.href,
+        "The link is copied.",
+        "The browser does not let this page copy. The address bar has the link.",
+      );
     },
     code() {
       const text = explorer.pytorch(network, profile);
-      copy(text, "The PyTorch code is copied.",
-        "The browser does not let this page copy. Copy the code below the table.");
+      copy(
+        text,
+        "The PyTorch code is copied.",
+        "The browser does not let this page copy. Copy the code below the table.",
+      );
     },
     fault() {
       select(profile.rows.find((row) => row.problem).path);
@@ -224,7 +278,7 @@
       duplicate: !isLayer,
       up: !isLayer || index === 0,
       down: !isLayer || index === layers.length - 1,
-      branch: !(layer && layer.branches),
+      branch: !layer?.branches,
       delete: selected === "input" || (isBranch && owner.layers[owner.index].branches.length === 1),
       undo: !undone.length,
       code: profile.problem !== null,
@@ -307,12 +361,15 @@
     const batch = explorer.largestBatch(training, optimizer, Number(find("gpu").value));
     find("weights").textContent = inUnits(explorer.weightsInTraining(training, optimizer));
     find("kept").textContent = inUnits(training.kept);
-    find("batch").textContent = batch ? `${whole(batch)} image${batch === 1 ? "" : "s"}` : "not even one image";
+    find("batch").textContent = batch
+      ? `${whole(batch)} image${batch === 1 ? "" : "s"}`
+      : "not even one image";
   }
 
   function cells(row) {
     const {total} = profile;
-    const share = (part, all) => (row.kind || part ? `${explorer.share(part, all).toFixed(1)}` : "");
+    const share = (part, all) =>
+      row.kind || part ? `${explorer.share(part, all).toFixed(1)}` : "";
     if (row.branch !== undefined || !row.shape) return ["", "", "", "", "", "", "", ""];
     const counted = row.kind || row.params;
     return [
@@ -367,13 +424,25 @@
     list = [null, ...profile.rows];
     const hadFocus = find("rows").contains(document.activeElement);
     showRows();
-    find("rows").closest("table").setAttribute("aria-rowcount", list.length + 2);
+    find("rows")
+      .closest("table")
+      .setAttribute("aria-rowcount", list.length + 2);
     const {total, problem} = profile;
     const hundred = (n) => (n ? "100.0" : "");
-    const sums = ["", decimal(explorer.kilobytes(total.elements)), hundred(total.elements),
-      whole(total.params), hundred(total.params), whole(total.flops), hundred(total.flops), ""];
-    find("total").replaceChildren(make("th", {scope: "row"}, problem ? "sum up to there" : "total"),
-      ...sums.map((value) => make("td", {}, value)));
+    const sums = [
+      "",
+      decimal(explorer.kilobytes(total.elements)),
+      hundred(total.elements),
+      whole(total.params),
+      hundred(total.params),
+      whole(total.flops),
+      hundred(total.flops),
+      "",
+    ];
+    find("total").replaceChildren(
+      make("th", {scope: "row"}, problem ? "sum up to there" : "total"),
+      ...sums.map((value) => make("td", {}, value)),
+    );
     if (hadFocus) buttonOf(selected)?.focus({preventScroll: true});
   }
 
@@ -384,16 +453,29 @@
     if (list.length > MANY) {
       height ||= find("rows").querySelector("tr[aria-rowindex]")?.offsetHeight || 24;
       const most = Math.ceil(box.clientHeight / height) + 2 * BEYOND;
-      first = Math.min(Math.max(0, Math.floor(box.scrollTop / height) - BEYOND), list.length - most);
+      first = Math.min(
+        Math.max(0, Math.floor(box.scrollTop / height) - BEYOND),
+        list.length - most,
+      );
       first = Math.max(first, 0);
       last = Math.min(list.length, first + most);
     }
     shown = [first, last];
-    const room = (rows) => (rows > 0
-      ? [make("tr", {"aria-hidden": "true"}, make("td", {colspan: "9", style: `height: ${rows * height}px; padding: 0`}))]
-      : []);
-    find("rows").replaceChildren(...room(first),
-      ...list.slice(first, last).map((row, i) => made(row, first + i)), ...room(list.length - last));
+    const room = (rows) =>
+      rows > 0
+        ? [
+            make(
+              "tr",
+              {"aria-hidden": "true"},
+              make("td", {colspan: "9", style: `height: ${rows * height}px; padding: 0`}),
+            ),
+          ]
+        : [];
+    find("rows").replaceChildren(
+      ...room(first),
+      ...list.slice(first, last).map((row, i) => made(row, first + i)),
+      ...room(list.length - last),
+    );
   }
 
   const buttonOf = (path) => find("rows").querySelector(`button[data-path="${path}"]`);
@@ -420,7 +502,7 @@
     const row = rowOf(selected);
     find("selected").textContent = button.textContent;
     const gets = selected === "input" ? "" : row.inputShape ? `gets ${cross(row.inputShape)}` : "";
-    const gives = row && row.shape ? `gives ${cross(row.shape)}` : "";
+    const gives = row?.shape ? `gives ${cross(row.shape)}` : "";
     find("shapes").textContent = [gets, gives].filter(Boolean).join(", ");
     showFields(row && row.branch === undefined ? row.layer : null);
     for (const [name, cannot] of Object.entries(impossible()))
@@ -452,31 +534,43 @@
     const box = find("fields");
     if (layer === shownLayer && box.contains(document.activeElement)) return;
     shownLayer = layer;
-    box.replaceChildren(...fields.map((field) => {
-      const id = `explorer-field-${field.name}`;
-      const input = make("input", {id, autocomplete: "off"});
-      if (field.kind === "flag") {
-        input.type = "checkbox";
-        input.checked = layer[field.name];
-      } else {
-        input.inputMode = "numeric";
-        input.setAttribute("aria-describedby", "explorer-field-problem");
-        input.value = field.kind === "pair"
-          ? cross(layer[field.name][0] === layer[field.name][1] ? [layer[field.name][0]] : layer[field.name])
-          : layer[field.name];
-      }
-      input.addEventListener("input", () => entered(layer, field, input));
-      return make("div", {class: `explorer-field explorer-${field.kind}`},
-        make("label", {for: id}, field.label), input);
-    }));
+    box.replaceChildren(
+      ...fields.map((field) => {
+        const id = `explorer-field-${field.name}`;
+        const input = make("input", {id, autocomplete: "off"});
+        if (field.kind === "flag") {
+          input.type = "checkbox";
+          input.checked = layer[field.name];
+        } else {
+          input.inputMode = "numeric";
+          input.setAttribute("aria-describedby", "explorer-field-problem");
+          input.value =
+            field.kind === "pair"
+              ? cross(
+                  layer[field.name][0] === layer[field.name][1]
+                    ? [layer[field.name][0]]
+                    : layer[field.name],
+                )
+              : layer[field.name];
+        }
+        input.addEventListener("input", () => entered(layer, field, input));
+        return make(
+          "div",
+          {class: `explorer-field explorer-${field.kind}`},
+          make("label", {for: id}, field.label),
+          input,
+        );
+      }),
+    );
     find("field-problem").textContent = "";
   }
 
   function entered(layer, field, input) {
-    const read = field.kind === "flag" ? {value: input.checked} : explorer.readValue(field, input.value);
+    const read =
+      field.kind === "flag" ? {value: input.checked} : explorer.readValue(field, input.value);
     find("field-problem").textContent = read.problem ? `${read.problem}.` : "";
     if (field.kind !== "flag") input.setAttribute("aria-invalid", Boolean(read.problem));
-    if (!read.problem) change(() => layer[field.name] = read.value);
+    if (!read.problem) change(() => (layer[field.name] = read.value));
   }
 
   function enteredSize(input, i) {
@@ -484,8 +578,10 @@
     const n = /^\s*\d+\s*$/.test(input.value) ? Number(input.value) : NaN;
     const fits = n >= least && n <= most;
     input.setAttribute("aria-invalid", !fits);
-    say(fits ? "" : `The ${input.name} of an image must be a whole number from ${least} to ${most}.`);
-    if (fits) change(() => network.input[i] = n);
+    say(
+      fits ? "" : `The ${input.name} of an image must be a whole number from ${least} to ${most}.`,
+    );
+    if (fits) change(() => (network.input[i] = n));
   }
 
   function focusPanel() {
@@ -516,10 +612,15 @@
   }
 
   function start() {
-    const presets = Object.keys(explorer.presets).map((name) => make("option", {value: name}, name));
+    const presets = Object.keys(explorer.presets).map((name) =>
+      make("option", {value: name}, name),
+    );
     find("preset").append(...presets);
-    find("new").append(...Object.keys(KINDS).map((type) =>
-      make("option", {value: type}, NEW_LABELS[type] || KINDS[type].label)));
+    find("new").append(
+      ...Object.keys(KINDS).map((type) =>
+        make("option", {value: type}, NEW_LABELS[type] || KINDS[type].label),
+      ),
+    );
     find("preset").addEventListener("change", (event) => {
       const name = event.target.value;
       change(() => {
@@ -528,10 +629,12 @@
       });
     });
     ["channels", "height", "width"].forEach((side, i) =>
-      find(side).addEventListener("input", (event) => enteredSize(event.target, i)));
+      find(side).addEventListener("input", (event) => enteredSize(event.target, i)),
+    );
     find("page").addEventListener("click", (event) => {
       const button = event.target.closest("button[data-action]");
-      if (button && button.getAttribute("aria-disabled") !== "true") actions[button.dataset.action]();
+      if (button && button.getAttribute("aria-disabled") !== "true")
+        actions[button.dataset.action]();
     });
     find("rows").addEventListener("click", (event) => {
       const button = event.target.closest("tr[aria-rowindex]")?.querySelector("button");

@@ -1,5 +1,5 @@
 // A network as PyTorch code that runs.
-(function (explorer) {
+((explorer) => {
   "use strict";
 
   const HELPERS = {
@@ -52,17 +52,28 @@
 
   function call(layer, channels, isVector) {
     const args = {
-      conv: () => ["Conv2d", channels, layer.out, pair(layer.kernel),
-                   ...options(layer, ["stride", "padding", "dilation", "groups", "bias"])],
+      conv: () => [
+        "Conv2d",
+        channels,
+        layer.out,
+        pair(layer.kernel),
+        ...options(layer, ["stride", "padding", "dilation", "groups", "bias"]),
+      ],
       linear: () => ["Linear", channels, layer.out, ...options(layer, ["bias"])],
       batchnorm: () => [isVector ? "BatchNorm1d" : "BatchNorm2d", channels],
       relu: () => ["ReLU"],
       relu6: () => ["ReLU6"],
       lrn: () => ["LocalResponseNorm", layer.size],
-      maxpool: () => ["MaxPool2d", pair(layer.kernel), ...options(
-        layer, ["stride", "padding", "dilation", "ceil"], {stride: pair(layer.kernel)})],
-      avgpool: () => ["AvgPool2d", pair(layer.kernel), ...options(
-        layer, ["stride", "padding", "ceil"], {stride: pair(layer.kernel)})],
+      maxpool: () => [
+        "MaxPool2d",
+        pair(layer.kernel),
+        ...options(layer, ["stride", "padding", "dilation", "ceil"], {stride: pair(layer.kernel)}),
+      ],
+      avgpool: () => [
+        "AvgPool2d",
+        pair(layer.kernel),
+        ...options(layer, ["stride", "padding", "ceil"], {stride: pair(layer.kernel)}),
+      ],
       adaptiveavg: () => ["AdaptiveAvgPool2d", pair(layer.size)],
       adaptivemax: () => ["AdaptiveMaxPool2d", pair(layer.size)],
       flatten: () => ["Flatten"],
@@ -72,7 +83,7 @@
   }
 
   // The code of a network and its profile, or null while the layers do not fit.
-  explorer.pytorch = function (network, {rows, problem}) {
+  explorer.pytorch = (network, {rows, problem}) => {
     if (problem) return null;
     const inputs = new Map(rows.map((row) => [row.layer, row.inputShape]));
     const used = new Set();

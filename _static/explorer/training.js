@@ -1,15 +1,18 @@
 // What a training step needs, as cnnbook/profiling/training.py counts it of the code of pytorch.js
 // on a GPU: what the forward pass keeps for the backward pass, and the storages that are alive at
 // each moment. Bytes are plain numbers: `each` grows with the batch, `fixed` does not.
-(function (explorer) {
+((explorer) => {
   "use strict";
 
   const [FLOAT, INDEX, GIB] = [4, 8, 2 ** 30];
+  /** @type {Record<Explorer.Optimizer, number>} */
   const STATES = {momentum: 1, adamw: 2}; // numbers that an optimiser keeps for each weight
+  /** @param {Explorer.Shape} shape */
   const count = (shape) => shape.reduce((product, n) => product * n);
 
   // What a layer's function keeps: its input, its output, storages of its own (`each`, `fixed`).
   // `view`: its output is its input's storage, and the gradient of its input is its output's.
+  /** @type {Record<string, (row: Explorer.Fitting) => Explorer.Keeps>} */
   const KEEPS = {
     conv: () => ({input: true}),
     linear: () => ({input: true}),
@@ -27,13 +30,15 @@
     dropout: ({layer, shape}) => (layer.percent ? {each: count(shape)} : {view: true}),
     // The squares with zeros around them, what is raised to a power, and the power.
     lrn: ({layer, shape}) => ({
-      input: true, each: FLOAT * (3 * count(shape) + (layer.size - 1) * shape[1] * shape[2]),
+      input: true,
+      each: FLOAT * (3 * count(shape) + (layer.size - 1) * shape[1] * shape[2]),
     }),
     zeros: () => ({}),
     flatten: () => ({view: true}),
   };
 
   // The numbers in each parameter of a layer.
+  /** @param {Explorer.Fitting} row @returns {number[]} */
   function parameters({layer, inputShape, params}) {
     if (layer.type === "batchnorm") return [inputShape[0], inputShape[0]];
     if (!params) return [];
@@ -44,9 +49,16 @@
   // is {block, shape, wants, grad}: its storage, and whether it wants a gradient.
   class Step {
     constructor() {
-      Object.assign(this, {each: 0, fixed: 0, kept: 0, moments: [], nodes: []});
+      this.each = 0;
+      this.fixed = 0;
+      this.kept = 0;
+      /** @type {Explorer.Moment[]} */
+      this.moments = [];
+      /** @type {Explorer.Node[]} */
+      this.nodes = [];
     }
 
+    /** @param {number} each @param {number} fixed @returns {Explorer.Block} */
     make(each, fixed = 0) {
       this.each += each;
       this.fixed += fixed;
@@ -54,11 +66,13 @@
       return {each, fixed, holders: 1, kept: false};
     }
 
+    /** @param {Explorer.Block} block */
     hold(block) {
       block.holders += 1;
       return block;
     }
 
+    /** @param {Explorer.Block} block */
     drop(block) {
       block.holders -= 1;
       if (block.holders) return;
@@ -68,11 +82,21 @@
 
     // A call of a function, which drops its inputs and gives its output. `hands`: the gradients of
     // its inputs are in the storage of its output's.
+    /**
+     * @param {Explorer.Value[]} inputs @param {Explorer.Shape} shape
+     * @param {Explorer.Keeps} keeps @param {number[]} weights @returns {Explorer.Value}
+     */
     call(inputs, shape, {input, output, each, fixed, view, hands = view}, weights = []) {
       const size = FLOAT * count(shape);
       const block = view ? this.hold(inputs[0].block) : this.make(size);
-      const out = {block, shape, wants: weights.length > 0 || inputs.some((one) => one.wants), grad: null};
+      const out = {
+        block,
+        shape,
+        wants: weights.length > 0 || inputs.some((one) => one.wants),
+        grad: null,
+      };
       if (out.wants) {
+        /** @type {Explorer.Block[]} */
         const saved = [];
         if (input) saved.push(this.hold(inputs[0].block));
         if (output) saved.push(this.hold(block));
@@ -83,6 +107,7 @@
         }
         // Each input once, and whether its gradient is in the storage of the output's. Of one that
         // is read twice it is a sum, a storage of its own.
+        /** @type {Map<Explorer.Value, boolean>} */
         const reads = new Map();
         for (const one of inputs) if (one.wants) reads.set(one, Boolean(hands) && !reads.has(one));
         this.nodes.push({out, size, saved, reads, weights});
@@ -91,14 +116,18 @@
       return out;
     }
 
+    /** @param {Explorer.Value} out */
     backward(out) {
       if (out.wants) out.grad = this.make(FLOAT * count(out.shape));
       this.drop(out.block);
-      for (const {out: {grad}, size, saved, reads, weights} of this.nodes.reverse()) {
+      for (const {out, size, saved, reads, weights} of this.nodes.reverse()) {
+        // Who reads it went first, and made it.
+        const grad = /** @type {Explorer.Block} */ (out.grad);
         for (const [value, hands] of reads) {
           const bytes = hands ? size : FLOAT * count(value.shape);
           const block = hands ? this.hold(grad) : this.make(bytes);
-          if (value.grad && value.grad.holders > 1) { // another's too: the sum is a new one
+          if (value.grad && value.grad.holders > 1) {
+            // another's too: the sum is a new one
             const sum = this.make(bytes);
             this.drop(value.grad);
             value.grad = sum;
@@ -115,18 +144,23 @@
 
   // The memory of a training step of a network whose layers fit: bytes of `weights`, of the
   // `buffers` beside them, those that one image keeps (`kept`), and all others at each moment.
-  explorer.training = function ({input}, {rows}) {
+  /** @param {Explorer.Network} network @param {{rows: Explorer.Fitting[]}} profile */
+  explorer.training = ({input}, {rows}) => {
     const step = new Step();
+    /** @type {Explorer.Value} */
     const image = {block: step.make(FLOAT * count(input)), shape: input, wants: false, grad: null};
+    /** @param {Explorer.Value} value */
     const held = (value) => {
       step.hold(value.block);
       return value;
     };
-    const joins = []; // those whose branches run: {start, ends}
+    /** Those whose branches run. @type {Explorer.Join[]} */
+    const joins = [];
     let value = held(image);
     let [weights, buffers] = [0, 0];
 
     // A sum begins with 0, as Python's does, and adds each branch as it comes.
+    /** @param {Explorer.Join} join @param {Explorer.Layer} layer */
     function branchEnds(join, {type}) {
       if (type === "sum")
         value = step.call([...join.ends.splice(0), value], value.shape, {hands: true});
@@ -142,8 +176,10 @@
         value = held(join.start);
       } else if (layer.branches) {
         branchEnds(join, layer);
-        value = layer.type === "sum" ? join.ends[0] : step.call(join.ends, row.shape, {hands: true});
-        step.drop(joins.pop().start.block);
+        value =
+          layer.type === "sum" ? join.ends[0] : step.call(join.ends, row.shape, {hands: true});
+        joins.pop();
+        step.drop(join.start.block);
       } else {
         const numbers = parameters(row);
         value = step.call([value], row.shape, KEEPS[layer.type](row), numbers);
@@ -158,13 +194,21 @@
   };
 
   // Bytes of the weights, their gradients, and what the optimiser keeps of them.
+  /** @param {{weights: number}} training @param {Explorer.Optimizer} optimizer */
   explorer.weightsInTraining = ({weights}, optimizer) => weights * (2 + STATES[optimizer]);
 
   // The most images of a step that stays within `gib` GiB; 0 if not even one does.
-  explorer.largestBatch = function ({weights, buffers, moments}, optimizer, gib) {
+  /**
+   * @param {{weights: number, buffers: number, moments: Explorer.Moment[]}} training
+   * @param {Explorer.Optimizer} optimizer @param {number} gib
+   */
+  explorer.largestBatch = ({weights, buffers, moments}, optimizer, gib) => {
     const room = gib * GIB - weights * (1 + STATES[optimizer]) - buffers;
-    const most = moments.reduce((least, [each, fixed]) => Math.min(least,
-      fixed > room ? 0 : each ? (room - fixed) / each : Infinity), Infinity);
+    const most = moments.reduce(
+      (least, [each, fixed]) =>
+        Math.min(least, fixed > room ? 0 : each ? (room - fixed) / each : Infinity),
+      Infinity,
+    );
     return Math.floor(most);
   };
 })(window.cnnbookExplorer);

@@ -4,7 +4,8 @@
 ((live) => {
   "use strict";
 
-  live.arithmetic = function () {
+  live.arithmetic = () => {
+    /** @param {Live.Shape} shape */
     const size = (shape) => shape.reduce((a, b) => a * b, 1);
 
     // Weights
@@ -18,6 +19,7 @@
     }
 
     // Each 16-bit float's value, by its bits; made once.
+    /** @type {Float32Array | null} */
     let halves = null;
     function tableOfHalves() {
       const table = new Float32Array(65536);
@@ -34,8 +36,7 @@
 
     /**
      * `count` values of a weight from the place `from`.
-     * @param {Uint8Array} bytes @param {[string, number, number]} place type, first byte, length
-     * @returns {Float32Array}
+     * @param {Uint8Array<ArrayBuffer>} bytes @param {Live.Place} place @returns {Live.Values}
      */
     function values(bytes, place, from = 0, count = place[2] - from) {
       const [type, start] = place;
@@ -53,6 +54,7 @@
     /**
      * Each place of a line resized from `from` to `to` pixels: first pixel and weights, as torch's
      * bilinear interpolation with antialiasing takes them.
+     * @param {number} from @param {number} to
      */
     function line(from, to) {
       const scale = from / to;
@@ -69,7 +71,10 @@
       });
     }
 
-    /** 784 grey values of 0 to 255 as the first layer gets them. */
+    /**
+     * 784 grey values of 0 to 255 as the first layer gets them.
+     * @param {Live.Network} network @param {ArrayLike<number>} pixels @returns {Live.Values}
+     */
     function input(network, pixels) {
       const [mean] = network.mean;
       const scale = 1 / (255 * Math.max(network.std[0], 1 / 255));
@@ -102,7 +107,11 @@
     const KERNELS = 4;
     const WINDOWS = 2;
 
-    /** The kernels of a layer in fours: for each place in the window the weights of four. */
+    /**
+     * The kernels of a layer in fours: for each place in the window the weights of four.
+     * @param {Live.Values} weights @param {number} out @param {number} groups
+     * @returns {Live.Packed}
+     */
     function packed(weights, out, groups) {
       const depth = weights.length / out;
       const each = out / groups;
@@ -110,18 +119,27 @@
       const rows = new Float64Array(groups * fours * depth * KERNELS);
       for (let k = 0; k < out; k++) {
         const inGroup = k % each;
-        const start = (Math.floor(k / each) * fours + Math.floor(inGroup / KERNELS)) * depth * KERNELS;
+        const start =
+          (Math.floor(k / each) * fours + Math.floor(inGroup / KERNELS)) * depth * KERNELS;
         for (let i = 0; i < depth; i++)
           rows[start + i * KERNELS + (inGroup % KERNELS)] = weights[k * depth + i];
       }
       return {rows, depth, each, fours};
     }
 
-    /** The windows over the channels from `first` on, in twos; what lies in the padding is zero. */
+    /**
+     * The windows over the channels from `first` on, in twos; what lies in the padding is zero.
+     * @param {Live.Values} x @param {Live.Shape} shape @param {number} first
+     * @param {number} channels @param {Live.Step} step @param {Float64Array} columns
+     */
     function windowed(x, shape, first, channels, step, columns) {
       const [, height, width] = shape;
       const [, rows, places] = step.shape;
-      const {kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw]} = step.settings;
+      const {
+        kernel: [kh, kw],
+        stride: [sh, sw],
+        padding: [ph, pw],
+      } = step.settings;
       const depth = channels * kh * kw;
       for (let c = 0; c < channels; c++)
         for (let ky = 0; ky < kh; ky++)
@@ -141,36 +159,72 @@
           }
     }
 
-    /** Four kernels over all windows, from their places in `rows` and `columns`, into `out`. */
+    /**
+     * Four kernels over all windows, from their places in `rows` and `columns`, into `out`.
+     * @param {Float64Array} rows @param {number} at @param {Float64Array} columns
+     * @param {number} depth @param {number} count windows @param {Live.Values} out
+     * @param {number} to @param {number} most kernels @param {number[] | null} bias
+     */
     function multiplied(rows, at, columns, depth, count, out, to, most, bias) {
       const b0 = bias ? bias[0] : 0;
       const b1 = bias ? bias[1] : 0;
       const b2 = bias ? bias[2] : 0;
       const b3 = bias ? bias[3] : 0;
       for (let n = 0; n < count; n += WINDOWS) {
-        let a00 = 0, a01 = 0, a10 = 0, a11 = 0, a20 = 0, a21 = 0, a30 = 0, a31 = 0;
+        let a00 = 0,
+          a01 = 0,
+          a10 = 0,
+          a11 = 0,
+          a20 = 0,
+          a21 = 0,
+          a30 = 0,
+          a31 = 0;
         let r = at;
         let c = n * depth;
         for (let i = 0; i < depth; i++, r += KERNELS, c += WINDOWS) {
-          const w0 = rows[r], w1 = rows[r + 1], w2 = rows[r + 2], w3 = rows[r + 3];
-          const x0 = columns[c], x1 = columns[c + 1];
-          a00 += w0 * x0; a01 += w0 * x1;
-          a10 += w1 * x0; a11 += w1 * x1;
-          a20 += w2 * x0; a21 += w2 * x1;
-          a30 += w3 * x0; a31 += w3 * x1;
+          const w0 = rows[r],
+            w1 = rows[r + 1],
+            w2 = rows[r + 2],
+            w3 = rows[r + 3];
+          const x0 = columns[c],
+            x1 = columns[c + 1];
+          a00 += w0 * x0;
+          a01 += w0 * x1;
+          a10 += w1 * x0;
+          a11 += w1 * x1;
+          a20 += w2 * x0;
+          a21 += w2 * x1;
+          a30 += w3 * x0;
+          a31 += w3 * x1;
         }
         const two = n + 1 < count;
         let o = to + n;
         out[o] = a00 + b0;
         if (two) out[o + 1] = a01 + b0;
-        if (most > 1) { o += count; out[o] = a10 + b1; if (two) out[o + 1] = a11 + b1; }
-        if (most > 2) { o += count; out[o] = a20 + b2; if (two) out[o + 1] = a21 + b2; }
-        if (most > 3) { o += count; out[o] = a30 + b3; if (two) out[o + 1] = a31 + b3; }
+        if (most > 1) {
+          o += count;
+          out[o] = a10 + b1;
+          if (two) out[o + 1] = a11 + b1;
+        }
+        if (most > 2) {
+          o += count;
+          out[o] = a20 + b2;
+          if (two) out[o + 1] = a21 + b2;
+        }
+        if (most > 3) {
+          o += count;
+          out[o] = a30 + b3;
+          if (two) out[o + 1] = a31 + b3;
+        }
       }
     }
 
     let scratch = new Float64Array(0);
 
+    /**
+     * @param {Live.Step} step @param {Live.Values[]} inputs @param {Live.Shape[]} shapes
+     * @param {Live.State} state @returns {Generator<undefined, Live.Values, void>}
+     */
     function* conv(step, [x], [shape], state) {
       const [out, height, width] = step.shape;
       const {groups} = step.settings;
@@ -198,27 +252,42 @@
 
     // The other operations: each takes the step and its inputs' values and shapes
 
+    /**
+     * @param {Live.Step} step @param {Live.Values[]} inputs @param {Live.Shape[]} shapes
+     * @param {number} start @param {(a: number, b: number) => number} join
+     * @param {(found: number, count: number) => number} end
+     */
     function pooled(step, [x], [[channels, height, width]], start, join, end) {
       const [, rows, places] = step.shape;
-      const {kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw]} = step.settings;
+      const {
+        kernel: [kh, kw],
+        stride: [sh, sw],
+        padding: [ph, pw],
+      } = step.settings;
       const result = new Float32Array(size(step.shape));
       for (let c = 0, n = 0; c < channels; c++)
         for (let oy = 0; oy < rows; oy++)
           for (let ox = 0; ox < places; ox++, n++) {
             let found = start;
             for (let y = Math.max(0, oy * sh - ph); y < Math.min(height, oy * sh - ph + kh); y++)
-              for (let px = Math.max(0, ox * sw - pw); px < Math.min(width, ox * sw - pw + kw); px++)
+              for (
+                let px = Math.max(0, ox * sw - pw);
+                px < Math.min(width, ox * sw - pw + kw);
+                px++
+              )
                 found = join(found, x[(c * height + y) * width + px]);
             result[n] = end(found, kh * kw);
           }
       return result;
     }
 
+    /** @type {Live.Operation} */
     const same = (step, [x]) => x;
+    /** @type {Record<string, Live.Operation>} */
     const OPERATIONS = {
-      "conv": conv,
-      "linear": (step, [x], shapes, state) => {
-        const weights = state.weight(step, "weight");
+      conv: conv,
+      linear: (step, [x], shapes, state) => {
+        const weights = state.given(step, "weight");
         const bias = state.weight(step, "bias");
         const [out] = step.shape;
         const result = new Float32Array(out);
@@ -230,8 +299,8 @@
         return result;
       },
       "batch norm": (step, [x], [shape], state) => {
-        const [mean, variance, scale, shift] =
-          ["mean", "var", "weight", "bias"].map((role) => state.weight(step, role));
+        const [mean, variance] = ["mean", "var"].map((role) => state.given(step, role));
+        const [scale, shift] = ["weight", "bias"].map((role) => state.weight(step, role));
         const each = x.length / shape[0];
         const result = new Float32Array(x.length);
         for (let c = 0, i = 0; c < shape[0]; c++) {
@@ -256,11 +325,18 @@
         }
         return result;
       },
-      "relu": (step, [x]) => x.map((value) => (value > 0 ? value : 0)),
+      relu: (step, [x]) => x.map((value) => (value > 0 ? value : 0)),
       "max pool": (step, x, shapes) =>
         pooled(step, x, shapes, -Infinity, Math.max, (found) => found),
       "avg pool": (step, x, shapes) =>
-        pooled(step, x, shapes, 0, (a, b) => a + b, (sum, count) => sum / count),
+        pooled(
+          step,
+          x,
+          shapes,
+          0,
+          (a, b) => a + b,
+          (sum, count) => sum / count,
+        ),
       "adaptive avg pool": (step, [x], [[channels, height, width]]) => {
         const [, rows, places] = step.shape;
         const result = new Float32Array(size(step.shape));
@@ -276,12 +352,12 @@
             }
         return result;
       },
-      "add": (step, xs) => {
+      add: (step, xs) => {
         const result = Float32Array.from(xs[0]);
         for (const x of xs.slice(1)) for (let i = 0; i < x.length; i++) result[i] += x[i];
         return result;
       },
-      "concat": (step, xs) => {
+      concat: (step, xs) => {
         const result = new Float32Array(size(step.shape));
         let at = 0;
         for (const x of xs) {
@@ -290,67 +366,83 @@
         }
         return result;
       },
-      "pad": (step, [x]) => {
+      pad: (step, [x]) => {
         const result = new Float32Array(size(step.shape)); // the new channels are the last
         result.set(x);
         return result;
       },
-      "dropout": same, "identity": same, "flatten": same, // in inference
+      dropout: same,
+      identity: same,
+      flatten: same, // in inference
     };
 
-    /** The first pixel and the one after the last of a window of adaptive pooling. */
-    const adaptive = (i, out, length) =>
-      [Math.floor((i * length) / out), Math.ceil(((i + 1) * length) / out)];
+    /**
+     * The first pixel and the one after the last of a window of adaptive pooling.
+     * @param {number} i @param {number} out @param {number} length
+     */
+    const adaptive = (i, out, length) => [
+      Math.floor((i * length) / out),
+      Math.ceil(((i + 1) * length) / out),
+    ];
 
     // The whole network
 
     /**
      * A network ready to run.
-     * @param {object} network as `cnnbook.interpret.live` exports it
-     * @param {Uint8Array} bytes its weights
+     * @param {Live.Network} network as `cnnbook.interpret.live` exports it
+     * @param {Uint8Array<ArrayBuffer>} bytes its weights
      */
     function made(network, bytes) {
+      /** @type {Map<string, Live.Values>} */
       const kept = new Map();
-      const weight = (step, role) => {
-        const key = step.tensors[role];
-        if (!key) return null;
-        if (!kept.has(key)) kept.set(key, values(bytes, network.places[key]));
-        return kept.get(key);
-      };
+      /** @type {Map<string, Live.Packed>} */
       const rows = new Map();
+      /** @type {Live.State} */
       const state = {
-        weight,
+        given(step, role) {
+          const key = step.tensors[role];
+          const its = kept.get(key) ?? values(bytes, network.places[key]);
+          kept.set(key, its);
+          return its;
+        },
+        weight: (step, role) => (step.tensors[role] ? state.given(step, role) : null),
         packed(step) {
-          if (!rows.has(step.name)) {
-            const weights = values(bytes, network.places[step.tensors.weight]);
-            rows.set(step.name, packed(weights, step.shape[0], step.settings.groups));
-          }
-          return rows.get(step.name);
+          const known = rows.get(step.name);
+          if (known) return known;
+          const weights = values(bytes, network.places[step.tensors.weight]);
+          const its = packed(weights, step.shape[0], step.settings.groups);
+          rows.set(step.name, its);
+          return its;
         },
       };
       const shapes = new Map(network.steps.map((step) => [step.name, step.shape]));
 
       /**
        * Runs the network on 784 grey values; pauses wherever a page may want to do other things.
-       * @param {object} off what is switched off: `changes`, by step the step whose output stands
-       *   in its place or null for zeros; `channels`, by step the numbers of the maps that are zero
-       * @returns a generator whose result is every step's values, by name
+       * @param {ArrayLike<number>} pixels
+       * @param {Live.Off} off what is switched off
+       * @returns {Generator<undefined, Map<string, Live.Values>, void>} of every step's values
        */
       function* run(pixels, off = {}) {
         const {changes = {}, channels = {}} = off;
+        /** @type {Map<string, Live.Values>} */
         const found = new Map();
+        /** What a step before has given. @param {string} name @returns {Live.Values} */
+        const of = (name) => /** @type {Live.Values} */ (found.get(name));
         for (const step of network.steps) {
-          const inputs = step.inputs.map((name) => found.get(name));
+          const inputs = step.inputs.map(of);
           let result;
           if (step.operation === "input") result = input(network, pixels);
           else {
-            const shapesOfInputs = step.inputs.map((name) => shapes.get(name));
+            const shapesOfInputs = step.inputs.map(
+              (name) => /** @type {Live.Shape} */ (shapes.get(name)),
+            );
             const made = OPERATIONS[step.operation](step, inputs, shapesOfInputs, state);
-            result = step.operation === "conv" ? yield* made : made;
+            result = made instanceof Float32Array ? made : yield* made;
           }
           if (Object.hasOwn(changes, step.name)) {
             const from = changes[step.name];
-            result = from === null ? new Float32Array(result.length) : found.get(from);
+            result = from === null ? new Float32Array(result.length) : of(from);
           }
           if (Object.hasOwn(channels, step.name)) {
             result = Float32Array.from(result);

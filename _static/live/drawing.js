@@ -2,7 +2,8 @@
 ((live) => {
   "use strict";
 
-  const TONES = { // of the scale's two ends, and of zero, by the page's theme; as in the figures
+  const TONES = {
+    // of the scale's two ends, and of zero, by the page's theme; as in the figures
     light: {zero: [255, 255, 255], more: [196, 88, 4], less: [16, 88, 160]},
     dark: {zero: [20, 24, 31], more: [255, 160, 60], less: [110, 190, 255]},
   };
@@ -21,8 +22,10 @@
   const scales = {};
   function steps() {
     const tones = theme();
-    scales[tones] ??= Uint8ClampedArray.from({length: 3 * STEPS}, (_, i) =>
-      colour((2 * Math.floor(i / 3)) / (STEPS - 1) - 1, 1, TONES[tones])[i % 3]);
+    scales[tones] ??= Uint8ClampedArray.from(
+      {length: 3 * STEPS},
+      (_, i) => colour((2 * Math.floor(i / 3)) / (STEPS - 1) - 1, 1, TONES[tones])[i % 3],
+    );
     return scales[tones];
   }
 
@@ -120,8 +123,11 @@
       const c = row * across + column;
       if (column >= across || c >= shown || c < 0) return null;
       const inside = (value, length) => Math.max(0, Math.min(length - 1, Math.floor(value)));
-      return [c, inside(((y - row * (tile + gap)) / high) * height, height),
-        inside(((x - column * (tile + gap)) / tile) * width, width)];
+      return [
+        c,
+        inside(((y - row * (tile + gap)) / high) * height, height),
+        inside(((x - column * (tile + gap)) / tile) * width, width),
+      ];
     };
   }
 
@@ -129,8 +135,12 @@
   function frame(context, {top, left, bottom, right}, unit, tone, thick = 2) {
     context.strokeStyle = tone;
     context.lineWidth = thick;
-    context.strokeRect(left * unit + thick / 2, top * unit + thick / 2,
-      Math.max(unit, (right - left) * unit) - thick, Math.max(unit, (bottom - top) * unit) - thick);
+    context.strokeRect(
+      left * unit + thick / 2,
+      top * unit + thick / 2,
+      Math.max(unit, (right - left) * unit) - thick,
+      Math.max(unit, (bottom - top) * unit) - thick,
+    );
     context.lineWidth = 1;
   }
 

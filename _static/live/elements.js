@@ -9,7 +9,8 @@
       if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
       else if (name === "data") Object.assign(made.dataset, value);
       else if (value === true) made.setAttribute(name, "");
-      else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, value);
+      else if (value !== false && value !== null && value !== undefined)
+        made.setAttribute(name, value);
     }
     made.append(...children.filter((child) => child !== null && child !== undefined));
     return made;

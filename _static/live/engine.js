@@ -53,10 +53,11 @@
       for (const {failed} of waiting.values()) failed(new Error("the worker stopped"));
       waiting.clear();
     };
-    const ask = (message) => new Promise((done, failed) => {
-      waiting.set(++last, {done, failed});
-      worker.postMessage({id: last, ...message});
-    });
+    const ask = (message) =>
+      new Promise((done, failed) => {
+        waiting.set(++last, {done, failed});
+        worker.postMessage({id: last, ...message});
+      });
     return {
       load: (name, network, weights) => ask({name, network, weights}),
       run: (name, pixels, off, keep) => ask({name, pixels, off, keep}),
@@ -79,7 +80,8 @@
         let since = performance.now();
         for (;;) {
           const step = run.next();
-          if (step.done) return keep ? new Map(keep.map((n) => [n, step.value.get(n)])) : step.value;
+          if (step.done)
+            return keep ? new Map(keep.map((n) => [n, step.value.get(n)])) : step.value;
           if (performance.now() - since > PIECE) {
             await nextTurn();
             since = performance.now();
@@ -97,7 +99,10 @@
   async function nextRun() {
     if (busy || !waiting.length) return;
     busy = true;
-    const at = Math.max(0, waiting.findIndex(({later}) => !later));
+    const at = Math.max(
+      0,
+      waiting.findIndex(({later}) => !later),
+    );
     const [{name, pixels, off, keep, done, failed}] = waiting.splice(at, 1);
     try {
       done(await hands.run(name, pixels, off, keep));
@@ -108,13 +113,14 @@
     nextRun();
   }
 
-  const script = (address) => new Promise((done, failed) => {
-    const element = document.createElement("script");
-    element.src = address;
-    element.onload = () => done();
-    element.onerror = () => failed(new Error(`${address} cannot be read`));
-    document.head.append(element);
-  });
+  const script = (address) =>
+    new Promise((done, failed) => {
+      const element = document.createElement("script");
+      element.src = address;
+      element.onload = () => done();
+      element.onerror = () => failed(new Error(`${address} cannot be read`));
+      document.head.append(element);
+    });
 
   live.engine = {
     /** Names of the networks there are. */
@@ -184,15 +190,17 @@
    *   first layer gets it; every row of `profile(...).table`, its own output; every other module and
    *   every join by the name that it has in `cnnbook.interpret.activations`
    */
-  live.run = async function (name, pixels) {
+  live.run = async (name, pixels) => {
     const given = Array.from(pixels ?? []);
     const fine = (p) => typeof p === "number" && p >= 0 && p <= 255;
     if (given.length !== 784 || !given.every(fine))
       throw new Error("an image is 784 grey values of 0 to 255");
     const network = await live.engine.load(name);
     const found = await live.engine.run(name, given);
-    const one = (step) =>
-      ({shape: [...network.byName.get(step).shape], values: Array.from(found.get(step))});
+    const one = (step) => ({
+      shape: [...network.byName.get(step).shape],
+      values: Array.from(found.get(step)),
+    });
     const steps = network.steps.map((step) => [step.name, one(step.name)]);
     const modules = Object.entries(network.modules).map(([path, step]) => [path, one(step)]);
     return Object.fromEntries([...steps, ...modules]);

@@ -5,8 +5,7 @@
   const arithmetic = live.arithmetic();
 
   /** The place of a value among those of a shape. @param {number[]} at [c, y, x] or [i] */
-  const indexOf = (shape, at) =>
-    at.reduce((index, value, axis) => index * shape[axis] + value, 0);
+  const indexOf = (shape, at) => at.reduce((index, value, axis) => index * shape[axis] + value, 0);
 
   /** The other way round. @returns {number[]} */
   function placeOf(shape, index) {
@@ -46,7 +45,7 @@
    *   relu, same: `before`; sum: `terms`; copy and zero: what it is; pixel
    *   and `from`: the places it leads back to, [{name, at}].
    */
-  live.explain = function (network, values, name, at) {
+  live.explain = (network, values, name, at) => {
     const step = network.byName.get(name);
     const value = values.get(name)[indexOf(step.shape, at)];
     const inputs = step.inputs.map((each) => network.byName.get(each));
@@ -65,19 +64,25 @@
         const [left, width] = windowOf(step, input, 1, ox);
         const area = height * width;
         const kernels = weights(network, step, "weight", k * depth * area, depth * area);
-        const window = (n) => Array.from({length: area}, (_, i) => {
-          const y = top + Math.floor(i / width);
-          const x = left + (i % width);
-          const inside = y >= 0 && x >= 0 && y < input.shape[1] && x < input.shape[2];
-          return inside ? read(input, [first + n, y, x]) : null;
-        });
+        const window = (n) =>
+          Array.from({length: area}, (_, i) => {
+            const y = top + Math.floor(i / width);
+            const x = left + (i % width);
+            const inside = y >= 0 && x >= 0 && y < input.shape[1] && x < input.shape[2];
+            return inside ? read(input, [first + n, y, x]) : null;
+          });
         const of = (n) => {
           const its = window(n);
           const weighed = Array.from(kernels.subarray(n * area, (n + 1) * area));
-          return {values: its, weights: weighed, products: its.map((v, i) => (v ?? 0) * weighed[i])};
+          return {
+            values: its,
+            weights: weighed,
+            products: its.map((v, i) => (v ?? 0) * weighed[i]),
+          };
         };
         const sums = Array.from({length: depth}, (_, n) =>
-          of(n).products.reduce((a, b) => a + b, 0));
+          of(n).products.reduce((a, b) => a + b, 0),
+        );
         const bias = weights(network, step, "bias", k, 1)?.[0] ?? null;
         return {...found, type: "window", top, left, height, width, first, depth, of, sums, bias};
       }
@@ -105,11 +110,21 @@
         return {...found, type: "pool", channel: c, top, left, height, width, values: its, winner};
       }
       case "batch norm": {
-        const [mean, variance, scale, shift] =
-          ["mean", "var", "weight", "bias"].map((role) => weights(network, step, role, at[0], 1)?.[0]);
+        const [mean, variance, scale, shift] = ["mean", "var", "weight", "bias"].map(
+          (role) => weights(network, step, role, at[0], 1)?.[0],
+        );
         const {eps} = step.settings;
-        return {...found, type: "norm", before: read(input, at), mean, variance, eps,
-          scale: scale ?? 1, shift: shift ?? 0, from: [{name: input.name, at}]};
+        return {
+          ...found,
+          type: "norm",
+          before: read(input, at),
+          mean,
+          variance,
+          eps,
+          scale: scale ?? 1,
+          shift: shift ?? 0,
+          from: [{name: input.name, at}],
+        };
       }
       case "response norm": {
         const {size, alpha, beta, k} = step.settings;
@@ -117,27 +132,45 @@
         for (let c = at[0] - (size >> 1); c <= at[0] + ((size - 1) >> 1); c++)
           if (c >= 0 && c < step.shape[0]) neighbours.push(read(input, [c, at[1], at[2]]));
         const squares = neighbours.reduce((sum, v) => sum + v * v, 0);
-        return {...found, type: "response", before: read(input, at), squares, size, alpha, beta, k,
-          from: [{name: input.name, at}]};
+        return {
+          ...found,
+          type: "response",
+          before: read(input, at),
+          squares,
+          size,
+          alpha,
+          beta,
+          k,
+          from: [{name: input.name, at}],
+        };
       }
       case "relu":
         return {...found, type: "relu", before: read(input, at), from: [{name: input.name, at}]};
       case "add":
-        return {...found, type: "sum",
-          terms: inputs.map((each) => ({name: each.name, at, value: read(each, at)}))};
+        return {
+          ...found,
+          type: "sum",
+          terms: inputs.map((each) => ({name: each.name, at, value: read(each, at)})),
+        };
       case "concat": {
-        let c = at[0];
-        const its = inputs.find((each) => c < each.shape[0] || ((c -= each.shape[0]), false));
+        let [c, its] = [at[0], 0];
+        while (c >= inputs[its].shape[0]) c -= inputs[its++].shape[0];
         const place = [c, ...at.slice(1)];
-        return {...found, type: "copy", from: [{name: its.name, at: place}]};
+        return {...found, type: "copy", from: [{name: inputs[its].name, at: place}]};
       }
       case "pad": {
         const zero = at[0] >= input.shape[0];
         return {...found, type: zero ? "zero" : "copy", from: zero ? [] : [{name: input.name, at}]};
       }
-      default: { // flatten, dropout, identity
+      default: {
+        // flatten, dropout, identity
         const place = placeOf(input.shape, indexOf(step.shape, at));
-        return {...found, type: "same", before: read(input, place), from: [{name: input.name, at: place}]};
+        return {
+          ...found,
+          type: "same",
+          before: read(input, place),
+          from: [{name: input.name, at: place}],
+        };
       }
     }
   };
@@ -146,14 +179,25 @@
    * The pixels of the network's input that can change the value of a step at a place.
    * @returns {{top: number, left: number, bottom: number, right: number}} the last two excluded
    */
-  live.field = function (network, name, at) {
-    const needed = new Map([[name, at.length === 3 ? [at[1], at[1] + 1, at[2], at[2] + 1] : [0, 1, 0, 1]]]);
+  live.field = (network, name, at) => {
+    const needed = new Map([
+      [name, at.length === 3 ? [at[1], at[1] + 1, at[2], at[2] + 1] : [0, 1, 0, 1]],
+    ]);
     const join = (input, [top, bottom, left, right]) => {
       const shape = input.shape.length === 3 ? input.shape : [input.shape[0], 1, 1];
-      const its = [Math.max(0, top), Math.min(shape[1], bottom), Math.max(0, left), Math.min(shape[2], right)];
+      const its = [
+        Math.max(0, top),
+        Math.min(shape[1], bottom),
+        Math.max(0, left),
+        Math.min(shape[2], right),
+      ];
       const old = needed.get(input.name) ?? its;
-      needed.set(input.name, [Math.min(old[0], its[0]), Math.max(old[1], its[1]),
-        Math.min(old[2], its[2]), Math.max(old[3], its[3])]);
+      needed.set(input.name, [
+        Math.min(old[0], its[0]),
+        Math.max(old[1], its[1]),
+        Math.min(old[2], its[2]),
+        Math.max(old[3], its[3]),
+      ]);
     };
     for (const step of [...network.steps].reverse()) {
       const range = needed.get(step.name);
@@ -170,8 +214,12 @@
           // One value of a vector that was maps is at one place; all of them are everywhere.
           const only = step.name === name && step.operation !== "linear";
           const place = only ? placeOf(input.shape, at[0]) : null;
-          join(input, place ? [place[1], place[1] + 1, place[2], place[2] + 1]
-            : [0, input.shape[1], 0, input.shape[2]]);
+          join(
+            input,
+            place
+              ? [place[1], place[1] + 1, place[2], place[2] + 1]
+              : [0, input.shape[1], 0, input.shape[2]],
+          );
         } else join(input, range);
       }
     }

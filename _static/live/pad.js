@@ -13,7 +13,7 @@
    * @param {HTMLCanvasElement} canvas
    * @param {(pixels: number[]) => void} changed called after each stroke or key
    */
-  live.pad = function (canvas, changed, say) {
+  live.pad = (canvas, changed, say) => {
     const pixels = new Uint8ClampedArray(SIDE * SIDE);
     const context = live.drawing.sized(canvas, SIDE * UNIT, SIDE * UNIT);
     let erases = false;
@@ -57,7 +57,10 @@
 
     const place = (event) => {
       const box = canvas.getBoundingClientRect();
-      return [((event.clientX - box.left) / box.width) * SIDE, ((event.clientY - box.top) / box.height) * SIDE];
+      return [
+        ((event.clientX - box.left) / box.width) * SIDE,
+        ((event.clientY - box.top) / box.height) * SIDE,
+      ];
     };
     let told = 0;
     const tell = (now = true) => {
@@ -125,28 +128,40 @@
    * @param {Blob} file
    * @returns {Promise<{pixels: number[], said: string, inverted: boolean}>}
    */
-  live.picture = async function (file, invert = null) {
-    if (!/^image\//.test(file.type)) throw new Error("that is no picture: choose a PNG, JPEG, GIF or WebP file");
+  live.picture = async (file, invert = null) => {
+    if (!/^image\//.test(file.type))
+      throw new Error("that is no picture: choose a PNG, JPEG, GIF or WebP file");
     if (file.size > MOST_BYTES)
-      throw new Error(`that picture has ${Math.round(file.size / 1e6)} MB: choose one of 20 MB at most`);
+      throw new Error(
+        `that picture has ${Math.round(file.size / 1e6)} MB: choose one of 20 MB at most`,
+      );
     let image;
     try {
       image = await createImageBitmap(file);
     } catch {
-      throw new Error("your browser cannot read that picture: save it as PNG or JPEG and try again");
+      throw new Error(
+        "your browser cannot read that picture: save it as PNG or JPEG and try again",
+      );
     }
     const {width, height} = image;
     if (Math.min(width, height) < LEAST_SIDE)
-      throw new Error(`that picture is ${width}×${height}: it needs at least ${LEAST_SIDE}×${LEAST_SIDE} pixels`);
+      throw new Error(
+        `that picture is ${width}×${height}: it needs at least ${LEAST_SIDE}×${LEAST_SIDE} pixels`,
+      );
     const canvas = document.createElement("canvas");
     const context = canvas.getContext("2d", {willReadFrequently: true});
     // Halved until it is nearly there, so that every pixel of a large picture has its share.
-    let [wide, high] = [width, height].map((n) => Math.max(1, Math.round((n * SIDE) / Math.max(width, height))));
+    const [wide, high] = [width, height].map((n) =>
+      Math.max(1, Math.round((n * SIDE) / Math.max(width, height))),
+    );
     let source = image;
     let [w, h] = [width, height];
     while (w > 2 * wide || h > 2 * high) {
       const half = document.createElement("canvas");
-      [half.width, half.height] = [Math.max(wide, Math.ceil(w / 2)), Math.max(high, Math.ceil(h / 2))];
+      [half.width, half.height] = [
+        Math.max(wide, Math.ceil(w / 2)),
+        Math.max(high, Math.ceil(h / 2)),
+      ];
       const brush = half.getContext("2d");
       brush.fillStyle = "#fff"; // what is transparent is as white as paper
       brush.fillRect(0, 0, half.width, half.height);
@@ -160,10 +175,13 @@
     context.fillRect(0, 0, wide, high);
     context.drawImage(source, 0, 0, wide, high);
     const data = context.getImageData(0, 0, wide, high).data;
-    const grey = Array.from({length: wide * high}, (_, i) =>
-      0.299 * data[4 * i] + 0.587 * data[4 * i + 1] + 0.114 * data[4 * i + 2]);
-    const edge = grey.filter((_, i) =>
-      i < wide || i >= wide * (high - 1) || i % wide === 0 || i % wide === wide - 1);
+    const grey = Array.from(
+      {length: wide * high},
+      (_, i) => 0.299 * data[4 * i] + 0.587 * data[4 * i + 1] + 0.114 * data[4 * i + 2],
+    );
+    const edge = grey.filter(
+      (_, i) => i < wide || i >= wide * (high - 1) || i % wide === 0 || i % wide === wide - 1,
+    );
     edge.sort((a, b) => a - b);
     const border = edge[edge.length >> 1];
     const inverted = invert ?? border > 127;
@@ -173,8 +191,9 @@
     grey.forEach((v, i) => {
       pixels[(top + Math.floor(i / wide)) * SIDE + left + (i % wide)] = turned(v);
     });
-    const said = `Your picture of ${width}×${height}, made grey and fitted into 28×28`
-      + (inverted ? ", and inverted: the networks know things on black." : ".");
+    const said =
+      `Your picture of ${width}×${height}, made grey and fitted into 28×28` +
+      (inverted ? ", and inverted: the networks know things on black." : ".");
     return {pixels, said, inverted};
   };
 })(((window.cnnbook ??= {}).live ??= {}));

@@ -15,13 +15,13 @@
   const TITLES = {input: "image", add: "sum", concat: "concat", "adaptive avg pool": null};
 
   /** What a reader calls a column, in words. */
-  live.title = function (network, column) {
+  live.title = (network, column) => {
     const step = network.byName.get(column.steps[0]);
     return TITLES[step.operation] ?? step.label;
   };
 
   /** The step whose output a column shows: its last that has maps, or else its last. */
-  live.shown = function (network, column) {
+  live.shown = (network, column) => {
     const steps = column.steps.map((name) => network.byName.get(name));
     return steps.filter((step) => step.shape.length === 3).pop() ?? steps[steps.length - 1];
   };
@@ -37,7 +37,7 @@
    * @param {(column: number, at: number[] | null) => void} choose called with what is clicked
    * @param {(column: number, at: number[] | null) => void} hover
    */
-  live.strip = function (box, choose, hover) {
+  live.strip = (box, choose, hover) => {
     let network = null;
     let cards = [];
 
@@ -46,7 +46,9 @@
     /** The blocks that are drawn on a ground of their own: those of several columns. */
     function bands() {
       const blocks = network.columns.map(blockOf).filter(Boolean);
-      return [...new Set(blocks)].filter((block) => blocks.filter((each) => each === block).length > 1);
+      return [...new Set(blocks)].filter(
+        (block) => blocks.filter((each) => each === block).length > 1,
+      );
     }
 
     function open(opened) {
@@ -77,8 +79,14 @@
         const last = Math.max(...its.map((column) => column.lane));
         const band = document.createElementNS(SVG, "rect");
         const bottom = top + starts[last + 1] - (last === lanes - 1 ? 0 : 4);
-        for (const [name, value] of Object.entries({x: from - 10, y: top - 4, width: to - from + wide + 20,
-          height: bottom - top + 4, rx: 6})) band.setAttribute(name, value);
+        for (const [name, value] of Object.entries({
+          x: from - 10,
+          y: top - 4,
+          width: to - from + wide + 20,
+          height: bottom - top + 4,
+          rx: 6,
+        }))
+          band.setAttribute(name, value);
         const word = document.createElementNS(SVG, "text");
         word.classList.add("live-band");
         word.setAttribute("x", from);
@@ -112,13 +120,34 @@
         const step = live.shown(network, column);
         const canvas = element("canvas", {"aria-hidden": "true"});
         const first = network.byName.get(column.steps[0]);
-        const head = element("span", {class: "live-card-head"},
-          element("b", {}, live.title(network, column)), " ",
-          element("small", {}, times(step.shape)));
-        const card = element("button", {type: "button", class: `live-card live-${first.kind}`,
-          style: `left: ${x(column)}px; top: ${y(column)}px; width: ${wide}px`, title: column.steps[0],
-          data: {column: i, name: column.steps[0]}}, head, canvas);
-        const its = {card, canvas, step, down: rows(column.lane), left: x(column), drawn: null, at: () => null};
+        const head = element(
+          "span",
+          {class: "live-card-head"},
+          element("b", {}, live.title(network, column)),
+          " ",
+          element("small", {}, times(step.shape)),
+        );
+        const card = element(
+          "button",
+          {
+            type: "button",
+            class: `live-card live-${first.kind}`,
+            style: `left: ${x(column)}px; top: ${y(column)}px; width: ${wide}px`,
+            title: column.steps[0],
+            data: {column: i, name: column.steps[0]},
+          },
+          head,
+          canvas,
+        );
+        const its = {
+          card,
+          canvas,
+          step,
+          down: rows(column.lane),
+          left: x(column),
+          drawn: null,
+          at: () => null,
+        };
         const point = (event) => {
           const area = canvas.getBoundingClientRect();
           return its.at(event.clientX - area.left, event.clientY - area.top);
@@ -143,7 +172,10 @@
       if (drawing) return;
       drawing = true;
       let since = performance.now();
-      const sight = () => ({left: box.parentElement.scrollLeft, width: box.parentElement.clientWidth});
+      const sight = () => ({
+        left: box.parentElement.scrollLeft,
+        width: box.parentElement.clientWidth,
+      });
       let seen = sight();
       for (;;) {
         const now = wanted;
@@ -169,15 +201,23 @@
       const data = values.get(its.step.name);
       const maps = off(its.card.dataset.column);
       const alone = its.step.shape.length === 3 && its.step.shape[0] === 1 && its.step.shape[1] > 1;
-      its.at = live.drawing.tiles(its.canvas, data, its.step.shape, alone
-        ? {across: 1, down: 1, tile: ACROSS * (TILE + GAP) - GAP, off: maps.maps}
-        : {across: ACROSS, down: its.down, tile: TILE, gap: GAP, off: maps.maps});
+      its.at = live.drawing.tiles(
+        its.canvas,
+        data,
+        its.step.shape,
+        alone
+          ? {across: 1, down: 1, tile: ACROSS * (TILE + GAP) - GAP, off: maps.maps}
+          : {across: ACROSS, down: its.down, tile: TILE, gap: GAP, off: maps.maps},
+      );
       its.card.classList.toggle("live-is-off", maps.whole);
       const most = live.drawing.most(data);
       const title = its.card.querySelector("b").textContent;
       // It begins as what is seen does.
-      its.card.setAttribute("aria-label", `${title} ${times(its.step.shape)}, ${its.card.dataset.name}, `
-        + `values of at most ${live.number(most, 2)} in size${maps.whole ? ", switched off" : ""}`);
+      its.card.setAttribute(
+        "aria-label",
+        `${title} ${times(its.step.shape)}, ${its.card.dataset.name}, ` +
+          `values of at most ${live.number(most, 2)} in size${maps.whole ? ", switched off" : ""}`,
+      );
     }
 
     function select(i) {

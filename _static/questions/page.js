@@ -4,7 +4,7 @@
    forgotten on demand; where there is no storage the forms work and forget by themselves. */
 "use strict";
 (() => {
-  const { judge } = window.cnnbookQuestions;
+  const {judge} = window.cnnbookQuestions;
   const KEY = "cnnbook.questions";
   const WORDS = {
     empty: "Write your answer first.",
@@ -34,7 +34,7 @@
       }
     },
     keep(id, kept) {
-      memory.write({ ...memory.all(), [id]: kept });
+      memory.write({...memory.all(), [id]: kept});
     },
     forget(ids) {
       const all = memory.all();
@@ -65,11 +65,15 @@
   const inputs = {
     number(asked, name) {
       const input = element("input", {
-        id: `${name}-input`, type: "text", autocomplete: "off", spellcheck: "false",
-        autocapitalize: "off", "aria-describedby": `${name}-status`,
+        id: `${name}-input`,
+        type: "text",
+        autocomplete: "off",
+        spellcheck: "false",
+        autocapitalize: "off",
+        "aria-describedby": `${name}-status`,
       });
       const unit = asked.unit ? ` (${asked.unit})` : "";
-      const label = element("label", { for: input.id }, `Your answer${unit}`);
+      const label = element("label", {for: input.id}, `Your answer${unit}`);
       return {
         parts: [label, input],
         given: () => input.value,
@@ -84,13 +88,13 @@
     choice(asked, name) {
       const radios = asked.options.map((option, i) => {
         const id = `${name}-${i}`;
-        const radio = element("input", { id, type: "radio", name, value: option });
-        return [radio, element("label", { for: id }, ...inline(option))];
+        const radio = element("input", {id, type: "radio", name, value: option});
+        return [radio, element("label", {for: id}, ...inline(option))];
       });
       const rows = radios.map((pair) => element("div", {}, ...pair));
       const legend = element("legend", {}, "Your answer");
       return {
-        parts: [element("fieldset", { "aria-describedby": `${name}-status` }, legend, ...rows)],
+        parts: [element("fieldset", {"aria-describedby": `${name}-status`}, legend, ...rows)],
         given: () => radios.find(([radio]) => radio.checked)?.[0].value || "",
         put: (given) => radios.forEach(([radio]) => (radio.checked = radio.value === given)),
         mark: () => {},
@@ -98,8 +102,8 @@
       };
     },
     order(asked, name) {
-      const list = element("ol", { "aria-label": "Your order, the largest first" });
-      const moved = element("span", { class: "question-moved", role: "status" });
+      const list = element("ol", {"aria-label": "Your order, the largest first"});
+      const moved = element("span", {class: "question-moved", role: "status"});
       const items = () => [...list.children];
       function move(item, step, button) {
         const place = items().indexOf(item) + step;
@@ -119,16 +123,19 @@
         });
       }
       for (const option of asked.options) {
-        const item = element("li", { "data-value": option }, ...inline(option));
+        const item = element("li", {"data-value": option}, ...inline(option));
         const button = (words, sign, step) =>
           element(
             "button",
-            { type: "button", "aria-label": `Move ${option.replaceAll("`", "")} ${words}`,
-              onclick: (event) => move(item, step, event.currentTarget) },
+            {
+              type: "button",
+              "aria-label": `Move ${option.replaceAll("`", "")} ${words}`,
+              onclick: (event) => move(item, step, event.currentTarget),
+            },
             sign,
           );
         item.append(
-          element("span", { class: "question-moves" }, button("up", "↑", -1), button("down", "↓", 1)),
+          element("span", {class: "question-moves"}, button("up", "↑", -1), button("down", "↓", 1)),
         );
         list.append(item);
       }
@@ -138,7 +145,8 @@
         given: () => items().map((item) => item.dataset.value),
         put: (given) => {
           if (!Array.isArray(given)) return;
-          for (const value of given) list.append(...items().filter((i) => i.dataset.value === value));
+          for (const value of given)
+            list.append(...items().filter((i) => i.dataset.value === value));
           ends();
         },
         mark: () => {},
@@ -149,18 +157,21 @@
 
   /* Make the question a form. `changed` is called when what is right has changed. */
   function enhance(box, changed) {
-    const { id, variants } = JSON.parse(box.dataset.question);
+    const {id, variants} = JSON.parse(box.dataset.question);
     const name = box.id;
     const prompt = box.querySelector(".question-prompt");
     const lead = prompt.querySelector("strong");
     const details = box.querySelector("details");
     box.querySelector(".question-options")?.remove();
     prompt.id = `${name}-prompt`;
-    const form = element("form", { class: "question-form", "aria-labelledby": prompt.id,
-      novalidate: true });
-    const status = element("p", { id: `${name}-status`, class: "question-status", role: "status" });
+    const form = element("form", {
+      class: "question-form",
+      "aria-labelledby": prompt.id,
+      novalidate: true,
+    });
+    const status = element("p", {id: `${name}-status`, class: "question-status", role: "status"});
     details.before(form, status);
-    const question = { id, state: "empty", variant: 0, input: null };
+    const question = {id, state: "empty", variant: 0, input: null};
 
     function say(state, reply) {
       question.state = state;
@@ -174,8 +185,8 @@
     function check() {
       const asked = variants[question.variant];
       const given = question.input.given();
-      const { state, reply } = judge(asked, given, WORDS);
-      if (state !== "empty") memory.keep(id, { variant: question.variant, given });
+      const {state, reply} = judge(asked, given, WORDS);
+      if (state !== "empty") memory.keep(id, {variant: question.variant, given});
       say(state, reply);
     }
     function show(variant) {
@@ -183,14 +194,21 @@
       question.variant = variant;
       prompt.replaceChildren(lead, " ", ...inline(asked.prompt));
       question.input = inputs[asked.kind](asked, name);
-      const buttons = [element("button", { type: "submit" }, "Check")];
+      const buttons = [element("button", {type: "submit"}, "Check")];
       if (variants.length > 1)
-        buttons.push(element("button", { type: "button", onclick: another }, "Another one"));
+        buttons.push(element("button", {type: "button", onclick: another}, "Another one"));
       form.replaceChildren(
-        ...question.input.parts, element("span", { class: "question-buttons" }, ...buttons));
+        ...question.input.parts,
+        element("span", {class: "question-buttons"}, ...buttons),
+      );
       details.open = false;
-      details.querySelector("p").replaceChildren(
-        element("strong", {}, ...inline(asked.solution)), " ", ...inline(asked.why));
+      details
+        .querySelector("p")
+        .replaceChildren(
+          element("strong", {}, ...inline(asked.solution)),
+          " ",
+          ...inline(asked.why),
+        );
       say("empty", "");
     }
     function another() {
@@ -220,13 +238,14 @@
     const boxes = [...document.querySelectorAll(".question[data-question]")];
     if (!boxes.length) return;
     const tally = element("span");
-    const forget = element("button", { type: "button" }, "Forget my answers");
-    const foot = element("p", { class: "question-foot" }, tally, " ", forget);
+    const forget = element("button", {type: "button"}, "Forget my answers");
+    const foot = element("p", {class: "question-foot"}, tally, " ", forget);
     const questions = [];
     const count = () => {
       const right = questions.filter((each) => each.state === "right").length;
       const given = questions.some((each) => each.state !== "empty");
-      tally.textContent = `${right} of ${boxes.length} questions of this page are right. ` +
+      tally.textContent =
+        `${right} of ${boxes.length} questions of this page are right. ` +
         "What you answer stays in this browser.";
       forget.disabled = !given;
     };
@@ -234,7 +253,7 @@
     forget.addEventListener("click", () => {
       memory.forget(questions.map((each) => each.id));
       for (const each of questions) each.reset();
-      tally.textContent = "Forgotten. " + tally.textContent;
+      tally.textContent = `Forgotten. ${tally.textContent}`;
       tally.tabIndex = -1;
       tally.focus();
     });

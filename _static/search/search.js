@@ -23,7 +23,11 @@
   ];
   const stemmer = new Stemmer();
   const stem = (word) => (word.length > 3 ? stemmer.stemWord(word) : word);
-  const plain = (text) => text.toLowerCase().replace(/[×✕]/g, "x").replace(/isation/g, "ization");
+  const plain = (text) =>
+    text
+      .toLowerCase()
+      .replace(/[×✕]/g, "x")
+      .replace(/isation/g, "ization");
   const split = (text) => plain(text).match(/[\p{Letter}\p{Number}]+/gu) ?? [];
   const stems = (text) => split(text).map(stem);
   const SKIPPED = new Set(stopwords);
@@ -51,11 +55,11 @@
       const asked = [...phrases].sort((a, b) => b.length - a.length);
       const hit = asked.find((phrase) => rest.includes(` ${phrase} `));
       if (hit) {
-        found.push({ asked: hit, phrases });
+        found.push({asked: hit, phrases});
         rest = rest.replace(` ${hit} `, " ");
       }
     }
-    for (const word of rest.split(" ").filter(Boolean)) found.push({ asked: word, phrases: [word] });
+    for (const word of rest.split(" ").filter(Boolean)) found.push({asked: word, phrases: [word]});
     return found;
   };
 
@@ -123,7 +127,7 @@
     const wanted = things(query);
     const found = ranked(query);
     const word = encodeURIComponent(query);
-    for (const { page, section } of found) {
+    for (const {page, section} of found) {
       const anchor = section === page.sections[0] ? "" : `#${section.id}`;
       const title = anchor ? `${page.title} › ${section.heading}` : page.title;
       entry(`${page.page}.html?highlight=${word}${anchor}`, title, excerpt(section.text, wanted));

@@ -5,7 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cnnbook import records
 from cnnbook.records import Difference, Record
+
+
+def recorded(experiment: str) -> tuple[Record, ...]:
+    """An experiment's training runs on record, as `records.load` gives them."""
+    found = records.load(experiment)
+    return tuple(run for run in found if isinstance(run, Record))
 
 
 def undecided(*differences: tuple[Difference, float]) -> str:
@@ -21,14 +28,15 @@ def undecided(*differences: tuple[Difference, float]) -> str:
             f"{abs(effect):.2g} {found.unit}" for found, effect in differences
         )
     )
-    if None in seeds:
+    enough = [number for number in seeds if number is not None]
+    if len(enough) < len(seeds):
         return (
             f"No number of seeds below 10,000 would resolve {sizes} at this spread."
         )
     have = min(found.n for found, _ in differences)
     return (
-        f"To tell {sizes} from zero with 80 % power takes about {max(seeds)} seeds "
-        f"at this spread; there are {have}."
+        f"To tell {sizes} from zero with 80 % power takes about {max(enough)} "
+        f"seeds at this spread; there are {have}."
     )
 
 

@@ -72,7 +72,8 @@ class Use(NamedTuple):
             shape = (1, shape[3], *shape[1:3])
         elif self.layer.kind not in ("conv", "pool"):
             return None  # attention, by heads
-        return tuple(shape[1:]) if shape[2] * shape[3] > 1 else None
+        _, channels, height, width = shape
+        return (channels, height, width) if height * width > 1 else None
 
     @property
     def geometry(self) -> tuple:
@@ -118,7 +119,7 @@ class Asked:
         """
         import pandas as pd
 
-        rows = []
+        rows: list[dict[str, int]] = []
         for use in self.part(CONVOLUTION, SHARED):
             if use.map is None:
                 continue
@@ -548,8 +549,7 @@ def strided_stages(asked: Asked) -> Evidence:
     table = asked.stages
     halved = []
     for side in table.side.iloc[1:]:
-        maps = (use for use in asked.uses if use.map is not None)
-        first = next(use for use in maps if use.map[2] == side)
+        first = next(use for use in asked.uses if use.map and use.map[2] == side)
         halved.append(first.part == CONVOLUTION)
     factors = (table.channels / table.channels.shift()).iloc[1:]
     rule = [by and factor == 2 for by, factor in zip(halved, factors, strict=True)]

@@ -178,12 +178,13 @@ def separable_pairs(network: nn.Module) -> pd.DataFrame:
     table, rows = profile(network).table, {}
     for name, block in network.named_modules():
         if isinstance(block, InvertedResidual):
-            *_, depthwise, pointwise = (
-                f"{name}.{path}"
+            convolutions = {
+                f"{name}.{path}": module
                 for path, module in block.named_modules()
                 if isinstance(module, nn.Conv2d)
-            )
-            layer = network.get_submodule(pointwise)
+            }
+            *_, depthwise, pointwise = convolutions
+            layer = convolutions[pointwise]
             full = table.output[pointwise][1] * table.output[pointwise][2]
             full *= 9 * layer.in_channels * layer.out_channels
             two = table.flops[depthwise] + table.flops[pointwise]
@@ -380,8 +381,10 @@ def ladder(
     design = accuracy.iloc[-1] - accuracy.iloc[0]
     largest = accuracy.diff().sort_values(ascending=False).index[:2]
     costs = zip(table.index, ours, paper, strict=True)
-    odd = [f"{step} {cost:.2f}, printed {its:.2f}" for step, cost, its in costs]
-    odd = "; ".join(line for line, same in zip(odd, agree, strict=True) if not same)
+    lines = [f"{step} {cost:.2f}, printed {its:.2f}" for step, cost, its in costs]
+    odd = "; ".join(
+        line for line, same in zip(lines, agree, strict=True) if not same
+    )
     return Evidence(
         holds=bool(agree.drop(list(PRINTED_OTHERWISE)).all() and design > 0),
         measured=f"Of the {len(table)} networks, {agree.sum()} do the "

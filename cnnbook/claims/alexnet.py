@@ -70,19 +70,24 @@ def two_gpus(network: models.AlexNet2012 | None = None) -> Evidence:
     if network is None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            network = models.alexnet(variant="paper")
+            network = models.AlexNet2012()
     network = network.eval()
     images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         whole = network(images)
     run = models.run_split(network, images, labels=torch.tensor([0, 1]))
     difference = ((whole - run.logits).abs().max() / whole.abs().max()).item()
+    # The sums are in another order; how far off that is depends on the machine.
+    same = difference < 1e-5
+    how = (
+        "up to rounding" if same else f"only within {difference:.1g} of the largest"
+    )
     crossing = run.traffic.loc[list(models.alexnet_split.LAYERS)]
     crossed = crossing.index[crossing["forward"] > 0]
     return Evidence(
-        holds=difference < 1e-5 and 0 < len(crossed) < len(crossing),
+        holds=same and 0 < len(crossed) < len(crossing),
         measured=f"Two halves on two devices ({'; '.join(run.devices)}) give the "
-        f"single device's logits up to a relative difference of {difference:.1g}. "
+        f"single device's logits {how}. "
         f"Activations cross between them before {len(crossed)} of {len(crossing)} "
         f"layers only ({', '.join(crossed)}): {crossing['forward'].sum():,} per "
         f"image forward, {crossing['backward'].sum():,} gradients back.",

@@ -15,7 +15,7 @@ import torch
 from torch import fx, nn
 
 from cnnbook import models, records
-from cnnbook.claims._deciding import how, undecided
+from cnnbook.claims._deciding import how, recorded, undecided
 from cnnbook.claims._mechanism import Evidence, claim
 from cnnbook.models.googlenet import TABLE_1
 from cnnbook.profiling import Layer, Profile, profile
@@ -157,7 +157,7 @@ def stem(networks: Networks | None = None) -> Evidence:
     )
 
 
-def _modules(network: nn.Module) -> dict[str, nn.Module]:
+def _modules(network: nn.Module) -> dict[str, models.Inception]:
     """The Inception modules of a network, by name."""
     return {
         name: module
@@ -280,7 +280,8 @@ def bottlenecks(network: nn.Module | None = None) -> pd.DataFrame:
     }
     for name, module in _modules(network).items():
         first = module.branch1.conv
-        size = (first.in_channels, *sizes[f"{name}.branch1.conv"][1:])
+        _, height, width = sizes[f"{name}.branch1.conv"]
+        size = (first.in_channels, height, width)
         with torch.device("meta"):
             naive = models.NaiveInception(
                 size[0], TABLE_1[name.removeprefix("inception")]
@@ -442,7 +443,7 @@ def aux_classifiers(runs: Sequence[Record] | None = None) -> Evidence:
     with batch norm than without it, and with it within a margin of none, a third of
     what Szegedy et al. found.
     """
-    runs = records.load("aux-vs-batchnorm") if runs is None else runs
+    runs = recorded("aux-vs-batchnorm") if runs is None else runs
     if not runs:
         return Evidence(None, "The experiment aux-vs-batchnorm has not run yet.")
     found = differences(runs)

@@ -102,12 +102,13 @@ IMAGE = (3, 224, 224)
 BOTH = "of the two AlexNets"
 
 
-def _kernel(module: nn.Module) -> tuple[int, int, int, int]:
+def _kernel(module: nn.Conv2d | nn.Linear) -> tuple[int, int, int, int]:
     """C', C, H, W of a layer's weights, before groups; a linear layer is a 1×1
     convolution."""
     if isinstance(module, nn.Linear):
         return module.out_features, module.in_features, 1, 1
-    return module.out_channels, module.in_channels, *module.kernel_size
+    height, width = module.kernel_size
+    return module.out_channels, module.in_channels, height, width
 
 
 def _groups(module: nn.Module) -> int:

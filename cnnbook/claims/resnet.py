@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from cnnbook import models, records
-from cnnbook.claims._deciding import how, undecided
+from cnnbook.claims._deciding import how, recorded, undecided
 from cnnbook.claims._mechanism import Evidence, claim
 from cnnbook.models import preactivation as residuals
 from cnnbook.profiling import Layer, profile
@@ -70,7 +70,7 @@ def training_errors(runs: Sequence[Record]) -> pd.DataFrame:
     source=f"{NOTES}; {PAPER}, section 1 and figures 1 and 6",
 )
 def deeper_worse(runs: Sequence[Record] | None = None) -> Evidence:
-    runs = records.load("degradation") if runs is None else runs
+    runs = recorded("degradation") if runs is None else runs
     if not runs:
         return Evidence(None, "No run of the experiment degradation is on record.")
     table = training_errors(runs)
@@ -104,7 +104,7 @@ def harder_to_optimize(
     pair: tuple[nn.Module, nn.Module] | None = None,
 ) -> Evidence:
     """`pair`: the shallow plain network and the deep one made of it."""
-    runs = records.load("degradation") if runs is None else runs
+    runs = recorded("degradation") if runs is None else runs
     if not runs:
         return Evidence(None, "No run of the experiment degradation is on record.")
     table = training_errors(runs)
@@ -141,8 +141,8 @@ def _deepened(shallow: str, deep: str) -> tuple[nn.Module, nn.Module]:
             if isinstance(module, nn.BatchNorm2d):
                 nn.init.uniform_(module.weight, 0.5, 1.5)
                 nn.init.normal_(module.bias, std=0.2)
-                nn.init.normal_(module.running_mean, std=0.2)
-                nn.init.uniform_(module.running_var, 0.5, 1.5)
+                nn.init.normal_(module.get_buffer("running_mean"), std=0.2)
+                nn.init.uniform_(module.get_buffer("running_var"), 0.5, 1.5)
         return network, models.deepen(network, models.create(deep))
 
 
@@ -212,7 +212,7 @@ def blocks(network: nn.Module) -> dict[str, nn.Module]:
     }
 
 
-def kernels(block: nn.Module) -> tuple[tuple[int, int], ...]:
+def kernels(block: nn.Module) -> tuple[tuple[int, ...], ...]:
     """The kernels of a block's convolutions in their order, without those of its
     shortcut."""
     return tuple(

@@ -11,7 +11,7 @@ from torch import nn
 
 from cnnbook import models, records
 from cnnbook.claims import published
-from cnnbook.claims._deciding import how, undecided
+from cnnbook.claims._deciding import how, recorded, undecided
 from cnnbook.claims._mechanism import Evidence, claim
 from cnnbook.profiling import profile
 from cnnbook.records import Record
@@ -99,7 +99,7 @@ def group_convolution(
         runs: of the experiment "cardinality".
     """
     table = _structure(networks or _networks(), errors or PUBLISHED)
-    runs = records.load("cardinality") if runs is None else runs
+    runs = recorded("cardinality") if runs is None else runs
     if not runs:
         return Evidence(
             None, "No run of the experiment cardinality is on record.", table

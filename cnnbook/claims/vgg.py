@@ -7,6 +7,7 @@ All are checked on the networks' own layers; none needs training.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import UnionType
 from typing import TYPE_CHECKING
 
 import torch
@@ -34,14 +35,16 @@ def _networks() -> Networks:
 
 
 def _features(
-    networks: Networks | None, kind: type[nn.Module]
+    networks: Networks | None, kind: type[nn.Module] | UnionType
 ) -> dict[str, list[nn.Module]]:
     """Each network's layers of a kind in its convolutional part, in order."""
     networks = _networks() if networks is None else networks
-    return {
-        name: [layer for layer in network.features if isinstance(layer, kind)]
-        for name, network in networks.items()
-    }
+    found = {}
+    for name, network in networks.items():
+        part = network.get_submodule("features")
+        layers = part.named_modules(remove_duplicate=False)
+        found[name] = [layer for _, layer in layers if isinstance(layer, kind)]
+    return found
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
@@ -181,6 +184,11 @@ def five_stages(networks: Networks | None = None) -> Evidence:
     )
 
 
+def _counts(number: int, networks: Networks | None) -> pd.DataFrame:
+    """A row per network, with a column of the stage's number of convolutions."""
+    return stages(networks)["convolutions"].unstack(fill_value=0)[[number]]
+
+
 def _stage(
     number: int, allowed: Mapping[str, int], networks: Networks | None
 ) -> Evidence:
@@ -192,7 +200,7 @@ def _stage(
             the numbers without brackets, which in stages 4 and 5 are those of
             VGG-16.
     """
-    table = stages(networks)["convolutions"].unstack(fill_value=0)[[number]]
+    table = _counts(number, networks)
     found = table[number]
     others = {name: count for name, count in found.items() if name not in allowed}
     differing = ", ".join(
@@ -238,7 +246,7 @@ def stage_2(networks: Networks | None = None) -> Evidence:
 )
 def stage_3(networks: Networks | None = None) -> Evidence:
     found = _stage(3, {"vgg16": 2, "vgg19": 2}, networks)
-    counts = found.table[3]
+    counts = _counts(3, networks)[3]
     true_of = ", ".join(counts.index[counts == 2]) or "none"
     caveat = (
         f"It is true of {true_of}. The other lines of the notes are those of vgg16 "
@@ -270,7 +278,7 @@ def stage_5(networks: Networks | None = None) -> Evidence:
     return Evidence(
         holds=fourth.holds and fifth.holds,
         measured=f"{fourth.measured} {fifth.measured}",
-        table=fourth.table.join(fifth.table),
+        table=_counts(4, networks).join(_counts(5, networks)),
         caveat=fifth.caveat,
     )
 
@@ -288,6 +296,12 @@ def _stacks(networks: Networks | None) -> dict[str, nn.Module]:
         return {"two 3×3": stack(CHANNELS, 3, 2), "one 5×5": stack(CHANNELS, 5, 1)}
 
 
+def _reads(network: nn.Module) -> int:
+    """The channels that its first convolution reads."""
+    layers = network.modules()
+    return next(m for m in layers if isinstance(m, nn.Conv2d)).in_channels
+
+
 @claim(
     "vgg/two-3x3-receptive-field",
     chapter="vgg",
@@ -300,8 +314,8 @@ def two_3x3_receptive_field(networks: Networks | None = None) -> Evidence:
 
     rows = {}
     for name, network in _stacks(networks).items():
-        size = (network[0].in_channels, 16, 16)
-        last = str(len(network) - 1)
+        size = (_reads(network), 16, 16)
+        *_, (last, _) = network.named_children()
         rows[name] = {
             "derived": int(
                 profile(network, size).table["receptive_field"].iloc[-1]
@@ -334,7 +348,7 @@ def two_3x3_cheaper(networks: Networks | None = None) -> Evidence:
 
     rows = {}
     for name, network in _stacks(networks).items():
-        total = profile(network, (network[0].in_channels, 56, 56)).total
+        total = profile(network, (_reads(network), 56, 56)).total
         rows[name] = total._asdict()
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("stack")
     ratio = table.iloc[0] / table.iloc[1]
@@ -365,14 +379,14 @@ def two_3x3_nonlinearity(networks: Networks | None = None) -> Evidence:
     import pandas as pd
 
     if networks is None:
-        networks = _stacks(None)
-        networks["two 3×3, no ReLU between"] = nn.Sequential(
-            networks["two 3×3"][0], networks["two 3×3"][2]
-        )
+        own = _stacks(None)
+        first, _, second = own["two 3×3"].children()
+        own["two 3×3, no ReLU between"] = nn.Sequential(first, second)
+        networks = own
     rows = {}
     for name, network in networks.items():
         random = torch.Generator().manual_seed(0)
-        a, b = torch.randn(2, 1, network[0].in_channels, 12, 12, generator=random)
+        a, b = torch.randn(2, 1, _reads(network), 12, 12, generator=random)
         # An affine map has f(a) + f(b) = f(a + b) + f(0).
         whole = network(a + b) + network(torch.zeros_like(a))
         departure = (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cnnbook import records
 from cnnbook.claims import published
-from cnnbook.claims._deciding import how
+from cnnbook.claims._deciding import how, recorded
 from cnnbook.claims._mechanism import Evidence, claim
 from cnnbook.records import Record
 
@@ -55,7 +55,7 @@ def trial_and_error(
         tried: of the search, the run of each stem by which one was chosen; None:
             those on record at the scale of `runs`.
     """
-    runs = records.load("stem-search") if runs is None else runs
+    runs = recorded("stem-search") if runs is None else runs
     if tried is None:
         tried = records.candidates("stem-search", runs[0].scale) if runs else ()
     kept = published.value("zeiler2013", "ZFNet")

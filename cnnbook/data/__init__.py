@@ -120,10 +120,17 @@ def load(
                 "image_size must be a positive number of pixels, got "
                 f"{short(size)}; {LARGEST_SIZE:,} are the most"
             )
-        options = {"image_size": size, "workers": workers, "progress": progress}
         if name.startswith(webdataset.PREFIX):
-            return webdataset.load(name, **options)
-        return imagefolder.load(name, stream=stream, **options)
+            return webdataset.load(
+                name, image_size=size, workers=workers, progress=progress
+            )
+        return imagefolder.load(
+            name,
+            image_size=size,
+            workers=workers,
+            progress=progress,
+            stream=stream,
+        )
     if name not in names():
         near = difflib.get_close_matches(name.lower(), names(), n=3, cutoff=0.5)
         hint = (

@@ -17,7 +17,7 @@ What is no plain RGB has one meaning here, in memory and in a stream alike:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
@@ -62,7 +62,7 @@ def _upright(image: Image) -> Image:
         turned = image.getexif().get(ORIENTATION)
     except Exception:  # EXIF of broken software: the picture itself may be whole
         turned = None
-    turn = {
+    turns: dict[int | None, Transpose] = {
         2: Transpose.FLIP_LEFT_RIGHT,
         3: Transpose.ROTATE_180,
         4: Transpose.FLIP_TOP_BOTTOM,
@@ -70,10 +70,10 @@ def _upright(image: Image) -> Image:
         6: Transpose.ROTATE_270,
         7: Transpose.TRANSVERSE,
         8: Transpose.ROTATE_90,
-    }.get(turned)
-    if turn is None:
+    }
+    if turned not in turns:
         return image
-    upright = image.transpose(turn)
+    upright: Any = image.transpose(turns[turned])
     # What `_rgb` asks the file about is not copied.
     upright.format, upright.tag_v2 = image.format, getattr(image, "tag_v2", {})
     return upright

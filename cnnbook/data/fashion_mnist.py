@@ -68,7 +68,7 @@ def load(
         DataError: if the files are missing, damaged, or cannot be downloaded.
     """
     found = find(root)
-    if found is None:
+    if not found:
         if not download:
             raise DataError(
                 f"{NAME} is neither in {root / TORCHVISION_FOLDER} nor in "
@@ -80,18 +80,18 @@ def load(
     return _read_part(found, "train"), _read_part(found, "t10k")
 
 
-def find(root: Path) -> dict[str, Path] | None:
-    """The path of each of the four files, plain or gzipped, or None if they are
+def find(root: Path) -> dict[str, Path]:
+    """The path of each of the four files, plain or gzipped; empty if they are
     nowhere."""
     for folder in (root / TORCHVISION_FOLDER, DEBIAN_FOLDER):
-        paths = {}
+        paths: dict[str, Path] = {}
         for name in SHA256:
             for path in (folder / name, folder / f"{name}.gz"):
                 if path.is_file():
                     paths.setdefault(name, path)
         if len(paths) == len(SHA256):
             return paths
-    return None
+    return {}
 
 
 def read_idx(path: Path, dims: int, sha256: str) -> Tensor:
@@ -129,8 +129,8 @@ def read_idx(path: Path, dims: int, sha256: str) -> Tensor:
             path, f"its header says {wanted:,} values, {LARGEST:,} are the most"
         )
     if (found := len(content) - header) != wanted:
-        found = f"more than {wanted}" if found > wanted else found
-        raise _damaged(path, f"it holds {found} values, its header says {wanted}")
+        holds = f"more than {wanted}" if found > wanted else found
+        raise _damaged(path, f"it holds {holds} values, its header says {wanted}")
     if hashlib.sha256(content).hexdigest() != sha256:
         raise _damaged(path, "its SHA-256 is wrong")
     return torch.frombuffer(

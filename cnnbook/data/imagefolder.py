@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from cnnbook.data.decode import fit_to, read_rgb
 from cnnbook.data.errors import DataError, one_line
 from cnnbook.data.imageset import ImageSet
 from cnnbook.data.imagestream import ImageStream
+from cnnbook.data.labelled import in_parts
 from cnnbook.data.listing import Listing, list_images
 
 PREFIX = "imagefolder:"
@@ -67,12 +67,9 @@ def load(
                 f"only one of them has {', '.join(sorted(odd)[:5])}"
             )
     if stream:
-        parts = [_find(name, each, image_size, workers) for each in listings]
-    else:
-        _check_memory(name, sum(len(each.paths) for each in listings), image_size)
-        parts = [_read(name, each, image_size, progress) for each in listings]
-    train, test, *validation = parts
-    return replace(train, validation=validation[0] if validation else None), test
+        return in_parts(_find(name, each, image_size, workers) for each in listings)
+    _check_memory(name, sum(len(each.paths) for each in listings), image_size)
+    return in_parts(_read(name, each, image_size, progress) for each in listings)
 
 
 def _find(

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -78,7 +79,8 @@ class ImageSet(Labelled):
     @property
     def input_size(self) -> tuple[int, int, int]:
         """The size of one image, (C, H, W)."""
-        return tuple(self.images.shape[1:])
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
 
     @cached_property
     def checksum(self) -> str:
@@ -86,7 +88,7 @@ class ImageSet(Labelled):
         data."""
         digest = hashlib.sha256()
         for tensor in (self.images, self.labels):
-            digest.update(tensor.cpu().contiguous().numpy())
+            digest.update(tensor.cpu().contiguous().numpy().data)
         return digest.hexdigest()
 
     def mean_std(self) -> tuple[Tensor, Tensor]:
@@ -113,7 +115,7 @@ class ImageSet(Labelled):
         """The images at each batch of indices, one batch after the other."""
         return map(self.take, batches)
 
-    def subset(self, indices: Sequence[int] | Tensor) -> ImageSet:
+    def subset(self, indices: Sequence[int] | Tensor) -> Self:
         """The images at `indices`, in that order; name, classes and validation part
         stay.
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ class ImageStream(Labelled):
         digest = hashlib.sha256(f"{self.image_size}\n".encode())
         digest.update(b"\n".join(self.files.tolist()))
         for tensor in (self.places, self.labels):
-            digest.update(tensor.contiguous().numpy())
+            digest.update(tensor.contiguous().numpy().data)
         return digest.hexdigest()
 
     def mean_std(self) -> tuple[Tensor, Tensor]:
@@ -89,7 +90,7 @@ class ImageStream(Labelled):
             images, self.labels[sample], self.classes, self.name
         ).mean_std()
 
-    def subset(self, indices: Sequence[int] | Tensor) -> ImageStream:
+    def subset(self, indices: Sequence[int] | Tensor) -> Self:
         """The images at `indices`, in that order; name, classes and validation part
         stay.
 
@@ -139,11 +140,13 @@ class ImageStream(Labelled):
         from torch.utils.data import DataLoader
 
         workers = default_workers() if self.workers is None else self.workers
-        loader = DataLoader(
-            _Batches(self),
-            batch_sampler=batches,
+        # torch's types know neither batches of indices that are tensors nor a set
+        # that gives whole batches.
+        loader: DataLoader[Any] = DataLoader(
+            cast(Any, _Batches(self)),
+            batch_sampler=cast(Any, batches),
             num_workers=min(workers, len(batches)),
-            collate_fn=_as_it_is,
+            collate_fn=cast(Any, _as_it_is),
             pin_memory=torch.cuda.is_available(),
             # Of its own, so that dropout's random numbers are those of a run in
             # memory.

@@ -3,9 +3,10 @@ are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Labelled:
+class Labelled(ABC):
     """The common part of `ImageSet` and `ImageStream`, dataclasses with these
     attributes.
 
@@ -30,6 +31,21 @@ class Labelled:
     classes: tuple[str, ...]
     name: str
     validation: Labelled | None
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    @abstractmethod
+    def input_size(self) -> tuple[int, int, int]:
+        """The size of one image, (C, H, W)."""
+
+    @abstractmethod
+    def subset(self, indices: Sequence[int] | Tensor) -> Self:
+        """The images at `indices`, in that order; name, classes and validation part
+        stay.
+
+        Raises:
+            ValueError: if `indices` is empty, or not of integers in 0 … N-1.
+        """
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -50,7 +66,7 @@ class Labelled:
             name="images",
         )
 
-    def split(self, fraction: float, seed: int) -> tuple[Labelled, Labelled]:
+    def split(self, fraction: float, seed: int) -> tuple[Self, Self]:
         """Set `fraction` of each class aside, by chance but repeatably; the order
         is kept.
 
@@ -85,9 +101,11 @@ class Labelled:
                 )
             aside[members[:size]] = True
         whole = replace(self, validation=None)
-        return whole.subset(np.flatnonzero(~aside)), whole.subset(
-            np.flatnonzero(aside)
+        kept, held = (
+            whole.subset(torch.from_numpy(np.flatnonzero(which)))
+            for which in (~aside, aside)
         )
+        return kept, held
 
     def __repr__(self) -> str:
         channels, height, width = self.input_size
@@ -121,6 +139,16 @@ class Labelled:
                 f"got {int(indices.min())} … {int(indices.max())}"
             )
         return indices
+
+
+Part = TypeVar("Part", bound=Labelled)
+
+
+def in_parts(found: Iterable[Part]) -> tuple[Part, Part]:
+    """Training and test images; of three parts the last are the training set's
+    validation images."""
+    train, test, *validation = found
+    return replace(train, validation=validation[0] if validation else None), test
 
 
 def describe(tensor: Tensor) -> str:

@@ -122,8 +122,7 @@ def _removed_if_killed(folder: str) -> Iterator[None]:
         # Not by the closed pipe, which would have it remove the folder in its own
         # time.
         guard.kill()
-        guard.stdin.close()
-        guard.wait()
+        guard.communicate()
 
 
 def _clear_forgotten(root: Path) -> None:

@@ -23,12 +23,14 @@ import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from cnnbook.data.errors import DataError, one_line
 from cnnbook.data.imagestream import ImageStream
+from cnnbook.data.labelled import in_parts
 from cnnbook.data.listing import is_metadata
 
 PREFIX = "webdataset:"
@@ -74,11 +76,11 @@ def load(
         raise DataError(
             f"{folder} has no test or validation shards, test*.tar or val*.tar"
         )
-    found = [
+    streams = [
         _index(name, shards, image_size, workers, progress) for shards in parts
     ]
-    classes = _classes(folder, found[0])
-    for stream in found:
+    classes = _classes(folder, streams[0])
+    for stream in streams:
         if (largest := int(stream.labels.max())) >= len(classes):
             first = int(stream.places[stream.labels.argmax(), 0])
             raise DataError(
@@ -86,10 +88,7 @@ def load(
                 f"{largest}, there are {len(classes)} classes: 0 … "
                 f"{len(classes) - 1}"
             )
-    train, test, *validation = (
-        replace(stream, classes=classes) for stream in found
-    )
-    return replace(train, validation=validation[0] if validation else None), test
+    return in_parts(replace(stream, classes=classes) for stream in streams)
 
 
 def _train_shards(pattern: str) -> tuple[list[Path], str]:
@@ -212,7 +211,8 @@ def _scan(shard: Path) -> list[tuple[int, int, int]]:
                     if key in labels:
                         raise DataError(f"{shard} has two labels named {key}")
                     labels[key] = _label(shard, tar, member)
-                tar.members.clear()  # which would keep every header
+                # They would keep every header; typeshed does not know them.
+                tar.members.clear()  # type: ignore[attr-defined]
             _check_end(tar)
     except (tarfile.TarError, OSError, EOFError) as error:
         with shard.open("rb") as file:
@@ -269,7 +269,8 @@ def _matched(
 
 
 def _label(shard: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> int:
-    text = tar.extractfile(member).read(LABEL_BYTES + 1)
+    file = tar.extractfile(member)
+    text = file.read(LABEL_BYTES + 1) if file else b""
     shown = repr(text[:20]) + (" …" if len(text) > 20 else "")
     if len(text) > LABEL_BYTES or not text.strip().isdigit():
         raise DataError(
@@ -286,7 +287,7 @@ def _label(shard: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> int:
 def _promised(folder: Path) -> dict[str, int]:
     """How many samples each shard has, by the indices in `folder`; of most, none
     says it."""
-    counts = {}
+    counts: dict[str, Any] = {}
     for path in sorted(folder.glob("*.json")):
         try:
             found = json.loads(path.read_text("utf-8"))

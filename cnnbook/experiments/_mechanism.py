@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from cnnbook import data, models, records
-from cnnbook.data import ImageSet
+from cnnbook.data import ImageSet, ImageStream
 from cnnbook.experiments._provenance import digits, surroundings
 from cnnbook.experiments._timing import TimingTrial
 from cnnbook.models import pretrained
@@ -25,6 +26,8 @@ from cnnbook.records.record import pack
 from cnnbook.training import Recipe, Run, fit
 from cnnbook.training.device import autocast
 from cnnbook.training.loop import evaluate
+
+Images = ImageSet | ImageStream
 
 FOLDER = Path(__file__).parent
 CHOOSING_SEED = 1_000  # of the runs that choose a learning rate; no result has it
@@ -132,8 +135,8 @@ class Trial:
         """What a record of this run must have in common with it."""
         return _settings(self) | asdict(self.recipe)
 
-    def settings_of(self, record: Record) -> dict:
-        """The same of a record."""
+    def settings_of(self, record: Any) -> dict:
+        """The same of a record, a `Record`."""
         settings = _settings(record) | asdict(record.recipe)
         if self.train_images is None:
             settings["train_images"] = None
@@ -256,7 +259,11 @@ def run_one(
         FloatingPointError: if the loss is not finite.
     """
     started = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    where = {"experiment": name, "scale": scale, "started": started}
+    where: dict[str, Any] = {
+        "experiment": name,
+        "scale": scale,
+        "started": started,
+    }
     if isinstance(trial, TimingTrial):
         return trial.run(device, **where)
     train, test = _load(trial.data, progress)
@@ -310,7 +317,7 @@ def _threads(number: int | None) -> Iterator[None]:
 
 
 def _keep_weights(
-    run: Run, record: Record, train: ImageSet, test: ImageSet, folder: Path
+    run: Run, record: Record, train: Images, test: Images, folder: Path
 ) -> None:
     """Write the trained network's weights in half precision, measured as they are
     written."""
@@ -353,22 +360,25 @@ def result_of(record: Record | Timing) -> str:
 
 
 @cache
-def _load(name: str, progress: bool) -> tuple[ImageSet, ImageSet]:
+def _load(name: str, progress: bool) -> tuple[Images, Images]:
     return data.load(name, progress=progress)
 
 
 def _measured(run: Run) -> dict:
+    loss, accuracy, correct = run.test_loss, run.test_accuracy, run.test_correct
+    if loss is None or accuracy is None or correct is None:
+        raise ValueError(f"{run.data} has no test images to measure the run on")
     history = run.history.copy()
     figures = [name for name in history if name != "epoch"]
     history[figures] = history[figures].map(digits)
     return {
         "seconds": digits(run.seconds),
         "history": history,
-        "test_loss": digits(run.test_loss),
-        "test_accuracy": digits(run.test_accuracy),
+        "test_loss": digits(loss),
+        "test_accuracy": digits(accuracy),
         "process_seconds": digits(run.process_seconds),
         "precision": run.precision,
-        "correct": pack(run.test_correct.numpy()),
+        "correct": pack(correct.numpy()),
     }
 
 

@@ -168,7 +168,9 @@ def look(
         (record.arm, record.seed): record
         for record in records.candidates(name, scale, folder=folder)
     }
-    ready, waiting, choosing = [], 0, {}
+    ready: list[Trial | TimingTrial] = []
+    choosing: dict[str, Trial] = {}
+    waiting = 0
     for trial in runs:
         if isinstance(trial, Trial) and (candidates := trial.candidates()):
             open_ = [each for each in candidates if not _recorded(each, tried)]

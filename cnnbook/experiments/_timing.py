@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import torch
 
@@ -64,12 +65,12 @@ class TimingTrial:
         """What a record of this run must have in common with it."""
         return self.settings_of(self)
 
-    def settings_of(self, one: TimingTrial | Timing) -> dict:
-        """The same of a record."""
+    def settings_of(self, one: Any) -> dict:
+        """The same of a record, a `Timing`."""
         names = [each.name for each in fields(self) if each.name != "min_seconds"]
         return json.loads(json.dumps({name: getattr(one, name) for name in names}))
 
-    def run(self, device: torch.device | str, **where: str) -> Timing:
+    def run(self, device: torch.device | str, **where: Any) -> Timing:
         """Measure it; `where` is the record's experiment, scale and start.
 
         Raises:

@@ -16,6 +16,7 @@ nothing.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from cnnbook.experiments._mechanism import Trial, experiment
 from cnnbook.training import Recipe
@@ -33,7 +34,7 @@ RECIPE = Recipe(
 )
 PLAIN = {"batch_norm": False, "aux_logits": False}
 # architecture: options, the image's side
-ARCHITECTURES = {
+ARCHITECTURES: dict[str, tuple[dict[str, Any], int]] = {
     "alexnet": ({}, 224),
     "vgg11": ({"width": 16}, 224),
     "googlenet": (PLAIN, 96),

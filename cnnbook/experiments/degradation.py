@@ -14,6 +14,8 @@ compare: ten thousand images are soon learned by heart.
 
 from __future__ import annotations
 
+from typing import Any
+
 from cnnbook.experiments._mechanism import Trial, experiment
 from cnnbook.training import Recipe
 
@@ -32,6 +34,7 @@ MARGIN = 0.5
 def degradation(scale: str) -> list[Trial]:
     names = ["plain20", "plain56", "resnet20", "resnet56"]
     rates: tuple[float, ...] = ()
+    where: dict[str, Any]
     if scale == "quick":
         where = {"data": "fashion-mnist-mini", "train_images": 4000}
         # Without augmentation, so that the training error is that of fixed images.

@@ -18,6 +18,8 @@ of VGG the networks differ in nothing but what covers the window: see
 
 from __future__ import annotations
 
+from typing import Any
+
 from cnnbook.experiments._mechanism import Trial, experiment
 from cnnbook.training import Recipe
 
@@ -70,7 +72,7 @@ VGG = recipe(6, 64, precision="fp32", image_size=32, weight_decay=0.01)
 )
 def kernel_stacks(scale: str) -> list[Trial]:
     settings, rates, data, images, channels = SCALES[scale]
-    where = {"data": data, "train_images": images}
+    where: dict[str, Any] = {"data": data, "train_images": images}
     classes = {"num_classes": 10, "in_channels": 1}
     trials = [
         Trial(

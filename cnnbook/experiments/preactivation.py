@@ -13,6 +13,8 @@ the paper had to warm up the original network of 110 layers at a low one.
 
 from __future__ import annotations
 
+from typing import Any
+
 from cnnbook.experiments._mechanism import Trial, experiment
 from cnnbook.training import Recipe
 
@@ -29,6 +31,8 @@ PUBLISHED_EFFECT = 0.24  # points of test error at 110 layers, on CIFAR-10
 )
 def preactivation(scale: str) -> list[Trial]:
     rates: tuple[float, ...] = ()
+    depths: tuple[int, ...]
+    where: dict[str, Any]
     if scale == "quick":
         depths = (56,)
         where = {"data": "fashion-mnist-mini", "train_images": 3000}

@@ -8,6 +8,7 @@ Nothing is compared.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from cnnbook.experiments._mechanism import Trial, experiment
 from cnnbook.training import Recipe
@@ -19,7 +20,7 @@ ADAPTIVE = replace(
 )
 
 # architecture: how it is trained, and what makes it small
-NETWORKS = {
+NETWORKS: dict[str, tuple[Recipe, dict[str, Any]]] = {
     "resnet20": (MOMENTUM, {}),
     "plain20": (MOMENTUM, {}),
     "googlenet": (

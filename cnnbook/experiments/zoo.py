@@ -21,6 +21,7 @@ little wins.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from cnnbook.experiments._mechanism import Trial, experiment
 from cnnbook.training import Recipe
@@ -43,8 +44,10 @@ SLOW = replace(
 FAST = replace(
     COMMON, optimizer="adamw", lr=2e-3, weight_decay=0.05, precision="fp32"
 )
+Sized = tuple[int, dict[str, Any]]
+
 # At the standard scale. architecture: recipe, image size, epochs, options
-STANDARD = {
+STANDARD: dict[str, tuple[Recipe, int, int, dict[str, Any]]] = {
     "alexnet": (SLOW, 63, 36, {"width": 48, "hidden_features": 512}),
     "zfnet": (SLOW, 56, 32, {"width": 48, "hidden_features": 512}),
     "vgg11": (SLOW, 32, 28, {"width": 24, "hidden_features": 256}),
@@ -61,7 +64,7 @@ STANDARD = {
 }
 # architecture: recipe of the full scale, then image size and options at the full
 # and the quick one
-ARCHITECTURES = {
+ARCHITECTURES: dict[str, tuple[Recipe, Sized, Sized]] = {
     "alexnet": (LARGER, (224, {}), (63, {"hidden_features": 512})),
     "zfnet": (LARGER, (224, {}), (56, {"hidden_features": 512})),
     "vgg11": (
@@ -98,20 +101,20 @@ def _trial(name: str, scale: str) -> Trial:
     data, images = "fashion-mnist", None
     if scale == "standard":
         recipe, size, epochs, options = STANDARD[name]
-        settings = {"epochs": epochs}
+        recipe = replace(recipe, epochs=epochs)
     elif scale == "full":
         recipe, (size, options), _ = ARCHITECTURES[name]
-        settings = {"epochs": 10}
+        recipe = replace(recipe, epochs=10)
     else:
-        recipe, _, (size, options) = ARCHITECTURES[name]
+        _, _, (size, options) = ARCHITECTURES[name]
         data, images = "fashion-mnist-mini", 2000
         # So few steps leave no time to find a learning rate for momentum.
-        recipe, settings = ADAPTIVE, {"epochs": 3, "batch_size": 50}
+        recipe = replace(ADAPTIVE, epochs=3, batch_size=50)
     return Trial(
         arm=name,
         architecture=name,
         options={"in_channels": 1, "num_classes": 10, **options},
         data=data,
-        recipe=replace(recipe, image_size=size, **settings),
+        recipe=replace(recipe, image_size=size),
         train_images=images,
     )

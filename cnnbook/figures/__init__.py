@@ -37,6 +37,7 @@ from cnnbook.figures.scaling import scaling
 from cnnbook.figures.search import ranking
 from cnnbook.figures.side_by_side import interaction, measures, pairs
 from cnnbook.figures.stages import columns, stages, totals
+from cnnbook.figures.training import bars, dots, ring, timeline
 from cnnbook.figures.two_gpus import two_gpus
 from cnnbook.figures.whole import whole
 from cnnbook.figures.windows import field_of_stack, kernel_positions
@@ -45,6 +46,7 @@ from cnnbook.figures.worked import worked
 __all__ = [
     "aligned",
     "architecture",
+    "bars",
     "block",
     "by_arm",
     "columns",
@@ -53,6 +55,7 @@ __all__ = [
     "convolution",
     "curves",
     "degradation",
+    "dots",
     "explanations",
     "factors",
     "feature_maps",
@@ -76,6 +79,7 @@ __all__ = [
     "ranking",
     "receptive_field",
     "report",
+    "ring",
     "roofline",
     "runs",
     "scaling",
@@ -85,6 +89,7 @@ __all__ = [
     "stages",
     "stems",
     "through_depth",
+    "timeline",
     "top_nine",
     "totals",
     "trade_off",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -33,13 +34,13 @@ def short_number(value: float) -> str:
     return "0" if text in ("-0", "0", "-", "") else text.replace("-", "−")
 
 
-def canvas(height: float) -> Axes:
-    """Axes in inches over a whole figure, y growing downwards."""
-    figure = Figure(figsize=(WIDTH, height))
+def canvas(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
+    """A figure, and axes in inches over all of it, y growing downwards."""
+    figure = Figure(figsize=(width, height))
     ax = figure.add_axes((0, 0, 1, 1))
-    ax.set(xlim=(0, WIDTH), ylim=(height, 0))
+    ax.set(xlim=(0, width), ylim=(height, 0))
     ax.axis("off")
-    return ax
+    return figure, ax
 
 
 def cells(
@@ -68,7 +69,8 @@ def cells(
         x, y = corner[0] + column * size, corner[1] + row * size
         padded = missing is not None and bool(missing[row, column])
         color = "none" if padded else SIGNED(0.5 + 0.5 * value / largest)
-        style = {"ec": TEXT, "lw": 0.5, "ls": (0, (2, 2)) if padded else "-"}
+        style: dict[str, Any] = {"ec": TEXT, "lw": 0.5}
+        style["ls"] = (0, (2, 2)) if padded else "-"
         ax.add_patch(Rectangle((x, y), size, size, fc=color, **style, zorder=1))
         if text is not None:
             ax.text(
@@ -93,5 +95,9 @@ def frame(
 
 def word(ax: Axes, x: float, y: float, text: str, **style) -> None:
     """A word at its middle."""
-    style = {"ha": "center", "va": "center_baseline", "fontsize": LEGIBLE} | style
-    ax.text(x, y, text, **style)
+    usual: dict[str, Any] = {
+        "ha": "center",
+        "va": "center_baseline",
+        "fontsize": LEGIBLE,
+    }
+    ax.text(x, y, text, **(usual | style))

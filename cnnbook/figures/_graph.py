@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from torch import nn
@@ -24,7 +25,11 @@ FOLLOWERS = {  # what is written into the box of the layer before it
 
 @dataclass(eq=False)
 class Node:
-    """One step: `kind` is a layer's, follower, join, skip, dots, shape or other."""
+    """One step: `kind` is a layer's, follower, join, skip, dots, shape or other.
+
+    In the picture of a whole network it has the `shape` of its output, the name of
+    the `block` it belongs to, if any, and its own `name`.
+    """
 
     text: str
     kind: str
@@ -32,6 +37,9 @@ class Node:
     notes: list[str] = field(default_factory=list)
     row: int = 0
     x: float = 0.0  # in lanes
+    shape: tuple[int, ...] = ()
+    block: str = ""
+    name: str = ""
 
 
 def graph(module: nn.Module, input_size: tuple[int, int, int]) -> list[Node]:
@@ -44,9 +52,9 @@ def graph(module: nn.Module, input_size: tuple[int, int, int]) -> list[Node]:
     return _place(_with_skips(_shorten(_steps(module, input_size))))
 
 
-def readers(nodes: list[Node]) -> dict[Node, list[Node]]:
+def readers(nodes: Sequence[Node]) -> dict[Node, list[Node]]:
     """For each node those that read its output."""
-    found = defaultdict(list)
+    found: dict[Node, list[Node]] = defaultdict(list)
     for node in nodes:
         for each in node.inputs:
             found[each].append(node)
@@ -57,7 +65,8 @@ def _steps(module: nn.Module, input_size: tuple[int, int, int]) -> list[Node]:
     """The steps that are drawn; what follows a layer is written into that layer's
     node."""
     traced = graph_of(module, input_size)
-    after, nodes = traced.readers(), {}
+    after = traced.readers()
+    nodes: dict[str, Node] = {}
     for step in traced:
         inputs = [nodes[name] for name in step.inputs]
         if step.kind == "input":

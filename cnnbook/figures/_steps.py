@@ -15,20 +15,6 @@ LAYERS = ("conv", "pool", "linear")
 
 
 @dataclass(eq=False)
-class Step(Node):
-    """A layer or a join; norms, activations and dropout are not drawn.
-
-    Attributes:
-        shape: of its output.
-        block: the name of the block it belongs to, or "".
-    """
-
-    shape: tuple[int, ...] = ()
-    block: str = ""
-    name: str = ""
-
-
-@dataclass(eq=False)
 class Shortcut:
     """A way around layers: from behind the layer `start` to behind the layer `end`.
 
@@ -108,8 +94,8 @@ def column(graph: Graph) -> tuple[list[Operation], list[Shortcut]]:
         ways = [_way(graph, name) for name in node.inputs]
         fork = next(name for name in ways[0] if name in ways[1])
         ways = [way[: way.index(fork)] for way in ways]
-        layers = [sum(is_drawn(graph[name], graph) for name in way) for way in ways]
-        short_way, long_way = sorted(ways, key=lambda way: layers[ways.index(way)])
+        counts = [sum(is_drawn(graph[name], graph) for name in way) for way in ways]
+        short_way, long_way = sorted(ways, key=lambda way: counts[ways.index(way)])
         aside.update(short_way)
         changed = any(graph[name].kind != "same" for name in short_way)
         shortcuts.append(
@@ -137,19 +123,19 @@ def _layer(graph: Graph, name: str) -> str:
     return name
 
 
-def lanes(graph: Graph) -> list[Step]:
+def lanes(graph: Graph) -> list[Node]:
     """The layers and joins of any network, each with what it reads; first the
-    image."""
-    found: dict[str, Step] = {}
+    image. Norms, activations and dropout are not drawn."""
+    found: dict[str, Node] = {}
     after = graph.readers()
     for node in graph:
         inputs = [found[name] for name in node.inputs]
         if node.kind == "input":
-            found[node.name] = Step(
+            found[node.name] = Node(
                 "image", "input", shape=node.shape, name=node.name
             )
         elif node.operation == "response norm" and after[node.name]:
-            found[node.name] = Step(
+            found[node.name] = Node(
                 "response norm",
                 "norm",
                 inputs,
@@ -159,7 +145,7 @@ def lanes(graph: Graph) -> list[Step]:
         elif is_drawn(node, graph) or (node.kind == "join" and len(inputs) > 1):
             text, rest = short(node)
             kind = node.kind if node.kind in LAYERS else "join"
-            found[node.name] = Step(
+            found[node.name] = Node(
                 text,
                 kind,
                 inputs,

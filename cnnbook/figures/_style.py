@@ -7,7 +7,7 @@ import functools
 import math
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -47,8 +47,11 @@ INK = "#0d1117"  # letters on these colours: a contrast of 7:1 or more
 WIDTH = 5.2
 SMALL = 10
 LEGIBLE = 10.4  # where the axes leave no room beside the figure
+# The widest that a phone shows whole, with the margin that a notebook's figure
+# gets.
+NARROW = 4.85  # with text of the smallest size
 
-RC = {
+RC: dict[Any, Any] = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
@@ -147,10 +150,9 @@ def _what_is_wrong(name: str, arguments: tuple, error: Exception) -> str:
 def _is_ours(error: Exception) -> bool:
     """Whether a check of this package raised it, rather than what tripped over a
     value."""
-    last = error.__traceback__
-    while last.tb_next is not None:
-        last = last.tb_next
-    place = last.tb_frame.f_globals.get("__name__", "")
+    place, at = "", error.__traceback__
+    while at is not None:
+        place, at = at.tb_frame.f_globals.get("__name__", ""), at.tb_next
     kinds = (ValueError, TypeError) if place == "cnnbook._arguments" else ValueError
     return place.startswith("cnnbook.") and isinstance(error, kinds)
 

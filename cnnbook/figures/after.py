@@ -119,8 +119,13 @@ def separable(table: pd.DataFrame, kernel: int = 3) -> Figure:
     sizes = 32 * found.blocks
     ax.scatter(found["C'"], found.factor, s=sizes, color=BLUE, lw=0, alpha=0.8)
     for row in found.itertuples(index=False):
-        place = {"xytext": (9, -11), "textcoords": "offset points", "fontsize": 8.5}
-        ax.annotate(f"{row.blocks}×", (row[0], row.factor), **place)
+        ax.annotate(
+            f"{row.blocks}×",
+            (row[0], row.factor),
+            xytext=(9, -11),
+            textcoords="offset points",
+            fontsize=8.5,
+        )
     ax.set(xlabel="channels written (C')", ylabel="times fewer multiply-adds")
     ax.set(xscale="log", xlim=(4, channels[-1]), ylim=(0, area + 1.2))
     _ticks(ax.xaxis)
@@ -141,8 +146,9 @@ def compound(table: pd.DataFrame) -> Figure:
     styles = {0: ("o-", BLUE, 2), 1: ("--", ORANGE, 1.5), 2: (":", TEXT, 2)}
     for i, column in enumerate(table):
         style, color, width = styles[i % len(styles)]
-        look = {"color": color, "lw": width, "ms": 5}
-        ax.plot(rows, table[column], style, label=column, **look)
+        ax.plot(
+            rows, table[column], style, label=column, color=color, lw=width, ms=5
+        )
     ax.set(yscale="log", ylabel="times the first network's")
     ax.set_xticks(rows, table.index)
     _ticks(ax.yaxis)
@@ -165,8 +171,9 @@ def transfer(table: pd.DataFrame) -> Figure:
     arms = table.groupby("arm", sort=False)
     for color, (arm, runs) in zip(colors, arms, strict=True):
         places = [sizes.index(n) for n in runs.images]
-        dots = {"color": color, "ms": 5, "mew": 0, "alpha": 0.5}
-        ax.plot(places, 100 * runs.accuracy, "o", **dots)
+        ax.plot(
+            places, 100 * runs.accuracy, "o", color=color, ms=5, mew=0, alpha=0.5
+        )
         means = 100 * runs.groupby("images").accuracy.mean()
         ax.plot(range(len(sizes)), means, color=color)
         ends[arm] = means.iloc[-1], color

@@ -23,10 +23,8 @@ from cnnbook.figures._style import (
 )
 
 ROW, BOX = 0.285, 0.225  # inches
-LEFT, ARCS = (
-    0.42,
-    0.24,
-)  # inches: of the sides in pixels, and of a column's shortcuts
+# In inches: of the sides in pixels, and of a column's shortcuts.
+LEFT, ARCS = 0.42, 0.24
 GAP = 0.55  # rows of air between two resolutions
 TOP = 0.95  # rows of the titles
 NO_GAP = {"shrinkA": 0, "shrinkB": 0}

@@ -60,6 +60,7 @@ def _half_height(node: Node) -> float:
 
 def _connect(ax: Axes, start: Node, end: Node) -> None:
     """A line of right angles, with an arrow's head unless it goes on."""
+    corners: list[tuple[float, float]]
     if start.kind == "skip":  # into the join from its side
         side = 0.09 if end.text == "+" else 0.46
         corners = [

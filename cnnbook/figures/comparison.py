@@ -6,6 +6,7 @@ import math
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,6 +19,7 @@ from cnnbook.figures._style import (
     BLUE,
     FAINT,
     GREEN,
+    NARROW,
     ORANGE,
     PURPLE,
     TEXT,
@@ -216,7 +218,7 @@ def _label(figure: Figure, ax: Axes, names, xs, ys, radii, kept_free=()) -> None
         taken.append(_name(ax, name, (x, y), place).get_window_extent(renderer))
 
 
-def _gap(box: Bbox, point: tuple[float, float]) -> float:
+def _gap(box: Bbox, point: np.ndarray) -> float:
     """Pixels between a box and a point outside it."""
     x, y = point
     return math.hypot(
@@ -238,7 +240,7 @@ def factors(table: pd.DataFrame) -> Figure:
     Args:
         table: a row for each step, a column of factors for each measure.
     """
-    figure = new_figure(0.42 * len(table) + 1.1)
+    figure = new_figure(0.42 * len(table) + 1.1, NARROW)
     ax = figure.subplots()
     ax.axvline(1, color=TEXT, lw=1.2)
     shifts = [0.24 * (n - (table.shape[1] - 1) / 2) for n in range(table.shape[1])]

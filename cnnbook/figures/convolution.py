@@ -57,10 +57,11 @@ def convolution(
     cell = min(
         0.36, (WIDTH - 2 * gap - 0.1) / (padded.shape[1] + k + output.shape[1])
     )
-    second = (
-        2 * TITLE + cell * max(k, output.shape[0]) + 0.16
-    )  # the lower row of grids
-    ax = canvas(max(second + cell * k, TITLE + cell * padded.shape[0]) + 0.08)
+    # The lower row of grids.
+    second = 2 * TITLE + cell * max(k, output.shape[0]) + 0.16
+    figure, ax = canvas(
+        max(second + cell * k, TITLE + cell * padded.shape[0]) + 0.08
+    )
     x = 0.05
     _titled(ax, padded, (x, TITLE), cell, "input", _outside(image, padding))
     frame(
@@ -102,7 +103,7 @@ def convolution(
             fontsize=LEGIBLE,
             color=color,
         )
-    return ax.figure
+    return figure
 
 
 @styled
@@ -126,7 +127,7 @@ def pooling(image: Tensor, size: int = 2, stride: int = 2) -> Figure:
     gap = 0.4
     columns = image.shape[1] + 2 * means.shape[1]
     cell = min(0.42, (WIDTH - 2 * gap - 0.1) / columns)
-    ax = canvas(TITLE + cell * image.shape[0] + 0.08)
+    figure, ax = canvas(TITLE + cell * image.shape[0] + 0.08)
     _titled(ax, image, (0.05, TITLE), cell, "input")
     most = float(image.abs().max())
     if stride >= size:  # windows that overlap would hide each other's frames
@@ -144,7 +145,7 @@ def pooling(image: Tensor, size: int = 2, stride: int = 2) -> Figure:
         middle = TITLE + cell * image.shape[0] / 2 - cell * values.shape[0] / 2
         _titled(ax, values, (x, middle), cell, title, largest=most)
         x += values.shape[1] * cell + gap
-    return ax.figure
+    return figure
 
 
 def _check(image: Tensor, size: int, padding: int) -> None:

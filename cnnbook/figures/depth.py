@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -73,8 +74,8 @@ def through_depth(
 def _name_lines(ax: Axes, at: int) -> None:
     """The names of the labelled lines, in their colours and in the order of their
     values `at`."""
-    lines = [line for line in ax.lines if not line.get_label().startswith("_")]
-    lines.sort(key=lambda line: -line.get_ydata()[at])
+    lines = [line for line in ax.lines if not str(line.get_label()).startswith("_")]
+    lines.sort(key=lambda line: -float(np.asarray(line.get_ydata())[at]))
     ax.legend(
         handles=lines,
         labelcolor="linecolor",

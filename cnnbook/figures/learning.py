@@ -54,7 +54,7 @@ def curves(history: pd.DataFrame) -> Figure:
             values = history[f"{part}_{measure}"]
             ax.plot(history["epoch"], values, "o-", color=color, ms=4)
             ends[part] = values.iloc[-1]
-        low, high = sorted(ends, key=ends.get)
+        low, high = sorted(ends, key=lambda part: ends[part])
         for part, color in (("train", BLUE), ("validation", ORANGE)):
             above = part == high
             ax.annotate(

@@ -13,14 +13,19 @@ from torch import Tensor
 from cnnbook.figures._style import (
     BLUE,
     GREEN,
+    NARROW,
     ORANGE,
     PURPLE,
+    SMALL,
     TEXT,
     new_figure,
     styled,
 )
+from cnnbook.figures.comparison import _ticks as plain_ticks
 
 COLORS = (BLUE, ORANGE, GREEN, PURPLE)
+# up to so many times the least, a logarithmic axis has room for plain figures
+PLAIN = 1e4
 
 
 @styled
@@ -62,7 +67,10 @@ def answer(
 
 @styled
 def maps(
-    panels: Mapping[str, Tensor], signs: Sequence[str] = (), smooth: bool = False
+    panels: Mapping[str, Tensor],
+    signs: Sequence[str] = (),
+    smooth: bool = False,
+    lowest: float | None = None,
 ) -> Figure:
     """Maps H × W in a row, each in its own range.
 
@@ -71,15 +79,18 @@ def maps(
         signs: what stands between them.
         smooth: leave the scaling to whoever shows the picture; otherwise each
             number is a square.
+        lowest: the number that is black in all maps; by default the least of each.
     """
-    figure = new_figure(2.0)
+    figure = new_figure(2.0, NARROW)
     axes = figure.subplots(1, len(panels))
     for number, (ax, (title, values)) in enumerate(
         zip(axes, panels.items(), strict=True)
     ):
         how = "none" if smooth else "nearest"
-        ax.imshow(values.detach().numpy(), cmap="gray", interpolation=how)
-        ax.set_title(title, fontsize=9)
+        ax.imshow(
+            values.detach().numpy(), cmap="gray", interpolation=how, vmin=lowest
+        )
+        ax.set_title(title, fontsize=SMALL, fontweight="normal")
         ax.axis("off")
         if number < len(signs):
             ax.text(
@@ -112,13 +123,18 @@ def lines(
         x: where the numbers belong; by default 1, 2, ….
         marker: of matplotlib, to mark each number.
     """
-    figure = new_figure(2.7)
+    figure = new_figure(2.7, NARROW)
     ax = figure.subplots()
     for (name, values), color in zip(series.items(), COLORS, strict=False):
         at = range(1, len(values) + 1) if x is None else x
         ax.plot(at, values, color=color, label=name, marker=marker, ms=4)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.set(**{f"{axis}scale": "log" for axis in log})
+    for name in log:
+        axis = getattr(ax, f"{name}axis")
+        low, high = axis.get_view_interval()
+        if high / low < PLAIN:
+            plain_ticks(axis)
     if x is None and "x" not in log:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(
@@ -234,7 +250,7 @@ def spans(
 def pictures(rows: Mapping[str, Tensor]) -> Figure:
     """Rows of grey images N × 1 × H × W, each row with its name."""
     count = max(len(images) for images in rows.values())
-    figure = new_figure(0.72 * len(rows))
+    figure = new_figure(0.72 * len(rows), NARROW)
     for row, (name, images) in enumerate(rows.items()):
         for column, image in enumerate(images):
             ax = figure.add_subplot(len(rows), count, row * count + column + 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
@@ -58,7 +58,7 @@ def lesions(
             raise ValueError(f"the table of {name} has no {kind} left out")
         rows[name] = table[table["kind"] == kind]
     # Names in the order of the network that has most of them.
-    places = {
+    places: dict[Any, float] = {
         part: y
         for y, part in enumerate(
             dict.fromkeys(

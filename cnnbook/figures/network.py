@@ -13,6 +13,7 @@ from cnnbook.figures._style import (
     FAINT,
     GREEN,
     LEGIBLE,
+    NARROW,
     ORANGE,
     TEXT,
     grid_color,
@@ -90,7 +91,7 @@ def receptive_field(table: pd.DataFrame, image: int) -> Figure:
     """The receptive field of each layer, against the `image`'s side in pixels."""
     known = table[table["receptive_field"].notna()]
     sides = [int(side) for side in known["receptive_field"]]
-    figure = new_figure(0.27 * len(known) + 0.7)
+    figure = new_figure(0.27 * len(known) + 0.7, NARROW)
     ax = figure.subplots()
     ax.barh(
         range(len(known)),

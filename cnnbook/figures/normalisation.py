@@ -14,6 +14,7 @@ from cnnbook.figures._style import (
     BLUE,
     FAINT,
     GREEN,
+    NARROW,
     ORANGE,
     SMALL,
     TEXT,
@@ -145,7 +146,7 @@ def histograms(values: Mapping[str, Sequence[float]], xlabel: str) -> Figure:
         values: by the panel's title, any number of values.
         xlabel: what they are.
     """
-    figure = new_figure(2.5)
+    figure = new_figure(3.0, NARROW)
     panels = figure.subplots(1, len(values), sharex=True, squeeze=False)[0]
     for ax, (title, found), color in zip(
         panels, values.items(), COLORS, strict=False
@@ -172,7 +173,7 @@ def bands(
         ranges: by the panel's title, (lowest, highest) for each step.
         xlabel, ylabel: the axes.
     """
-    figure = new_figure(2.8)
+    figure = new_figure(3.3, NARROW)
     panels = figure.subplots(1, len(ranges), sharey=True, squeeze=False)[0]
     for ax, (name, found), color in zip(
         panels, ranges.items(), COLORS, strict=False
@@ -204,7 +205,7 @@ def by_class(
         classes: their names.
         xlabel: what the numbers are.
     """
-    figure = new_figure(0.24 * len(classes) + 0.8)
+    figure = new_figure(0.29 * len(classes) + 0.8, NARROW)
     drawn = figure.subplots(
         1, len(panels), sharex=True, sharey=True, squeeze=False
     )[0]

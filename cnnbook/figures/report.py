@@ -159,10 +159,10 @@ def steps(profile: Profile) -> list[dict[str, Any]]:
     uses: dict[str, int] = {}
     rest = dict(profile.other)
     nodes: list[dict[str, Any]] = []
-    at: list[int] = []  # by call: its place among the nodes,
-    alone: list[
-        bool
-    ] = []  # and whether all of the node's readers read what is after it
+    # By call: its place among the nodes, and whether all of the node's readers read
+    # what is after it.
+    at: list[int] = []
+    alone: list[bool] = []
     for number, call in enumerate(profile.calls):
         sources = list(dict.fromkeys(at[each] for each in call.reads))
         function = LAYERS.get(call.function, call.function)
@@ -186,7 +186,7 @@ def steps(profile: Profile) -> list[dict[str, Any]]:
             label, notes = described(layer, call)
             kind, name, shape = layer.kind, layer.name, layer.output
         else:
-            label, notes = JOINS.get(plain) or word or plain or "image", []
+            label, notes = JOINS.get(plain) or word or plain or "image", ()
             kind = "join" if len(sources) > 1 else "other" if number else "image"
             shape = call.shape[1:] if call.shape[:1] == (1,) else call.shape
             if plain in FOLLOWERS and call.module not in inner:

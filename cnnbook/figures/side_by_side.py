@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from cnnbook.figures._style import BLUE, ORANGE, TEXT, in_words, new_figure, styled
+from cnnbook.figures._style import (
+    BLUE,
+    NARROW,
+    ORANGE,
+    TEXT,
+    in_words,
+    new_figure,
+    styled,
+)
 from cnnbook.figures.stages import _compact
 
 if TYPE_CHECKING:
@@ -22,7 +30,7 @@ def measures(table: pd.DataFrame) -> Figure:
         table: ``memory_kb``, ``params`` and ``flops`` of each network, or part of
             one.
     """
-    figure = new_figure(0.3 * len(table) + 0.45)
+    figure = new_figure(0.3 * len(table) + 0.45, NARROW)
     panels = figure.subplots(1, 3, sharey=True)
     titles = {"memory_kb": "memory (MB)", "params": "params", "flops": "flops"}
     for ax, (measure, title) in zip(panels, titles.items(), strict=True):

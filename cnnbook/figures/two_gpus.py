@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -148,10 +150,10 @@ def _arrow(ax: Axes, start, end, color) -> None:
 
 
 def _write(ax: Axes, x: float, y: float, text: str, **style) -> None:
-    style = {
+    usual: dict[str, Any] = {
         "ha": "center",
         "va": "center_baseline",
         "fontsize": LEGIBLE,
         "zorder": 3,
-    } | style
-    ax.text(x, y, text, **style)
+    }
+    ax.text(x, y, text, **(usual | style))

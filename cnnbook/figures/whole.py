@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from torch import nn
 
-from cnnbook.figures._graph import _place, _with_skips, readers
-from cnnbook.figures._steps import Step, lanes, traced
+from cnnbook.figures._graph import Node, _place, _with_skips, readers
+from cnnbook.figures._steps import lanes, traced
 from cnnbook.figures._style import (
     FAINT,
     INK,
@@ -65,10 +66,10 @@ def whole(
             raise ValueError(
                 f"{graph.name} has no module {name!r} for a head"
             ) from None
-        start = next(
-            node for node in nodes if getattr(node, "name", "") == step.name
-        )
-        attached.append((start, lanes(traced(head, step.shape))[1:]))
+        start = next(node for node in nodes if node.name == step.name)
+        channels, height, width = step.shape
+        steps = lanes(traced(head, (channels, height, width)))
+        attached.append((start, steps[1:]))
     picture = _Picture(nodes, attached, max(input_size[1:]))
     return picture.figure
 
@@ -76,7 +77,7 @@ def whole(
 class _Picture:
     """Where everything stands, in inches, and how it is drawn."""
 
-    def __init__(self, nodes: Sequence[Step], heads: list, image: int):
+    def __init__(self, nodes: Sequence[Node], heads: list, image: int):
         self.image = image
         self.left = min(node.x for node in nodes) - 0.5
         right = max(node.x for node in nodes) + 0.5 + (1 if heads else 0)
@@ -103,7 +104,7 @@ class _Picture:
         for start, steps in heads:
             self._head(ax, start, steps, right - 0.5)
 
-    def _rows(self, nodes: Sequence[Step]) -> list[float]:
+    def _rows(self, nodes: Sequence[Node]) -> list[float]:
         """The middle of each row, and at the end the height of all."""
         count = max(node.row for node in nodes) + 1
         heights = [
@@ -119,14 +120,14 @@ class _Picture:
     def _x(self, x: float) -> float:
         return MARGIN + (x - self.left) * self.lane
 
-    def _at(self, node: Step) -> tuple[float, float, float]:
+    def _at(self, node: Node) -> tuple[float, float, float]:
         """Middle and half the height of a node."""
         half = HEIGHTS.get(node.kind, 0) / 2
         return self._x(node.x), self.tops[node.row], half
 
-    def _blocks(self, ax: Axes, nodes: Sequence[Step]) -> None:
+    def _blocks(self, ax: Axes, nodes: Sequence[Node]) -> None:
         """A frame around each block of several lanes, and its name."""
-        blocks: dict[str, list[Step]] = {}
+        blocks: dict[str, list[Node]] = {}
         for node in nodes:
             if getattr(node, "block", ""):
                 blocks.setdefault(node.block, []).append(node)
@@ -179,7 +180,7 @@ class _Picture:
         )
 
     def _draw(
-        self, ax: Axes, node: Step, x: float, y: float, half: float, alone: bool
+        self, ax: Axes, node: Node, x: float, y: float, half: float, alone: bool
     ) -> None:
         if node.kind == "skip":
             return
@@ -210,11 +211,11 @@ class _Picture:
             )
 
     def _box(
-        self, ax: Axes, node: Step, x: float, y: float, half: float, width: float
+        self, ax: Axes, node: Node, x: float, y: float, half: float, width: float
     ) -> None:
         color = grid_color(node.shape, self.image)
         full = node.kind in FULL or node.text == "concat"
-        box = {
+        box: dict[str, Any] = {
             "facecolor": color,
             "edgecolor": color,
             "lw": 0 if full else 1.4,
@@ -235,7 +236,7 @@ class _Picture:
             _write(ax, x, y + dy, text, color=ink)
 
     def _head(
-        self, ax: Axes, start: Step, steps: Sequence[Step], lane: float
+        self, ax: Axes, start: Node, steps: Sequence[Node], lane: float
     ) -> None:
         """A row of layers down the outermost lane, from the right of `start`."""
         x, (_, y, half) = self._x(lane), self._at(start)

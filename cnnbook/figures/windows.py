@@ -9,7 +9,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
 from cnnbook.figures._cells import canvas
-from cnnbook.figures._style import BLUE, FAINT, LEGIBLE, ORANGE, TEXT, WIDTH, styled
+from cnnbook.figures._style import (
+    BLUE,
+    FAINT,
+    LEGIBLE,
+    NARROW,
+    ORANGE,
+    TEXT,
+    styled,
+)
 
 CELL = 0.3  # inches, the widest
 MOST = 16  # pixels in a row that can still be told apart on a phone
@@ -35,11 +43,11 @@ def kernel_positions(
     """
     padded = size + 2 * padding
     _check(padded, kernel)
-    cell = min(CELL, (WIDTH - 1.5) / padded)
+    cell = min(CELL, (NARROW - 1.5) / padded)
     counts = {stride: (padded - kernel) // stride + 1 for stride in strides}
     bar = 0.17  # inches from bar to bar
     heights = [0.36 + cell + bar * count + 0.2 for count in counts.values()]
-    ax = canvas(sum(heights))
+    figure, ax = canvas(sum(heights), NARROW)
     top, left = 0.0, 1.3
     for height, (stride, count) in zip(heights, counts.items(), strict=True):
         row = top + 0.3
@@ -64,7 +72,7 @@ def kernel_positions(
             0, middle, f"{count} outputs", va="center_baseline", fontsize=LEGIBLE
         )
         top += height
-    return ax.figure
+    return figure
 
 
 @styled
@@ -93,9 +101,9 @@ def field_of_stack(layers: Sequence[tuple[int, int]]) -> Figure:
     for kernel, stride in reversed(layers):
         read.append((read[-1] - 1) * stride + kernel)
     read.reverse()
-    cell = min(CELL, (WIDTH - 2.4) / image)  # beside it there is text
+    cell = min(CELL, (NARROW - 2.4) / image)  # beside it there is text
     step, left, middle = cell + 0.42, 0.1, image / 2
-    ax = canvas(step * len(layers) + cell + 0.2)
+    figure, ax = canvas(step * len(layers) + cell + 0.2, NARROW)
     names = ["image", *(f"after layer {n + 1}" for n in range(len(layers)))]
     edges = []
     for grid, (count, jump) in enumerate(zip(read, jumps, strict=True)):
@@ -125,7 +133,7 @@ def field_of_stack(layers: Sequence[tuple[int, int]]) -> Figure:
             (from_, above + cell),
         ]
         ax.add_patch(Polygon(corners, facecolor=FAINT, edgecolor="none", zorder=0))
-    return ax.figure
+    return figure
 
 
 def _check(padded: int, kernel: int) -> None:

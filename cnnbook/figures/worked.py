@@ -13,11 +13,8 @@ from cnnbook.figures._style import GREEN, LEGIBLE, TEXT, WIDTH, styled
 if TYPE_CHECKING:
     from cnnbook.interpret import Worked
 
-GRID, GAP, TOP = (
-    1.17,
-    0.26,
-    0.42,
-)  # inches: a grid's side, between grids, above the first
+# In inches: a grid's side, between grids, above the first.
+GRID, GAP, TOP = 1.17, 0.26, 0.42
 WRITTEN = 3  # the largest kernel whose numbers are written out
 LINE = 0.25
 

@@ -60,8 +60,8 @@ def _as_built(layer: nn.Module) -> bool | None:
     return None
 
 
-def check_image(image: Tensor) -> None:
-    """Raise a ValueError unless `image` is one image of floats, C × H × W."""
+def check_image(image: Tensor) -> tuple[int, int, int]:
+    """(C, H, W) of `image`; ValueError unless it is one image of floats."""
     if not isinstance(image, Tensor) or image.dim() != 3:
         got = (
             "×".join(map(str, image.shape))
@@ -74,6 +74,8 @@ def check_image(image: Tensor) -> None:
             "the image must be normalised as for the network's training, "
             f"got {image.dtype}"
         )
+    channels, height, width = image.shape
+    return channels, height, width
 
 
 def check_label(logits: Tensor, label: int) -> None:

@@ -82,8 +82,8 @@ def deconvnet(
             linear layer). The line names it.
     """
     check_trained(model)
-    check_image(image)
-    steps = graph(model, tuple(image.shape))
+    size = check_image(image)
+    steps = graph(model, size)
     path = _path(steps, layer)
     values = activations(model, image)
     maps = values[path[-1].name]
@@ -101,7 +101,7 @@ def deconvnet(
     with torch.no_grad():
         for node in reversed(path):
             signal = _undo(node, signal, values[node.inputs[0]], tensors)
-    seen = window(path, (row, column), tuple(image.shape[1:]))
+    seen = window(path, (row, column), size[1:])
     return Projection(signal, activation, (row, column), seen)
 
 
@@ -232,4 +232,5 @@ def window(
                 )
         starts.append(low)
         ends.append(high + 1)
-    return (*starts, *ends)
+    (top, left), (bottom, right) = starts, ends
+    return top, left, bottom, right

@@ -27,7 +27,7 @@ Layer = dict[str, Any]
 
 # A layer's letter, and its numbers: their letters, and the value that is left out.
 # The first number follows the layer's letter. None: always written.
-GRAMMAR = {
+GRAMMAR: dict[str, tuple[str, list[tuple[str, str, Any]]]] = {
     "conv": ("c", [("out", "", None), ("kernel", "k", 1), ("stride", "s", 1),
                    ("padding", "p", 0), ("dilation", "d", 1), ("groups", "g", 1),
                    ("bias", "n", True)]),
@@ -176,7 +176,9 @@ def preset(name: str) -> dict[str, str]:
     GoogLeNet comes without its auxiliary heads, which do not run in inference.
     """
     with torch.device("meta"):
-        options = {"aux_logits": False} if name == "googlenet" else {}
+        options: dict[str, Any] = {}
+        if name == "googlenet":
+            options["aux_logits"] = False
         network = layers(models.create(name, **options), (3, 224, 224))
     # Ten classes: a network for small images.
     side = 32 if network[-1]["out"] == 10 else 224

@@ -264,7 +264,9 @@ class Tracer(TorchFunctionMode):
             raise ValueError(
                 f"{type(self.model).__name__} gives no tensor made of its input"
             )
-        sides = {node.shape[1:] for node in self.nodes[1:] if len(node.shape) == 3}
+        sides: set[tuple[int, ...]] = {
+            node.shape[1:] for node in self.nodes[1:] if len(node.shape) == 3
+        }
         order = sorted(sides, key=lambda side: -side[0] * side[1])
         stages = {side: i for i, side in enumerate(order, 1)}
         nodes = [

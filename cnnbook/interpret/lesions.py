@@ -146,7 +146,7 @@ def _plain_blocks(steps: Graph, readers: dict[str, list[Node]]) -> list[Part]:
             continue
         first, last = nodes[0], nodes[-1]
         if steps[first.inputs[0]].shape == last.shape:
-            changes = {last.name: first.inputs[0]}
+            changes: dict[str, str | None] = {last.name: first.inputs[0]}
             found.append(
                 Part(
                     f"block {path}", "block", f"block {path}", "its input", changes
@@ -298,8 +298,8 @@ def lesions(
     """
     import pandas as pd
 
-    size = tuple(prepare(images[:1]).shape[1:])
-    steps = graph(model, size)
+    channels, height, width = prepare(images[:1]).shape[1:]
+    steps = graph(model, (channels, height, width))
     looked_at = [part for part in parts(steps) if part.kind in kinds]
     run = _Changed(model, steps.readers())
     right: dict[str, list[Tensor]] = {

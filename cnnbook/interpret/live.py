@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cnnbook import data, models
+from cnnbook import models
+from cnnbook.data import fashion_mnist_mini
 from cnnbook.interpret.graph import Graph, Node, graph
 from cnnbook.interpret.lesions import parts, read_lesions
 
@@ -66,14 +68,13 @@ def columns(steps: Graph) -> list[Column]:
     """The picture of a network: its columns in execution order, each in its
     place."""
     found: list[Column] = []
-    place: dict[
-        str, int
-    ] = {}  # of each step its column; of an identity that of its input
+    # Of each step its column; of an identity that of its input.
+    place: dict[str, int] = {}
     direct: set[str] = set()
     readers = steps.readers()
     for node in steps:
-        first = node.inputs[0] if node.inputs else None
-        unshared = first is not None and len(readers[first]) == 1
+        first = node.inputs[0] if node.inputs else ""
+        unshared = bool(first) and len(readers[first]) == 1
         if node.operation == "identity" and len(node.inputs) == 1:
             place[node.name] = place[first]
             direct |= {node.name} if not unshared or first in direct else set()
@@ -149,9 +150,9 @@ def network(
     model: nn.Module,
     *,
     image_size: int,
-    mean: list[float],
-    std: list[float],
-    classes: list[str],
+    mean: Sequence[float],
+    std: Sequence[float],
+    classes: Sequence[str],
     **about: Any,
 ) -> dict[str, Any]:
     """The network as plain values, ready for JSON.
@@ -247,9 +248,8 @@ def _pack(tensors: dict[str, Tensor]) -> tuple[str, dict[str, list]]:
         values = tensor.float().cpu().contiguous()
         half = values.half()
         exact = bool(torch.equal(half.float(), values))
-        data += bytes(
-            -len(data) % 4
-        )  # JavaScript reads 32-bit floats at multiples of 4
+        # JavaScript reads 32-bit floats at multiples of 4.
+        data += bytes(-len(data) % 4)
         places[key] = ["f2" if exact else "f4", len(data), values.numel()]
         data += (half if exact else values).numpy().tobytes()
     return base64.b64encode(bytes(data)).decode("ascii"), places
@@ -284,7 +284,7 @@ def shipped() -> dict[str, dict[str, Any]]:
 def write(folder: Path, networks: dict[str, dict[str, Any]]) -> None:
     """Write the scripts of `networks`, and the index with the test images, into
     `folder`."""
-    _, test = data.load("fashion-mnist-mini")
+    _, test = fashion_mnist_mini.load()
     pixels = test.images[:COUNTED].numpy().tobytes()
     index = {
         name: {"title": each["title"], "accuracy": each.get("accuracy")}

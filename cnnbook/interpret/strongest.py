@@ -77,9 +77,8 @@ def strongest(
     with torch.no_grad():
         for batch in images.split(batch_size):
             model(batch.clone())
-    values, places = (
-        torch.cat(part) for part in zip(*peaks, strict=True)
-    )  # images × channels
+    # images × channels
+    values, places = (torch.cat(part) for part in zip(*peaks, strict=True))
     (width,) = widths
     top, chosen = values.topk(k, dim=0)
     places = places.gather(0, chosen)

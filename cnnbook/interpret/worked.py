@@ -73,8 +73,7 @@ def worked(
             or position.
     """
     check_trained(model)
-    check_image(image)
-    steps = graph(model, tuple(image.shape))
+    steps = graph(model, check_image(image))
     convs = {node.name: node for node in steps if node.operation == "conv"}
     if layer not in convs:
         raise unknown(f"{steps.name} has no convolution", layer, convs)
@@ -89,13 +88,12 @@ def worked(
         )
     tensors = dict(model.named_parameters())
     kernel = tensors[node.tensors["weight"]][channel].detach()
-    bias = node.tensors.get("bias")
-    bias = 0.0 if bias is None else float(tensors[bias][channel].detach())
+    added = node.tensors.get("bias")
+    bias = 0.0 if added is None else float(tensors[added][channel].detach())
     inputs, missing = _window(node, values[node.inputs[0]], row, column)
     width, share = len(kernel), len(maps) // node.settings["groups"]
-    first = (
-        channel // share * width
-    )  # of the channels that the kernel's group reads
+    # Of the channels that the kernel's group reads.
+    first = channel // share * width
     inputs = inputs[first : first + width]
     sums = (inputs * kernel).sum((1, 2))
     return Worked(

@@ -158,6 +158,7 @@ def measure(
     _check(model, batch_size, dtype, min_seconds)
     place = find_device(device)
     flops = _flops(profile(model, input_size, training=training), training)
+    channels, height, width = input_size
     before = _allocated(place)
     try:
         with seeded(0, place):
@@ -174,7 +175,7 @@ def measure(
     lower, median, upper = statistics.quantiles(seconds, n=4, method="inclusive")
     return Measurement(
         name=type(model).__name__,
-        input_size=tuple(input_size),
+        input_size=(channels, height, width),
         batch_size=batch_size,
         training=training,
         device=device_name(place),

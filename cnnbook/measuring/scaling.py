@@ -106,10 +106,10 @@ def scaling_efficiency(
         "node_bandwidth": node_bandwidth,
         "network_bandwidth": network_bandwidth,
     }
-    for name, value in rates.items():
-        if not isinstance(value, Real) or not 0 < value <= sys.float_info.max:
+    for name, rate in rates.items():
+        if not isinstance(rate, Real) or not 0 < rate <= sys.float_info.max:
             raise ValueError(
-                f"{name} must be positive and finite, got {short(value)}"
+                f"{name} must be positive and finite, got {short(rate)}"
             )
     if achieved > 1:
         raise ValueError(

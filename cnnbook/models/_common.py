@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from typing import TypeVar
 
 from torch import Tensor, nn
 
 from cnnbook.models import pretrained
+
+Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 # The order of the notes, what came after them by year, then the book's own small
@@ -20,7 +23,7 @@ FILES = (
 )  # fmt: skip
 
 
-def register(builder: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+def register(builder: Builder) -> Builder:
     """Make `builder` available as ``models.create(builder.__name__)``."""
     BUILDERS[builder.__name__] = builder
     return builder
@@ -82,22 +85,27 @@ def check_variant(variant: str, known: tuple[str, ...]) -> None:
         raise ValueError(f"unknown variant {variant!r}; {near(variant, known)}")
 
 
-def check_images(images: Tensor, name: str, channels: int, smallest: int) -> None:
-    """Raise a one-line ValueError unless `images` is N × `channels` × H × W, large
-    enough.
+def check_images(
+    images: Tensor, name: str, first: nn.Module, smallest: int
+) -> None:
+    """Raise a one-line ValueError unless `images` is N × C × H × W, large enough,
+    with the C that `first` reads: a convolution, or a sequence that begins with
+    one.
 
     A convolution's own message names a kernel deep inside the network; this one
     names what the caller can change.
     """
+    while isinstance(first, nn.Sequential):
+        first = first[0]
     if images.dim() != 4:
         raise ValueError(
             f"{name} takes a batch N×C×H×W, got {images.dim()} dimensions"
         )
     _, c, h, w = images.shape
-    if c != channels:
+    if isinstance(first, nn.Conv2d) and c != first.in_channels:
         raise ValueError(
-            f"{name} was built for {channels}-channel images, got {c} channels; "
-            f"build it with in_channels={c}"
+            f"{name} was built for {first.in_channels}-channel images, got {c} "
+            f"channels; build it with in_channels={c}"
         )
     if min(h, w) < smallest:
         raise ValueError(

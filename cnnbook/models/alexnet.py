@@ -77,7 +77,7 @@ class AlexNet(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        check_images(images, "AlexNet", self.features[0].in_channels, SMALLEST)
+        check_images(images, "AlexNet", self.features[0], SMALLEST)
         return self.classifier(
             torch.flatten(self.avgpool(self.features(images)), 1)
         )
@@ -154,10 +154,11 @@ class AlexNet2012(nn.Module):
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.normal_(layer.weight, std=0.01)
                 ones = name in ("conv2", "conv4", "conv5", "fc6", "fc7")
-                nn.init.constant_(layer.bias, 1.0 if ones else 0.0)
+                if layer.bias is not None:
+                    nn.init.constant_(layer.bias, 1.0 if ones else 0.0)
 
     def forward(self, images: Tensor) -> Tensor:
-        check_images(images, "AlexNet", self.conv1.in_channels, SMALLEST)
+        check_images(images, "AlexNet", self.conv1, SMALLEST)
         x = self.pool1(self.norm1(self.relu(self.conv1(images))))
         x = self.pool2(self.norm2(self.relu(self.conv2(x))))
         x = self.relu(self.conv3(x))

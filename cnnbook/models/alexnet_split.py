@@ -171,7 +171,7 @@ def run_split(
         raise ValueError(
             f"two halves need an even num_classes, got {model.fc8.out_features}"
         )
-    check_images(images, "AlexNet", model.conv1.in_channels, SMALLEST)
+    check_images(images, "AlexNet", model.conv1, SMALLEST)
     if labels is not None:
         classes = model.fc8.out_features
         if (

@@ -125,7 +125,7 @@ class ConvNeXt(nn.Module):
         initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        check_images(images, "ConvNeXt", self.features[0][0].in_channels, SMALLEST)
+        check_images(images, "ConvNeXt", self.features[0], SMALLEST)
         return self.classifier(self.avgpool(self.features(images)))
 
 
@@ -134,7 +134,8 @@ def initialise(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.trunc_normal_(module.weight, std=0.02)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 @register

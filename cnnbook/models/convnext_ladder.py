@@ -18,12 +18,8 @@ from cnnbook.models.convnext import LayerNorm2d, convnext_tiny
 from cnnbook.models.residual import Bottleneck, conv1x1, projection_where_needed
 from cnnbook.models.resnet import ResNet, resnet50, stage
 
-RATIO = (
-    3,
-    3,
-    9,
-    3,
-)  # blocks of each stage, as in Swin-T; ResNet-50 has (3, 4, 6, 3)
+# Blocks of each stage, as in Swin-T; ResNet-50 has (3, 4, 6, 3).
+RATIO = (3, 3, 9, 3)
 
 
 class Residual(nn.Module):
@@ -124,7 +120,7 @@ class Patches(nn.Module):
         self.fc = nn.Linear(given, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        check_images(images, "this step", self.stem.in_channels, 4)
+        check_images(images, "this step", self.stem, 4)
         x = self.stages(self.norm(self.stem(images)))
         return self.fc(torch.mean(x, (2, 3)))
 

@@ -26,7 +26,9 @@ def set_identity(block: nn.Module) -> None:
         TypeError: if there is no rule for blocks of this type.
     """
     if isinstance(block, PreActivationBlock):
-        block.residual[-1].weight.zero_()
+        *_, last = block.residual.children()
+        for weight in last.parameters():
+            weight.zero_()
     elif isinstance(block, BasicBlock):
         block.conv2.weight.zero_()
         block.bn2.reset_parameters()  # mean 0, no shift: zeros stay zeros
@@ -34,7 +36,7 @@ def set_identity(block: nn.Module) -> None:
         for conv, norm in ((block.conv1, block.bn1), (block.conv2, block.bn2)):
             nn.init.dirac_(conv.weight)
             norm.reset_parameters()
-            norm.running_var.fill_(1 - norm.eps)
+            norm.get_buffer("running_var").fill_(1 - norm.eps)
     else:
         raise TypeError(
             f"no weights are known that make a {type(block).__name__} the identity"
@@ -60,7 +62,9 @@ def deepen(shallow: nn.Module, deeper: nn.Module) -> nn.Module:
     for (name, source), target in zip(
         shallow.named_children(), deeper.children(), strict=True
     ):
-        if not isinstance(source, nn.Sequential):
+        if not (
+            isinstance(source, nn.Sequential) and isinstance(target, nn.Sequential)
+        ):
             target.load_state_dict(source.state_dict())
             continue
         if len(target) < len(source):

@@ -114,7 +114,7 @@ class DenseNet(nn.Module):
         initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        check_images(images, "DenseNet", self.features.conv0.in_channels, SMALLEST)
+        check_images(images, "DenseNet", self.features, SMALLEST)
         x = self.avgpool(self.relu(self.features(images)))
         return self.classifier(torch.flatten(x, 1))
 

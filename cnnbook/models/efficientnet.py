@@ -79,7 +79,9 @@ class MBConv(nn.Module):
     def __init__(self, in_channels, channels, stage: Stage, stride=1, drop=0.0):
         super().__init__()
         middle = stage.expansion * in_channels
-        layers = [conv(in_channels, middle, 1)] if stage.expansion > 1 else []
+        layers: list[nn.Module] = []
+        if stage.expansion > 1:
+            layers.append(conv(in_channels, middle, 1))
         layers += [
             conv(middle, middle, stage.kernel, stride=stride, groups=middle),
             SqueezeExcitation(middle, in_channels // 4, nn.SiLU),
@@ -141,8 +143,7 @@ class EfficientNet(nn.Module):
         initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        in_channels = self.features[0][0].in_channels
-        check_images(images, "EfficientNet", in_channels, SMALLEST)
+        check_images(images, "EfficientNet", self.features[0], SMALLEST)
         x = self.avgpool(self.features(images))
         return self.classifier(torch.flatten(x, 1))
 

@@ -150,7 +150,7 @@ class GoogLeNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor | GoogLeNetOutputs:
         with_aux = self.training and self.aux_logits
         smallest = self.smallest_with_aux if with_aux else self.smallest
-        check_images(images, "GoogLeNet", self.conv1.conv.in_channels, smallest)
+        check_images(images, "GoogLeNet", self.conv1.conv, smallest)
         x = self.stem(self.rescale(images))
         x = self.inception3b(self.inception3a(x))  #     N × 480 × 28 × 28
         at_4a = self.inception4a(self.maxpool3(x))  #    N × 512 × 14 × 14
@@ -193,6 +193,9 @@ class GoogLeNet2014(GoogLeNet):
 class FromImageNet(nn.Module):
     """Images normalised by ImageNet's mean and deviation → normalised by 0.5 and
     0.5."""
+
+    scale: Tensor
+    shift: Tensor
 
     def __init__(self):
         super().__init__()

@@ -62,7 +62,8 @@ class ConvReLU(nn.Sequential):
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, **where)
         self.relu = nn.ReLU(inplace=True)
         nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
-        nn.init.zeros_(self.conv.bias)
+        if self.conv.bias is not None:
+            nn.init.zeros_(self.conv.bias)
 
 
 class Inception(nn.Module):
@@ -81,15 +82,15 @@ class Inception(nn.Module):
         super().__init__()
         c, k = channels, self.largest_kernel
         self.branch1 = conv(in_channels, c.conv1x1, 1)
-        self.branch2 = nn.Sequential(
+        self.branch2: nn.Module = nn.Sequential(
             conv(in_channels, c.reduce3x3, 1),
             conv(c.reduce3x3, c.conv3x3, 3, padding=1),
         )
-        self.branch3 = nn.Sequential(
+        self.branch3: nn.Module = nn.Sequential(
             conv(in_channels, c.reduce5x5, 1),
             conv(c.reduce5x5, c.conv5x5, k, padding=k // 2),
         )
-        self.branch4 = nn.Sequential(
+        self.branch4: nn.Module = nn.Sequential(
             nn.MaxPool2d(3, stride=1, padding=1), conv(in_channels, c.pool_proj, 1)
         )
 

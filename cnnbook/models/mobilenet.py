@@ -88,7 +88,8 @@ class MobileNetV2(nn.Module):
         self, num_classes: int = 1000, in_channels: int = 3, dropout: float = 0.2
     ):
         super().__init__()
-        layers = [conv(in_channels, STEM, 3, stride=2)]  #       N × 32 × 112 × 112
+        layers: list[nn.Module] = []
+        layers.append(conv(in_channels, STEM, 3, stride=2))  #   N × 32 × 112 × 112
         channels = STEM
         for stage in TABLE_2:
             # N × 16 × 112 × 112, 24 × 56 × 56, 32 × 28 × 28, 64 × 14 × 14,
@@ -108,8 +109,7 @@ class MobileNetV2(nn.Module):
         initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        in_channels = self.features[0][0].in_channels
-        check_images(images, "MobileNetV2", in_channels, SMALLEST)
+        check_images(images, "MobileNetV2", self.features[0], SMALLEST)
         x = self.avgpool(self.features(images))
         return self.classifier(torch.flatten(x, 1))
 

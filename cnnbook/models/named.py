@@ -13,6 +13,7 @@ import inspect
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 LIBRARIES = {"torchvision": "torchvision.models", "timm": "timm"}
 
@@ -49,7 +50,7 @@ def _ours(name: str, in_channels: int, variant: str | None):
         )
 
 
-def variant_of(name: str, variant: str | None) -> dict[str, str]:
+def variant_of(name: str, variant: str | None) -> dict[str, Any]:
     """The options that ask for a variant. ValueError if the architecture has none
     to choose."""
     if variant is None:

@@ -143,7 +143,7 @@ class PreActivationResNet(nn.Module):
         initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        check_images(images, "ResNet", self.stem[0].in_channels, SMALLEST)
+        check_images(images, "ResNet", self.stem[0], SMALLEST)
         x = self.activation(self.stages(self.stem(images)))
         return self.fc(torch.flatten(self.avgpool(x), 1))
 

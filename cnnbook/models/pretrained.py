@@ -80,10 +80,9 @@ def read(path: Path) -> Weights:
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads(file.metadata()["cnnbook"])
-        tuples = {
-            name: tuple(about.pop(name)) for name in ("mean", "std", "classes")
-        }
-        return Weights(**about, **tuples, path=path)
+        for name in ("mean", "std", "classes"):
+            about[name] = tuple(about[name])
+        return Weights(**about, path=path)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:80]
         raise ValueError(f"{path} holds no weights of ours ({reason})") from None

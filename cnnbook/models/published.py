@@ -162,7 +162,7 @@ def _downloaded(name: str, weights) -> dict[str, Tensor]:
 
 def _check(file: Path) -> None:
     """Raise a ValueError unless the file's SHA-256 begins as its name says."""
-    begin = HASH.search(file.name)[1]
+    (begin,) = HASH.findall(file.name)
     sha256 = hashlib.sha256()
     with file.open("rb") as opened:
         while part := opened.read(1 << 20):

@@ -66,7 +66,7 @@ class CifarResNet(nn.Module):
         initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        check_images(images, "ResNet", self.conv1.in_channels, SMALLEST)
+        check_images(images, "ResNet", self.conv1, SMALLEST)
         x = self.relu(self.bn1(self.conv1(images)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(torch.flatten(self.avgpool(x), 1))

@@ -14,6 +14,8 @@ the sum, not each path.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 
@@ -23,6 +25,8 @@ from cnnbook.models.residual import (
     conv3x3,
     projection_where_needed,
 )
+
+Form = TypeVar("Form", bound=nn.Module)
 
 
 class Path(nn.Module):
@@ -118,7 +122,7 @@ class ConcatenatedPaths(nn.Module):
         return form
 
 
-def _same_shape(form: type, block: Bottleneck) -> nn.Module:
+def _same_shape(form: type[Form], block: Bottleneck) -> Form:
     """A new `form` of the shape of `block`, which has its weights but for those of
     conv3."""
     conv = block.conv2
@@ -137,7 +141,8 @@ def _same_shape(form: type, block: Bottleneck) -> nn.Module:
             shares = (
                 whole.chunk(conv.groups) if whole.dim() else [whole] * conv.groups
             )
-            for path, share in zip(made.paths, shares, strict=True):
+            paths = made.get_submodule("paths").children()
+            for path, share in zip(paths, shares, strict=True):
                 _assign(path.get_submodule(name), key, share)
     made.bn3, made.downsample = block.bn3, block.downsample
     return made.train(block.training)

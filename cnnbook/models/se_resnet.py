@@ -52,7 +52,9 @@ class SEBottleneck(Bottleneck):
         out_channels = channels * self.expansion
         self.se = SqueezeExcitation(out_channels, out_channels // REDUCTION)
         # Last, as in timm: a state_dict keeps the order in which parts were added.
-        self.downsample = self._modules.pop("downsample")
+        downsample = self.downsample
+        del self.downsample
+        self.downsample = downsample
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.relu(self.bn1(self.conv1(x)))

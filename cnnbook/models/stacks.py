@@ -78,7 +78,7 @@ class KernelStack(nn.Module):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
-        check_images(images, "KernelStack", self.stem.in_channels, 4)
+        check_images(images, "KernelStack", self.stem, 4)
         x = torch.relu(self.stem(images))
         x = self.pool(torch.relu(self.stack1(x)))
         x = self.pool(torch.relu(self.stack2(x)))
@@ -123,7 +123,7 @@ class StemNetwork(nn.Module):
         self.fc = nn.Linear(64, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        check_images(images, "StemNetwork", self.features[0].in_channels, 1)
+        check_images(images, "StemNetwork", self.features[0], 1)
         return self.fc(torch.flatten(self.avgpool(self.features(images)), 1))
 
 

@@ -101,13 +101,14 @@ class VGG(nn.Module):
                 nn.init.kaiming_normal_(
                     layer.weight, mode="fan_out", nonlinearity="relu"
                 )
-                nn.init.zeros_(layer.bias)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
             elif isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, std=0.01)
                 nn.init.zeros_(layer.bias)
 
     def forward(self, images: Tensor) -> Tensor:
-        check_images(images, "VGG", self.features[0].in_channels, SMALLEST)
+        check_images(images, "VGG", self.features[0], SMALLEST)
         return self.classifier(
             torch.flatten(self.avgpool(self.features(images)), 1)
         )

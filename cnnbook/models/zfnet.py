@@ -87,7 +87,7 @@ class ZFNet(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        check_images(images, "ZFNet", self.features[0].in_channels, SMALLEST)
+        check_images(images, "ZFNet", self.features[0], SMALLEST)
         return self.classifier(
             torch.flatten(self.avgpool(self.features(images)), 1)
         )
@@ -111,4 +111,5 @@ def zfnet(variant: str = "paper", width: int = 96, **options) -> ZFNet:
     check_variant(variant, tuple(CHANNELS))
     if type(width) is not int or width < 3 or width % 3:
         raise ValueError(f"width must be a positive multiple of 3, got {width!r}")
-    return ZFNet(tuple(c * width // 96 for c in CHANNELS[variant]), **options)
+    c1, c2, c3, c4, c5 = (c * width // 96 for c in CHANNELS[variant])
+    return ZFNet((c1, c2, c3, c4, c5), **options)

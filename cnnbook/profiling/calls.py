@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -58,7 +58,7 @@ class Call(NamedTuple):
     settings: dict[str, Any] = {}
 
 
-def calls_of(log: list[tuple], given: Iterator[Tensor]) -> tuple[Call, ...]:
+def calls_of(log: Iterable[tuple], given: Iterator[Tensor]) -> tuple[Call, ...]:
     """The calls in execution order; the first, of no function, is the image and all
     else given.
 
@@ -103,12 +103,12 @@ def calls_of(log: list[tuple], given: Iterator[Tensor]) -> tuple[Call, ...]:
                 made[id(tensor)] = here
         if first is None or _writes(name):
             # What it wrote to, and what that is a view of.
-            tensor = first = (
-                args[0] if isinstance(next(iter(args), None), Tensor) else first
-            )
-            while tensor is not None:
-                made[id(tensor)] = here
-                tensor = getattr(tensor, "base", None)
+            if isinstance(next(iter(args), None), Tensor):
+                first = args[0]
+            written: Any = first
+            while written is not None:
+                made[id(written)] = here
+                written = getattr(written, "base", None)
         settings = NONE
         if row is not None or name in WEIGHTED:
             settings = _settings(function, args, kwargs)

@@ -193,9 +193,8 @@ def _thop(each: Counted) -> int:
     ):
         raise _unknown("thop", each)
     if module in CONVS:
-        if (
-            "Transpose" in module
-        ):  # by its outputs, and the other side of its weight
+        # By its outputs, and the other side of its weight.
+        if "Transpose" in module:
             groups, kernel = (
                 each.call.settings["groups"],
                 each.call.settings["weight"][2:],

@@ -126,11 +126,12 @@ def stamp(func, args, kwargs, inputs, before, out) -> None:
         names = [argument.name for argument in func._schema.arguments]
         named = dict(zip(names, args, strict=False)) | kwargs
         reach = primitive_reach(func, named, args, kwargs, inputs, before, out)
-    outs = [out] if isinstance(out, Tensor) else [t for t in tree_iter(out)]
+    outs: list[Any] = [out] if isinstance(out, Tensor) else [*tree_iter(out)]
     reaches = reach if type(reach) is list else [reach] * len(outs)
     for each, seen in zip(outs, reaches, strict=True):
-        if isinstance(each, Tensor) and seen is not None:
-            each.reach = seen
+        if seen is not None and isinstance(each, Tensor):
+            noted: Any = each
+            noted.reach = seen
     if func._schema.is_mutable:
         overwrite(inputs[0])
 
@@ -230,10 +231,10 @@ def rearranged(func, args, kwargs, inputs, out) -> Any:
         count += size
     shorter = _shortened(inputs, labels, outs)
     found = _run(func, args, kwargs, *shorter) if shorter else None
-    if found is None:
-        found = _run(func, args, kwargs, labels, outs)
-    else:
+    if shorter and found is not None:
         labels, outs = shorter
+    else:
+        found = _run(func, args, kwargs, labels, outs)
     if found is None:
         return None
     if not func.is_view:

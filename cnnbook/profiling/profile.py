@@ -224,7 +224,7 @@ def _as_one_line(error: Exception, at: str) -> str:
 def _nothing_hidden() -> Iterator[None]:
     """Scripted functions are seen while this lasts, and compiled ones run as they
     were written."""
-    scripted = torch.jit.ScriptFunction
+    scripted: Any = torch.jit.ScriptFunction
     own = scripted.__call__
 
     def called(function, *args, **kwargs):
@@ -259,7 +259,7 @@ def _image(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """A tensor without data that depends on the image, which it is if it has rows
     and columns."""
     try:
-        image = torch.empty(shape, dtype=dtype, device=META)
+        image: Any = torch.empty(shape, dtype=dtype, device=META)
     except RuntimeError as error:
         raise ProfileError(
             f"images of {shape[1:]} are too large: {error}"

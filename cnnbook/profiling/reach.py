@@ -61,6 +61,8 @@ class Axis(NamedTuple):
         """After an adaptive pooling: output i sees inputs ⌊i·n/size⌋ to
         ⌈(i+1)·n/size⌉ - 1."""
         n = self.size
+        if self.dim is None:
+            return self
         if n % size == 0:
             return self.window(n // size, n // size, 0, 1, size)
         return self.spots().adaptive(self.dim, n, size)
@@ -135,7 +137,8 @@ class Spots(NamedTuple):
 
     def indexed(self, index: Sequence[int | slice | None]) -> Axis | Spots:
         """After ``tensor[index]``, which has a part for each dimension."""
-        parts, d = [], -sum(part is not None for part in index)
+        parts: list[int | slice | None] = []
+        d = -sum(part is not None for part in index)
         for part in index:
             if part is not None and -d <= self.low.ndim:
                 whole = self.low.shape[d] == 1 and isinstance(part, slice)
@@ -486,7 +489,8 @@ def joined(reaches: Sequence[Any], sizes: Sequence[int], dim: int) -> Any:
                     dim,
                 )
             )
-        parts.append(Spots(*tables, any(spot.all for spot in spots)))
+        low, high = tables
+        parts.append(Spots(low, high, any(spot.all for spot in spots)))
     return tuple(parts)
 
 

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -83,8 +83,8 @@ def seen(input: Any) -> Any:
     return getattr(input, "reach", None)
 
 
-def empty(shape: Iterable[int], like: Tensor, reach: Any) -> Tensor:
-    out = torch.empty(shape, dtype=like.dtype, device=META)
+def empty(shape: Sequence[int], like: Tensor, reach: Any) -> Tensor:
+    out: Any = torch.empty(shape, dtype=like.dtype, device=META)
     if reach is not None:
         out.reach = reach
     return out
@@ -287,7 +287,7 @@ def _max_pool(
 def _with_indices(out: Any) -> Any:
     if out is NotImplemented:
         return out
-    indices = torch.empty(out.shape, dtype=torch.long, device=META)
+    indices: Any = torch.empty(out.shape, dtype=torch.long, device=META)
     indices.reach = seen(out)
     return out, indices
 
@@ -830,7 +830,7 @@ def _cat(mode, tensors, dim=0):
     )
 
 
-def view_of(input: Tensor, out: Tensor, reach: Any) -> Tensor:
+def view_of(input: Tensor, out: Any, reach: Any) -> Tensor:
     out.reach, out.base = reach, input
     return out
 
@@ -919,7 +919,7 @@ def _indexed(mode, input, index):
     new = [part for part in parts if not isinstance(part, int)]
 
     def chosen(axis: Axis | fields.Spots) -> Axis | fields.Spots:
-        if type(axis) is not Axis:
+        if not isinstance(axis, Axis):
             return axis.indexed(parts)
         if axis.dim is None:
             return axis

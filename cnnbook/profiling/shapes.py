@@ -128,6 +128,8 @@ class Shapes(TorchFunctionMode):
         """
         params = 0
         for tensor in (weight, *others):
+            if tensor is None:
+                continue
             number = id(tensor)
             if number in self.params and number not in self.counted:
                 self.counted.add(number)
@@ -152,7 +154,8 @@ class Shapes(TorchFunctionMode):
     def remaining_params(self) -> tuple[dict[str, int], dict[str, int]]:
         """Parameters that are in no row, by module: of what ran, and of what did
         not."""
-        other, not_run = {}, {}
+        other: dict[str, int] = {}
+        not_run: dict[str, int] = {}
         for number, (owner, key, parameter) in self.params.items():
             if number not in self.counted:
                 place = other if number in self.used else not_run
@@ -280,7 +283,7 @@ class Shapes(TorchFunctionMode):
             return value
         known = self.stand_ins.get(id(value))
         if known is None:
-            shape = torch.empty_strided(
+            shape: Any = torch.empty_strided(
                 value.shape, value.stride(), dtype=value.dtype, device=META
             )
             small = not value.is_meta and value.numel() <= LARGEST_CONSTANT
@@ -304,12 +307,14 @@ def remember(out: Any, value: Any) -> None:
     """Keep the values beside the shapes of what does not depend on the image."""
     for shape, each in zip(tree_iter(out), tree_iter(value), strict=True):
         if isinstance(shape, Tensor) and isinstance(each, Tensor):
-            shape.value = each
+            noted: Any = shape
+            noted.value = each
 
 
 def value_of(value: Any) -> Any:
     if isinstance(value, Tensor):
-        return value.value
+        noted: Any = value
+        return noted.value
     return CPU if isinstance(value, torch.device) else value
 
 

@@ -74,7 +74,7 @@ class Profile:
 
     Attributes:
         name: the network's class.
-        input_size: (C, H, W) of the image.
+        input_size: (C, H, W) of the image; of other inputs, the first one's shape.
         layers: the rows of the table, as plain tuples.
         other: parameters of what ran but is no row (normalisation, embeddings), by
             module.
@@ -87,7 +87,7 @@ class Profile:
     """
 
     name: str
-    input_size: tuple[int, int, int]
+    input_size: tuple[int, ...]
     layers: tuple[Layer, ...]
     other: dict[str, int] = field(default_factory=dict)
     not_run: dict[str, int] = field(default_factory=dict)

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -227,7 +228,7 @@ def _gradients(
         return []
     handed = [torch.empty_like(outs[j]) for j in through]
     try:
-        found = torch.autograd.grad(
+        found: Sequence[Tensor] = torch.autograd.grad(
             [outs[j] for j in through],
             [t for _, t in wanted],
             handed,
@@ -386,7 +387,8 @@ class Step(Shapes):
         flat, form = tree_flatten(made)
         if not any(isinstance(t, Tensor) for t in flat):
             return out
-        inputs, description = [], []
+        inputs: list[Tensor] = []
+        description: list[Any] = []
         for value in tree_flatten((args, kwargs))[0]:
             if isinstance(value, Tensor):
                 if not any(value is t for t in inputs):
@@ -432,7 +434,9 @@ class Step(Shapes):
     def recorded(self, call: Call, inputs: list[Tensor], out, flat, form) -> Any:
         """Give the outputs their blocks, and remember the call for the backward
         pass."""
-        slots, blocks, j = [], [], 0
+        slots: list[tuple[object, Any] | None] = []
+        blocks: list[Block | None] = []
+        j = 0
         for k, t in enumerate(flat):
             if not isinstance(t, Tensor):
                 continue
@@ -441,16 +445,17 @@ class Step(Shapes):
             if shared is None and (like or t.stride() != call.strides[j]):
                 # A rule's answer has only its shape.
                 t = flat[k] = _apart(t, call.strides[j])
+            noted: Any = t
             if shared is None:
-                t.block = Block(self, t.untyped_storage().nbytes())
+                noted.block = Block(self, t.untyped_storage().nbytes())
             else:
-                t.block = getattr(inputs[shared], "block", None)
+                noted.block = getattr(inputs[shared], "block", None)
             if id(t) in self.params:
                 blocks.append(None)
                 slots.append(None)
             else:
                 slot = object()
-                blocks.append(t.block)
+                blocks.append(noted.block)
                 slots.append((slot, t))
             j += 1
         if any(call.needs):
@@ -458,17 +463,15 @@ class Step(Shapes):
                 (self.slot_of(inputs[i]), source, size, inputs[i].requires_grad)
                 for i, source, size in call.grads
             ]
-            saved = []
+            found: list[Block | None] = []
             for kind, n in call.saved:
                 if kind == "new":
-                    saved.append(Block(self, n))
+                    found.append(Block(self, n))
+                elif kind == "input":
+                    found.append(getattr(inputs[n], "block", None))
                 else:
-                    saved.append(
-                        getattr(inputs[n], "block", None)
-                        if kind == "input"
-                        else blocks[n]
-                    )
-            saved = [block for block in saved if block is not None]
+                    found.append(blocks[n])
+            saved = [block for block in found if block is not None]
             self.kept.update((id(block), block) for block in saved)
             self.nodes.append(
                 Node([s and s[0] for s in slots], grads, saved, self.where[0])
@@ -490,7 +493,8 @@ class Step(Shapes):
 
     def begin(self, image: Tensor) -> None:
         """`image` is there before the step, and after it."""
-        image.block = Block(self, image.untyped_storage().nbytes())
+        noted: Any = image
+        noted.block = Block(self, image.untyped_storage().nbytes())
 
     def backward(self, outputs: list[Tensor]) -> None:
         """Go through the calls the other way; `outputs` is emptied, for nothing
@@ -500,7 +504,7 @@ class Step(Shapes):
         slots: dict[Any, Block] = {}
         weights: dict[int, Block] = {}
         while outputs:
-            t = outputs.pop()
+            t: Any = outputs.pop()
             if wants_gradient(t):
                 slots[t.slot] = Block(self, t.untyped_storage().nbytes())
             t = None
@@ -522,7 +526,7 @@ class Step(Shapes):
                     # It is another's too: the sum is a new tensor.
                     slots[slot] = Block(self, size)
                 block = None
-            node = outs = None
+            del node, outs
 
 
 def wants_gradient(t: Tensor) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 from torch._C import DisableTorchFunction
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 from torch.utils.hooks import RemovableHandle
 
 from cnnbook.profiling.rules import LAYERS
@@ -57,7 +57,7 @@ class Twins:
         self.mode, self.training, self.shortcuts = mode, training, shortcuts
         self.twins: dict[int, Any] = {}
         self.kept: list[Any] = []  # what is in `twins`, lest an id is used again
-        self.marks = {name: OrderedDict() for name in MARKS}
+        self.marks: dict[str, OrderedDict] = {name: OrderedDict() for name in MARKS}
         self.fixed = {**self.marks, "training": training}
 
     def module(self, module: nn.Module, name: str) -> nn.Module:
@@ -121,10 +121,9 @@ class Twins:
             attributes["_compiled_call_impl"] = None
         forward = attributes.get("forward")
         if forward is None:
-            plain = getattr(
-                kind.forward, "_torchdynamo_orig_callable", kind.forward
-            )
-            forward = types.MethodType(plain, twin)
+            written: Any = kind.forward
+            written = getattr(written, "_torchdynamo_orig_callable", written)
+            forward = types.MethodType(written, twin)
         attributes["forward"] = self.announced(forward, (name, not children))
         return twin
 
@@ -145,13 +144,14 @@ class Twins:
             if type(parameter) is nn.Parameter:
                 params.setdefault(id(parameter), (name, key, parameter))
                 continue
-            if isinstance(parameter, UninitializedTensorMixin):
+            if parameter is None:
+                continue
+            if is_lazy(parameter):
                 raise ProfileError(
                     f"layer {name!r} is lazy and has no shape yet; run the model "
                     "once first"
                 )
-            if parameter is not None:
-                params.setdefault(id(parameter), (name, key, parameter))
+            params.setdefault(id(parameter), (name, key, parameter))
 
     # What modules refer to
 
@@ -178,12 +178,12 @@ class Twins:
         self.kept.append(value)
         return twin
 
-    def list(self, value):
+    def of_list(self, value):
         twin = self.remember(value, type(value)())
         twin.extend(map(self.of, value))
         return twin
 
-    def dict(self, value):
+    def of_dict(self, value):
         twin = value.copy()
         twin.clear()
         self.remember(value, twin)
@@ -191,12 +191,12 @@ class Twins:
             twin[key] = self.of(item)
         return twin
 
-    def tuple(self, value):
+    def of_tuple(self, value):
         items = tuple(map(self.of, value))
         same = all(a is b for a, b in zip(items, value, strict=True))
         return value if same else items
 
-    def set(self, value):
+    def of_set(self, value):
         return self.remember(value, value.copy())
 
     def method(self, value):
@@ -347,13 +347,13 @@ def is_copyable(value: Any, kind: type) -> bool:
 
 
 COPIES: dict[type, Callable[[Twins, Any], Any]] = {
-    list: Twins.list,
-    deque: Twins.list,
-    dict: Twins.dict,
-    OrderedDict: Twins.dict,
-    defaultdict: Twins.dict,
-    tuple: Twins.tuple,
-    set: Twins.set,
+    list: Twins.of_list,
+    deque: Twins.of_list,
+    dict: Twins.of_dict,
+    OrderedDict: Twins.of_dict,
+    defaultdict: Twins.of_dict,
+    tuple: Twins.of_tuple,
+    set: Twins.of_set,
     types.MethodType: Twins.method,
     types.BuiltinMethodType: Twins.builtin,
     types.FunctionType: Twins.function,

@@ -8,18 +8,19 @@ import math
 import re
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 SCHEMA = 2
 SCALES = ("full", "standard", "quick")  # the better one first
 PRECISIONS = ("fp32", "bf16")
 # What a training record of schema 1 does not say, and what it was.
-SINCE_2 = {
+SINCE_2: dict[str, Any] = {
     "process_seconds": None,
     "precision": "fp32",
     "chooses": None,
     "correct": None,
 }
-RECIPE_SINCE_2 = {"precision": "auto", "fixed_images": 0}
+RECIPE_SINCE_2: dict[str, Any] = {"precision": "auto", "fixed_images": 0}
 VERSIONS = ("python", "torch", "torchvision", "cnnbook")
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 # A part of a file's name on every system.

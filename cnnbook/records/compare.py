@@ -272,9 +272,12 @@ def _test_error(pairs: Sequence[tuple[Record, Record]]) -> float | None:
     An image counts by its mean difference over the seeds; all seeds see the same
     images.
     """
-    bits = [(a.test_correct, b.test_correct) for a, b in pairs]
-    if any(a is None or b is None or len(a) != len(bits[0][0]) for a, b in bits):
-        return None
+    bits: list[tuple[np.ndarray, np.ndarray]] = []
+    for one, other in pairs:
+        a, b = one.test_correct, other.test_correct
+        if a is None or b is None or (bits and len(a) != len(bits[0][0])):
+            return None
+        bits.append((a, b))
     from scipy import stats
 
     image = np.mean([a.astype(float) - b.astype(float) for a, b in bits], axis=0)

@@ -121,7 +121,7 @@ class Record:
         if self.chooses is not None:
             require(self, "chooses", matches(ARM, self.chooses), "an arm or null")
         if self.correct is not None:
-            self._check_correct()
+            self._check_correct(self.correct)
         _check_history(self.history, self.recipe)
 
     @property
@@ -130,9 +130,9 @@ class Record:
         recorded."""
         return None if self.correct is None else unpack(self.correct)
 
-    def _check_correct(self) -> None:
+    def _check_correct(self, correct: str) -> None:
         try:
-            share = unpack(self.correct).mean()
+            share = unpack(correct).mean()
         except (ValueError, TypeError):
             share = -1.0
         good = abs(share - self.test_accuracy) < 1e-5
@@ -203,7 +203,7 @@ class Record:
 
 def pack(correct: np.ndarray) -> str:
     """Bits as text: their number, a colon, and Base64 of them, eight a byte."""
-    bits = base64.b64encode(np.packbits(correct.astype(bool))).decode()
+    bits = base64.b64encode(np.packbits(correct.astype(bool)).tobytes()).decode()
     return f"{len(correct)}:{bits}"
 
 

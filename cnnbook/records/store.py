@@ -71,7 +71,8 @@ def candidates(
 ) -> tuple[Record, ...]:
     """The runs by which learning rates were chosen, by arm; they are not among the
     results."""
-    return read_all(name, f"{scale}/{CANDIDATES}", folder)
+    found = read_all(name, f"{scale}/{CANDIDATES}", folder)
+    return tuple(run for run in found if isinstance(run, Record))
 
 
 def read_all(

@@ -38,15 +38,17 @@ def table(runs: Sequence[Record | Timing]) -> pd.DataFrame:
     if kinds == {Timing}:
         rows = [[getattr(run, name) for name in TIMING_COLUMNS] for run in runs]
         return pd.DataFrame(rows, columns=TIMING_COLUMNS)
-    rows = []
+    trained = []
     for run in runs:
+        if not isinstance(run, Record):
+            continue
         last = run.history.iloc[-1].to_dict()
         row = {"arm": run.arm, "seed": run.seed, "epochs": run.recipe.epochs}
         row |= {name: last[name] for name in COLUMNS[3:7]}
         row |= {name: getattr(run, name) for name in COLUMNS[7:-1]}
         row["train_error"] = MEASURES["train_error"][1](run)
-        rows.append(row)
-    return pd.DataFrame(rows, columns=COLUMNS)
+        trained.append(row)
+    return pd.DataFrame(trained, columns=COLUMNS)
 
 
 def provenance(runs: Sequence[Record | Timing]) -> str:
@@ -59,7 +61,8 @@ def provenance(runs: Sequence[Record | Timing]) -> str:
         return " and ".join(filter(None, [", ".join(found[:-1]), found[-1]]))
 
     arms = len({run.arm for run in runs})
-    seeds = sorted({run.seed for run in runs} - {None})  # a timing has none
+    # A timing has none.
+    seeds = sorted({run.seed for run in runs if run.seed is not None})
     of_seeds = (
         f", seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
         if seeds

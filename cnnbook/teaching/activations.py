@@ -17,7 +17,7 @@ def network(activation: type[nn.Module], width: int = 16) -> nn.Sequential:
         conv = nn.Conv2d(width if number else 1, width, 3, padding=1)
         # Fair to both: He's start is made for ReLU.
         nn.init.xavier_uniform_(conv.weight)
-        nn.init.zeros_(conv.bias)
+        nn.init.zeros_(conv.get_parameter("bias"))
         convolutions += [conv, activation()]
         if number < 2:
             convolutions.append(nn.MaxPool2d(2))

@@ -91,7 +91,7 @@ def rates(epochs: int = 10, steps_per_epoch: int = 100, **settings) -> list[floa
     schedule = make_schedule(optimizer, recipe, steps_per_epoch)
     found = []
     for _ in range(epochs * steps_per_epoch):
-        found.append(schedule.get_last_lr()[0])
+        found.append(float(schedule.get_last_lr()[0]))
         optimizer.step()
         schedule.step()
     return found

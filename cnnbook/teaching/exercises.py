@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from numbers import Real
+from typing import Any
 
 import torch
 from torch import nn
@@ -73,16 +74,17 @@ def check(id: str, *answer: Real | str | Sequence) -> Judgement:
             the answer has another number of parts.
     """
     wanted = _find(id)
+    given: Sequence[Any] = answer
     if len(answer) == 1 and isinstance(answer[0], (tuple, list)):
-        answer = tuple(answer[0])
-    if len(answer) != len(wanted):
+        given = answer[0]
+    if len(given) != len(wanted):
         raise ValueError(
             f"an answer to {id} has {len(wanted)} "
             f"part{'s' if len(wanted) > 1 else ''} ({'; '.join(parts(id))}), got "
-            f"{len(answer)}"
+            f"{len(given)}"
         )
-    for i, (part, given) in enumerate(zip(wanted, answer, strict=True), 1):
-        found = part.judge(given)
+    for i, (part, its) in enumerate(zip(wanted, given, strict=True), 1):
+        found = part.judge(its)
         if found.state != "right":
             where = f"Part {i}, {part.prompt}: " if len(wanted) > 1 else ""
             return Judgement(found.state, f"{where}{found.reply}")
@@ -110,7 +112,7 @@ def _part(
     )
 
 
-def _measures(layer: nn.Module, size) -> tuple[Number, Number, Number]:
+def _measures(layer: nn.Conv2d | nn.Linear, size) -> tuple[Number, Number, Number]:
     return (
         layers.memory("memory", layer, size),
         layers.params("parameters", layer, size),
@@ -339,8 +341,9 @@ def _resnet_2():
         p.numel() for p in layers.on_meta(models.BasicBlock, 64, 64).parameters()
     )
     slips = {
-        answer
-        - 256: "Batch normalisation has a scale and a shift for each channel.",
+        answer - 256: (
+            "Batch normalisation has a scale and a shift for each channel."
+        ),
         answer - 128: "There are two batch normalisations.",
     }
     return (_part("parameters", answer, "parameters", slips, 0.002),)

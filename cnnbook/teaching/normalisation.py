@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -36,20 +37,13 @@ def fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     if norm.affine:
         scale = scale * norm.weight
     shift = -norm.running_mean * scale + (norm.bias if norm.affine else 0)
-    folded = nn.Conv2d(
-        conv.in_channels,
-        conv.out_channels,
-        conv.kernel_size,
-        stride=conv.stride,
-        padding=conv.padding,
-        dilation=conv.dilation,
-        groups=conv.groups,
-        padding_mode=conv.padding_mode,
-        device=conv.weight.device,
-        dtype=conv.weight.dtype,
-    )
+    own = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+    settings: dict[str, Any] = {name: getattr(conv, name) for name in own}
+    settings |= {"device": conv.weight.device, "dtype": conv.weight.dtype}
+    folded = nn.Conv2d(conv.in_channels, conv.out_channels, **settings)
     folded.weight.copy_(conv.weight * scale[:, None, None, None])
-    folded.bias.copy_(shift if conv.bias is None else shift + scale * conv.bias)
+    bias = shift if conv.bias is None else shift + scale * conv.bias
+    folded.get_parameter("bias").copy_(bias)
     return folded
 
 
@@ -195,5 +189,5 @@ def running_means(
     for batch in batches:
         norm(batch)
         found["of the batch"].append(batch[:, channel].mean().item())
-        found["running"].append(norm.running_mean[channel].item())
+        found["running"].append(norm.get_buffer("running_mean")[channel].item())
     return found

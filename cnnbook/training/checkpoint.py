@@ -62,7 +62,7 @@ class Checkpoints:
         progress = {"history": [], "seconds": 0.0}
         if self.folder is None:
             return progress
-        older = self._paths()
+        older, first = _paths(self.folder), _path(self.folder, 0)
         distributed.wait()  # until all have looked
         if older and not anew:
             state = self._newest(older)
@@ -77,9 +77,9 @@ class Checkpoints:
                 self._claim(path)
         self.save(progress)
         if distributed.is_first():
-            for path in self.ours - {self._path(0)}:
+            for path in self.ours - {first}:
                 path.unlink(missing_ok=True)
-            self.ours = {self._path(0)}
+            self.ours = {first}
         return progress
 
     def save(self, progress: dict) -> None:
@@ -101,7 +101,7 @@ class Checkpoints:
             "progress": progress,
         }
         torch.save(saved, buffer)
-        path = self._path(len(progress["history"]))
+        path = _path(self.folder, len(progress["history"]))
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_whole(path, lambda part: part.write_bytes(buffer.getbuffer()))
@@ -121,7 +121,7 @@ class Checkpoints:
         except KeyboardInterrupt:
             if self.folder is None:
                 raise
-            whole = self._paths()
+            whole = _paths(self.folder)
             if not whole:
                 raise KeyboardInterrupt(
                     "stopped before the first checkpoint was written"
@@ -130,18 +130,6 @@ class Checkpoints:
                 f"stopped; {whole[-1]} is whole, and the same call goes on from "
                 "there"
             ) from None
-
-    def _path(self, epoch: int) -> Path:
-        return self.folder / f"epoch-{epoch:04d}.pt"
-
-    def _paths(self) -> list[Path]:
-        """Oldest first."""
-        found = [
-            p
-            for p in self.folder.glob("epoch-*.pt")
-            if re.fullmatch(r"epoch-\d+", p.stem)
-        ]
-        return sorted(found, key=_epoch)
 
     def _claim(self, path: Path) -> None:
         """Take `path` for ours, to be replaced. ValueError if no run of ours wrote
@@ -181,6 +169,20 @@ class Checkpoints:
                     f"{path} is of a run with {name} {was.get(name)!r}, this one "
                     f"has {value!r}; choose another folder, or start anew there"
                 )
+
+
+def _path(folder: Path, epoch: int) -> Path:
+    return folder / f"epoch-{epoch:04d}.pt"
+
+
+def _paths(folder: Path) -> list[Path]:
+    """The checkpoints in `folder`, oldest first."""
+    found = [
+        path
+        for path in folder.glob("epoch-*.pt")
+        if re.fullmatch(r"epoch-\d+", path.stem)
+    ]
+    return sorted(found, key=_epoch)
 
 
 def _epoch(path: Path) -> int:

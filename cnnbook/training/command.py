@@ -10,7 +10,7 @@ import sys
 import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from cyclopts import Parameter
@@ -74,14 +74,14 @@ def train(
     """
     if weights is not None:
         check_file(weights)
-    for place in (checkpoint, log):
-        if place is not None:
-            check_folder(place)
+    for written in (checkpoint, log):
+        if written is not None:
+            check_folder(written)
     size = None if datasets.has_own_size(data) else recipe.image_size
     train_set, test_set = datasets.load(
         data, root=root, image_size=size, stream=stream, workers=workers
     )
-    options = {
+    options: dict[str, Any] = {
         "in_channels": train_set.input_size[0],
         "num_classes": train_set.num_classes,
     }

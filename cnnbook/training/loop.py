@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -114,7 +114,7 @@ def fit(
     )
     mixed = autocast(device, precision)
     normalise = Normalise.as_recipe(train, recipe, device)
-    model.to(device, memory_format=normalise.layout)
+    model.to(device).to(memory_format=normalise.layout)
     source = reader(train, device)
     optimizer = make_optimizer(model, recipe)
     schedule = make_schedule(
@@ -122,7 +122,9 @@ def fit(
     )
     averaged = make_average(model, optimizer, recipe)
     result = model if averaged is None else averaged.module
-    compiled = torch.compile(model) if recipe.compile and given is model else given
+    compiled: Any = given
+    if recipe.compile and given is model:
+        compiled = torch.compile(model)
     step = distributed.parallel(compiled)
     generator = torch.Generator(device).manual_seed(recipe.seed)
 
@@ -195,9 +197,7 @@ def fit(
                 f"loss {loss:.3f}, validation {validated.accuracy:.1%}"
             )
         model.load_state_dict(result.state_dict())
-        tested = (
-            (None,) * 3 if test is None else evaluate(model, test, normalise, mixed)
-        )
+        tested = None if test is None else evaluate(model, test, normalise, mixed)
     seconds = time.perf_counter() - start
     process_seconds = time.process_time() - process_start
     history = pd.DataFrame(history, columns=history_columns(recipe))
@@ -209,7 +209,9 @@ def fit(
         train.name,
         device_name(device),
         history,
-        *tested,
+        tested and tested.loss,
+        tested and tested.accuracy,
+        tested and tested.correct,
         precision,
         seconds,
         process_seconds,
@@ -257,7 +259,7 @@ def train_epoch(
     model.train()
     # What is counted stays on the device: reading it would make the CPU wait for
     # the GPU.
-    sizes, rates, losses, correct = [], [], [], 0
+    sizes, rates, losses, correct = [], [], [], []
     for images, labels, weight in batches:
         with mixed:
             outputs = model(normalise(images))
@@ -269,7 +271,7 @@ def train_epoch(
         schedule.step()
         sizes.append(len(labels))
         losses.append(loss.detach())
-        correct += (main_logits(outputs).argmax(1) == labels).sum()
+        correct.append((main_logits(outputs).argmax(1) == labels).sum())
         bar.update(len(labels))
     return means(losses, sizes, correct, rates, schedule.last_epoch - len(losses))
 
@@ -277,24 +279,23 @@ def train_epoch(
 def means(
     losses: list[Tensor],
     sizes: list[int],
-    correct: Tensor,
-    rates: list[float],
+    correct: list[Tensor],
+    rates: Sequence[float | Tensor],
     steps_before: int,
 ) -> tuple[float, float]:
     """Mean loss and accuracy of an epoch's steps, over the images of all
     processes."""
     steps = len(losses)
-    sizes = torch.tensor(sizes, dtype=torch.float64)
-    sums = torch.cat(
-        [torch.stack(losses).cpu() * sizes, sizes, correct.cpu().double()[None]]
-    )
-    loss_sums, sizes, (correct,) = distributed.total(sums).split([steps, steps, 1])
-    check_finite((loss_sums / sizes).tolist(), rates, steps_before)
-    return (loss_sums.sum() / sizes.sum()).item(), (correct / sizes.sum()).item()
+    mine = torch.tensor(sizes, dtype=torch.float64)
+    right = torch.stack(correct).sum().cpu().double()
+    sums = torch.cat([torch.stack(losses).cpu() * mine, mine, right[None]])
+    loss_sums, images, (right,) = distributed.total(sums).split([steps, steps, 1])
+    check_finite((loss_sums / images).tolist(), rates, steps_before)
+    return (loss_sums.sum() / images.sum()).item(), (right / images.sum()).item()
 
 
 def check_finite(
-    losses: list[float], rates: list[float], steps_before: int
+    losses: list[float], rates: Sequence[float | Tensor], steps_before: int
 ) -> None:
     """Raise a FloatingPointError that names the first step whose loss is no finite
     number."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,14 +32,18 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
     normalisation."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     # Biases and the parameters of normalisation are vectors.
-    kernels = {"params": [p for p in parameters if p.dim() > 2]}
-    matrices = {"params": [p for p in parameters if p.dim() == 2]}
-    vectors = {
+    kernels: dict[str, Any] = {"params": [p for p in parameters if p.dim() > 2]}
+    matrices: dict[str, Any] = {"params": [p for p in parameters if p.dim() == 2]}
+    vectors: dict[str, Any] = {
         "params": [p for p in parameters if p.dim() < 2],
         "weight_decay": 0.0,
     }
     groups = [group for group in (kernels, matrices, vectors) if group["params"]]
-    settings = {"lr": recipe.lr, "weight_decay": recipe.weight_decay, "fused": True}
+    settings: dict[str, Any] = {
+        "lr": recipe.lr,
+        "weight_decay": recipe.weight_decay,
+        "fused": True,
+    }
     if recipe.optimizer == "adamw":
         return AdamW(groups, **settings)
     # On a CPU the fused step first copies kernels whose channels lie side by side
@@ -62,6 +67,7 @@ def make_schedule(
             optimizer, recipe.lr, total_steps=steps, cycle_momentum=False
         )
     warmup = round(recipe.warmup_epochs * steps_per_epoch)
+    after: LRScheduler
     if recipe.schedule == "cosine":
         after = CosineAnnealingLR(optimizer, T_max=max(1, steps - warmup))
     else:

@@ -4,6 +4,7 @@ auxiliary heads."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,10 +26,9 @@ def parts_of(
     """
     if isinstance(outputs, Tensor):
         return [outputs]
+    found: list[Any]
     if isinstance(outputs, Mapping):
-        found = (
-            [outputs["logits"]] if isinstance(outputs.get("logits"), Tensor) else []
-        )
+        found = [outputs.get("logits")]
     elif isinstance(outputs, Sequence) and not isinstance(outputs, str):
         found = list(outputs)
     else:

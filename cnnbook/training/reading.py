@@ -73,4 +73,6 @@ def reader(
     train: ImageSet | ImageStream, device: torch.device
 ) -> Resident | Streamed:
     """What reads the training images for this device."""
-    return (Streamed if isinstance(train, ImageStream) else Resident)(train, device)
+    if isinstance(train, ImageStream):
+        return Streamed(train, device)
+    return Resident(train, device)

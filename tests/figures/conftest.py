@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 PHONE = 328  # pixels that a page of 360 px leaves for a figure
 
@@ -14,10 +15,18 @@ PHONE = 328  # pixels that a page of 360 px leaves for a figure
 def written(figure) -> list:
     """The texts that are seen."""
     figure.draw_without_rendering()
+    beyond = set()  # tick labels outside an axis' limits, which are not drawn
+    for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        ticks = axis.get_major_ticks()
+        beyond |= {tick.label1 for tick in ticks if not low <= tick.get_loc() <= high}
     return [
         text
-        for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))
-        if text.get_text().strip() and text.get_visible() and text.get_window_extent().width > 2
+        for text in figure.findobj(Text)
+        if text.get_text().strip()
+        and text.get_visible()
+        and text not in beyond
+        and text.get_window_extent().width > 2
     ]
 
 

@@ -30,6 +30,24 @@ def test_lines_carry_their_names_and_numbers():
     assert ax.get_yscale() == "log"
 
 
+def test_a_logarithmic_axis_has_plain_figures_where_they_fit():
+    def of(ax) -> list[str]:
+        ax.figure.draw_without_rendering()
+        return [tick.get_text() for tick in ax.get_yticklabels() if tick.get_text()]
+
+    (near,) = learning_basics.lines({"a": [2, 40]}, "step", "loss", log="y").axes
+    assert {"2", "5", "10", "20"} <= set(of(near))
+    (far,) = learning_basics.lines({"a": [1e-9, 1]}, "step", "loss", log="y").axes
+    assert all("10^" in text for text in of(far))
+
+
+def test_maps_of_one_range_have_it_in_common():
+    panels = {"x": torch.tensor([[1.0, 2.0]]), "y": torch.tensor([[0.0, 4.0]])}
+    for lowest, expected in ((None, [1, 0]), (-1.0, [-1, -1])):
+        figure = learning_basics.maps(panels, lowest=lowest)
+        assert [ax.images[0].get_clim()[0] for ax in figure.axes] == expected
+
+
 def test_maps_and_signs():
     figure = learning_basics.maps({"x": torch.rand(4, 4), "y": torch.rand(2, 2)}, signs=("=",))
     assert [ax.get_title() for ax in figure.axes] == ["x", "y"]

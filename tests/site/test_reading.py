@@ -174,3 +174,22 @@ def test_shares_count_what_is_seen(chromium, tmp_path):
     found = page_shares.shares(page, path)
     page.close()
     assert (found.height, round(found.code), round(found.figures)) == (1000, 10, 30)
+
+
+def test_a_table_shows_its_names_in_code(chromium, html):
+    """By the keyboard, and back."""
+    page = chromium.new_page(viewport={"width": PHONE, "height": 900})
+    browser.open_page(page, html / "chapters" / "measuring.html")
+    table = page.locator("table.profile").first
+    first = table.locator("tbody th").first
+    words = first.inner_text()
+    assert words == "conv 11×11, 64, stride 4"
+    button = table.get_by_role("button")
+    button.focus()
+    page.keyboard.press("Enter")
+    assert first.inner_text() == "features.0" and first.get_attribute("title") == words
+    assert button.inner_text() == "Names in words"
+    page.keyboard.press("Enter")
+    assert first.inner_text() == words and first.get_attribute("title") == "features.0"
+    assert table.locator("tbody th").last.inner_text() == "total"
+    page.close()

@@ -1,6 +1,6 @@
 // The measures of each layer as bars, a row a measure, in the colours of the book's figures: on the
 // explorer's page, and in the report of a profile. `profile.measures` may name others than the three.
-(function (explorer) {
+((explorer) => {
   "use strict";
 
   const SVG = "http://www.w3.org/2000/svg";
@@ -8,7 +8,9 @@
   const HEAD = 22;
   const GAP = 10;
   const MEASURES = [
-    ["elements", "memory"], ["params", "parameters"], ["flops", "operations"],
+    ["elements", "memory"],
+    ["params", "parameters"],
+    ["flops", "operations"],
   ];
 
   function element(name, attributes, text) {
@@ -23,7 +25,7 @@
 
   // Draws `profile` into `svg`, `width` pixels wide; `selected` is the path of the marked row, and
   // `choose` is called with a path.
-  explorer.draw = function (svg, profile, width, selected, choose) {
+  explorer.draw = (svg, profile, width, selected, choose) => {
     const layers = profile.rows.filter((row) => row.kind || (row.shape && row.params));
     const measures = profile.measures ?? MEASURES;
     const height = measures.length * (HEAD + HEIGHT + GAP);
@@ -43,11 +45,20 @@
       const shares = layers.map((row) => (row[measure] ? explorer.share(row[measure], whole) : 0));
       const most = Math.max(...shares, 0);
       const at = shares.indexOf(most);
-      const largest = most ? `most, ${most.toFixed(0)} %: ${explorer.describe(layers[at].layer)}` : "none";
+      const largest = most
+        ? `most, ${most.toFixed(0)} %: ${explorer.describe(layers[at].layer)}`
+        : "none";
       said.push(`${label}: ${largest}`);
-      parts.push(element("text", {x: 0, y: ground - HEIGHT - 7, class: "explorer-bar-label"},
-        `${label} — ${largest}`));
-      parts.push(element("line", {x1: 0, x2: width, y1: ground, y2: ground, class: "explorer-ground"}));
+      parts.push(
+        element(
+          "text",
+          {x: 0, y: ground - HEIGHT - 7, class: "explorer-bar-label"},
+          `${label} — ${largest}`,
+        ),
+      );
+      parts.push(
+        element("line", {x1: 0, x2: width, y1: ground, y2: ground, class: "explorer-ground"}),
+      );
       for (let place = 0; place < places; place += 1) {
         let j = place * together;
         for (let k = j + 1; k < Math.min(j + together, layers.length); k += 1)
@@ -57,10 +68,15 @@
         const tall = Math.max((HEIGHT * shares[j]) / most, 1);
         const marked = row.path === selected;
         const bar = element("rect", {
-          x: place * step + (step - wide) / 2, y: ground - tall, width: wide, height: tall,
+          x: place * step + (step - wide) / 2,
+          y: ground - tall,
+          width: wide,
+          height: tall,
           class: `explorer-bar explorer-${row.kind || "other"}${marked ? " explorer-marked" : ""}`,
         });
-        bar.append(element("title", {}, `${explorer.describe(row.layer)}: ${shares[j].toFixed(1)} %`));
+        bar.append(
+          element("title", {}, `${explorer.describe(row.layer)}: ${shares[j].toFixed(1)} %`),
+        );
         bar.addEventListener("click", () => choose(row.path));
         parts.push(bar);
       }

@@ -11,7 +11,7 @@
    * @param {{first: number, last: number, depth: number}[]} regions runs of items in a frame
    * @returns {{boxes: object[], edges: object[], regions: object[], width: number, height: number}}
    */
-  report.layout = function (items, width, regions) {
+  report.layout = (items, width, regions) => {
     const row = items.map(() => 0);
     const readers = items.map(() => []);
     items.forEach((item, i) => {
@@ -35,8 +35,12 @@
     const straight = items.map(() => false);
     const far = items.map((_, i) => Math.max(row[i], ...readers[i].map((k) => row[k] - 1)));
     for (const here of inRow) {
-      const wish = new Map(here.map((i) => [i,
-        items[i].reads.length ? Math.min(...items[i].reads.map((j) => lane[j])) : 0]));
+      const wish = new Map(
+        here.map((i) => [
+          i,
+          items[i].reads.length ? Math.min(...items[i].reads.map((j) => lane[j])) : 0,
+        ]),
+      );
       here.sort((a, b) => wish.get(a) - wish.get(b) || a - b);
       for (const i of here) {
         let at = wish.get(i);
@@ -44,7 +48,8 @@
         lane[i] = at;
         taken[at][row[i]] = 1;
       }
-      for (const i of here) { // nothing goes on below it: its value may run straight down
+      for (const i of here) {
+        // nothing goes on below it: its value may run straight down
         if (far[i] === row[i] || readers[i].some((k) => row[k] === row[i] + 1)) continue;
         if (!free(lane[i], row[i] + 1, far[i])) continue;
         straight[i] = true;
@@ -56,7 +61,9 @@
     const lanes = taken.length;
     const rail = items.map(() => -1);
     const tracks = Array.from({length: lanes}, () => []);
-    items.map((_, i) => i).filter((i) => far[i] > row[i] && !straight[i])
+    items
+      .map((_, i) => i)
+      .filter((i) => far[i] > row[i] && !straight[i])
       .sort((a, b) => far[a] - row[a] - (far[b] - row[b]) || a - b)
       .forEach((i) => {
         const gap = tracks[lane[i]];
@@ -88,10 +95,18 @@
     });
     // In one row several may open side by side; the room is for those within one another.
     spans.forEach(({top, bottom}, k) => {
-      const above = spans.filter((other, j) => other.top === top && regions[j].first <=
-        regions[k].first && regions[j].last >= regions[k].last).length;
-      const below = spans.filter((other, j) => other.bottom === bottom && regions[j].first <=
-        regions[k].first && regions[j].last >= regions[k].last).length;
+      const above = spans.filter(
+        (other, j) =>
+          other.top === top &&
+          regions[j].first <= regions[k].first &&
+          regions[j].last >= regions[k].last,
+      ).length;
+      const below = spans.filter(
+        (other, j) =>
+          other.bottom === bottom &&
+          regions[j].first <= regions[k].first &&
+          regions[j].last >= regions[k].last,
+      ).length;
       opens[top] = Math.max(opens[top], above);
       closes[bottom] = Math.max(closes[bottom], below);
     });
@@ -104,7 +119,12 @@
       y += high[r] + 7 * closes[r];
     }
     const boxes = items.map((item, i) => ({
-      x: left[lane[i]], y: top[row[i]], width, height: item.height, row: row[i], lane: lane[i],
+      x: left[lane[i]],
+      y: top[row[i]],
+      width,
+      height: item.height,
+      row: row[i],
+      lane: lane[i],
     }));
     const middle = (i) => boxes[i].x + width / 2;
     const edges = [];
@@ -126,9 +146,11 @@
         edges.push({from: j, to: i, path, far});
       }
     });
-    function opensOf(i) { // frames that begin with the row of this step, and are around it
-      return regions.filter((region, k) => spans[k].top === row[i] && region.first <= i &&
-        i <= region.last).length;
+    function opensOf(i) {
+      // frames that begin with the row of this step, and are around it
+      return regions.filter(
+        (region, k) => spans[k].top === row[i] && region.first <= i && i <= region.last,
+      ).length;
     }
     const frames = regions.map((region, k) => {
       let [x0, x1] = [Infinity, 0];
@@ -138,13 +160,27 @@
         if (rail[i] >= 0) right += 14 + TRACK * rail[i];
         x1 = Math.max(x1, right);
       }
-      const within = (side) => 1 + Math.max(...spans.map((other, j) => (other[side] === spans[k][side] &&
-        regions[j].first >= region.first && regions[j].last <= region.last
-        ? regions[j].depth - region.depth : 0)));
+      const within = (side) =>
+        1 +
+        Math.max(
+          ...spans.map((other, j) =>
+            other[side] === spans[k][side] &&
+            regions[j].first >= region.first &&
+            regions[j].last <= region.last
+              ? regions[j].depth - region.depth
+              : 0,
+          ),
+        );
       const inner = depth - region.depth + 1;
       return {
-        x: x0 - 5 * inner, width: x1 - x0 + 10 * inner, y: top[spans[k].top] - 19 * within("top") - 2,
-        height: top[spans[k].bottom] + high[spans[k].bottom] + 7 * within("bottom") + 2 -
+        x: x0 - 5 * inner,
+        width: x1 - x0 + 10 * inner,
+        y: top[spans[k].top] - 19 * within("top") - 2,
+        height:
+          top[spans[k].bottom] +
+          high[spans[k].bottom] +
+          7 * within("bottom") +
+          2 -
           (top[spans[k].top] - 19 * within("top")),
       };
     });

@@ -7,7 +7,8 @@ in a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -17,6 +18,8 @@ from cnnbook.profiling import Layer, Profile, profile
 from cnnbook.teaching.asking import Number, Order, number
 
 Shape = tuple[int, ...]
+Net = TypeVar("Net", bound=nn.Module)
+Value = TypeVar("Value", bound=float)
 
 
 def shown(shape: Shape) -> str:
@@ -24,7 +27,7 @@ def shown(shape: Shape) -> str:
     return " × ".join(f"{size}" for size in shape)
 
 
-def other_than(answer: float, slips: Mapping[float, str]) -> dict[float, str]:
+def other_than(answer: float, slips: Mapping[Value, str]) -> dict[float, str]:
     """The slips that lead to another number than the right one."""
     return {
         value: reply
@@ -33,7 +36,7 @@ def other_than(answer: float, slips: Mapping[float, str]) -> dict[float, str]:
     }
 
 
-def on_meta(make, *args, **options) -> nn.Module:
+def on_meta(make: Callable[..., Net], *args, **options) -> Net:
     """What `make` builds, without weights."""
     with torch.device("meta"):
         return make(*args, **options)
@@ -59,10 +62,29 @@ def by_flops(networks: Mapping[str, str]) -> Order:
 def one(layer: nn.Module, size: Shape) -> Layer:
     """The only row of a layer's profile on an input of `size`."""
     if isinstance(layer, nn.Linear):
-        layer, size = nn.Sequential(nn.Flatten(), layer), (layer.in_features, 1, 1)
+        size = (layer.in_features, 1, 1)
+        layer = nn.Sequential(nn.Flatten(), layer)
     network = layer if isinstance(layer, nn.Sequential) else nn.Sequential(layer)
-    (row,) = profile(network, size).layers
+    channels, height, width = size
+    (row,) = profile(network, (channels, height, width)).layers
     return row
+
+
+def part(net: nn.Module, name: str, kind: type[Net]) -> Net:
+    """The layer `name` of a network. TypeError if it is of another kind."""
+    layer = net.get_submodule(name)
+    if not isinstance(layer, kind):
+        raise TypeError(f"{name} is a {type(layer).__name__}, no {kind.__name__}")
+    return layer
+
+
+def sees(layer: Layer) -> int:
+    """How many pixels on a side an output depends on. TypeError if it is no
+    square."""
+    field = layer.receptive_field
+    if not isinstance(field, int):
+        raise TypeError(f"{layer.name} sees {field}, which is no square")
+    return field
 
 
 def inputs_of(p: Profile, name: str) -> Shape:
@@ -74,7 +96,7 @@ def inputs_of(p: Profile, name: str) -> Shape:
 
 def conv(
     c_in: int, c_out: int, kernel: int, stride=1, padding=0, groups=1, bias=True
-):
+) -> nn.Conv2d:
     """A convolution without weights."""
     return on_meta(
         nn.Conv2d, c_in, c_out, kernel, stride, padding, groups=groups, bias=bias
@@ -124,23 +146,26 @@ def params(prompt: str, layer: nn.Conv2d | nn.Linear, size: Shape) -> Number:
     area = side * layer.kernel_size[1]
     biases = out if layer.bias is not None else 0
     slips = {
-        out * read * area
-        + out * (not biases): f"Forgot the bias? Each kernel has one: {out:,} more."
-        if biases
-        else "That counts a bias for each kernel. This convolution has none.",
+        out * read * area + out * (not biases): (
+            f"Forgot the bias? Each kernel has one: {out:,} more."
+            if biases
+            else "That counts a bias for each kernel. This convolution has none."
+        ),
         out * area + biases: (
             f"A kernel is not {side} × {side}: it reads {read} channels, so it has "
             f"{read} · {side} · {side} weights."
         ),
-        out * into * area
-        + biases: f"In {layer.groups} groups a kernel reads only {into} / "
-        f"{layer.groups} = {read} of the channels.",
+        out * into * area + biases: (
+            f"In {layer.groups} groups a kernel reads only {into} / "
+            f"{layer.groups} = {read} of the channels."
+        ),
         out * max(1, read // layer.groups) * area + biases: (
             f"The groups were taken twice. Each of all {out} kernels reads "
             f"{channels(read)}."
         ),
-        out * read * side
-        + biases: f"A kernel is {side} wide and {side} high: {side} · {side}.",
+        out * read * side + biases: (
+            f"A kernel is {side} wide and {side} high: {side} · {side}."
+        ),
     }
     why = f"{out} kernels · {channels(read)} · {side} · {side}"
     why += (
@@ -180,18 +205,16 @@ def flops(prompt: str, layer: nn.Conv2d | nn.Linear, size: Shape) -> Number:
         each * out: (
             f"Those are the weights. Each is used at {height} · {width} positions."
         ),
-        positions
-        * each
-        * out: f"Count the {height} · {width} positions of the output, not those "
-        "of the input.",
+        positions * each * out: (
+            f"Count the {height} · {width} positions of the output, not those "
+            "of the input."
+        ),
         answer * layer.groups: (
             f"In {layer.groups} groups an output reads only {channels(read)}."
         ),
-        out
-        * height
-        * width
-        * side
-        * layer.kernel_size[1]: f"Each output reads {channels(read)}, not one.",
+        out * height * width * side * layer.kernel_size[1]: (
+            f"Each output reads {channels(read)}, not one."
+        ),
     }
     why = (
         f"{out} · {height} · {width} outputs · {read} · {side} · {side} "
@@ -212,9 +235,9 @@ def memory(prompt: str, layer: nn.Module, size: Shape) -> Number:
         elements * 4: "Those are the bytes. A KB is 1,024 of them.",
         elements / 1024: "An output of 32 bits takes 4 bytes.",
         elements * 4 / 1000: "A KB is 1,024 bytes here, not 1,000.",
-        torch.Size(size).numel()
-        * 4
-        / 1024: "That is the input. The measure counts the output.",
+        torch.Size(size).numel() * 4 / 1024: (
+            "That is the input. The measure counts the output."
+        ),
     }
     why = f"{shown(row.output)} · 4 bytes / 1,024 = {number(answer)} KB."
     return Number(
@@ -226,17 +249,20 @@ def side(prompt: str, layer: nn.Conv2d | nn.MaxPool2d, size: Shape) -> Number:
     """How many positions the layer's output has on a side."""
     answer = one(layer, size).output[-1]
     kernel, stride, padding = (
-        value if isinstance(value, int) else value[0]
+        value if isinstance(value, int) else int(value[0])
         for value in (layer.kernel_size, layer.stride, layer.padding)
     )
     slips = {
         (size[1] - kernel) // stride + 1: f"Padding adds {padding} on both sides.",
-        (size[1] + padding - kernel) // stride
-        + 1: f"Padding adds {padding} on both sides, not on one.",
-        (size[1] + 2 * padding - kernel)
-        // stride: "The first position counts too: one more.",
-        -(-(size[1] + 2 * padding - kernel) // stride)
-        + 1: "A last step that does not fit is not taken: round down.",
+        (size[1] + padding - kernel) // stride + 1: (
+            f"Padding adds {padding} on both sides, not on one."
+        ),
+        (size[1] + 2 * padding - kernel) // stride: (
+            "The first position counts too: one more."
+        ),
+        -(-(size[1] + 2 * padding - kernel) // stride) + 1: (
+            "A last step that does not fit is not taken: round down."
+        ),
     }
     why = f"⌊({size[1]} + 2 · {padding} − {kernel}) / {stride}⌋ + 1 = {answer}."
     return Number(

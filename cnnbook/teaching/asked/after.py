@@ -35,8 +35,9 @@ def dense_channels() -> list[Number]:
                 {
                     reads + growth: f"Each of the {depth} layers adds as many.",
                     depth * growth: "What the block reads is kept too.",
-                    reads
-                    + (depth - 1) * growth: "That is what the last layer reads.",
+                    reads + (depth - 1) * growth: (
+                        "That is what the last layer reads."
+                    ),
                 },
                 tolerance=0,
             )
@@ -64,10 +65,12 @@ def se_params() -> list[Number]:
                     {
                         2 * channels * squeezed: "Forgot the biases? "
                         f"{squeezed} + {channels:,} more.",
-                        channels * squeezed
-                        + squeezed: "There and back: two layers.",
-                        2
-                        * channels**2: "Between the two there are fewer channels.",
+                        channels * squeezed + squeezed: (
+                            "There and back: two layers."
+                        ),
+                        2 * channels**2: (
+                            "Between the two there are fewer channels."
+                        ),
                     },
                 ),
             )
@@ -188,7 +191,7 @@ def compound() -> list[Number]:
 
 @question("after/patches")
 def patches() -> list[Number]:
-    networks = {
+    networks: dict[str, nn.Conv2d] = {
         "A ViT-B/16": layers.on_meta(torchvision.models.vit_b_16).conv_proj,
         "ConvNeXt-T": next(
             m

@@ -39,8 +39,9 @@ def conv_params() -> list[Number]:
     net, p = _network()
     found = []
     for name in ("conv2", "conv1", "conv3", "conv5"):
-        layer = net.features[CONVOLUTIONS[name]]
-        size = layers.inputs_of(p, f"features.{CONVOLUTIONS[name]}")
+        place = f"features.{CONVOLUTIONS[name]}"
+        layer = layers.part(net, place, nn.Conv2d)
+        size = layers.inputs_of(p, place)
         prompt = (
             f"How many parameters has {name}? It reads {size[0]} channels and has "
             f"{layers.words(layer, biases=True)}."
@@ -54,8 +55,9 @@ def conv_memory() -> list[Number]:
     net, p = _network()
     found = []
     for name in ("conv1", "conv2", "conv4"):
-        layer = net.features[CONVOLUTIONS[name]]
-        size = layers.inputs_of(p, f"features.{CONVOLUTIONS[name]}")
+        place = f"features.{CONVOLUTIONS[name]}"
+        layer = layers.part(net, place, nn.Conv2d)
+        size = layers.inputs_of(p, place)
         prompt = (
             f"How many KB does the output of {name} take? It reads "
             f"{layers.shown(size)} numbers and has {layers.words(layer)}."
@@ -69,7 +71,7 @@ def fc_params() -> list[Number]:
     net, _ = _network()
     found = []
     for name, i in LINEAR.items():
-        layer = net.classifier[i]
+        layer = layers.part(net, f"classifier.{i}", nn.Linear)
         read = (
             "the 256 × 6 × 6 numbers of the last pooling"
             if name == "fc6"

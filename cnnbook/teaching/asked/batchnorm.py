@@ -79,13 +79,10 @@ def normalise() -> list[Number]:
         (7.0, 4.0, 2.25, 3.0, 1.0),
     )
     for x, mean, variance, scale, shift in cases:
-        numbers = (
-            torch.tensor([v], dtype=torch.double)
-            for v in (mean, variance, scale, shift)
-        )
-        value = F.batch_norm(
-            torch.tensor([[x]], dtype=torch.double), *numbers, eps=0
-        ).item()
+        numbers = torch.tensor([mean, variance, scale, shift], dtype=torch.double)
+        of, spread, gain, offset = numbers.split(1)
+        image = torch.tensor([[x]], dtype=torch.double)
+        value = F.batch_norm(image, of, spread, gain, offset, eps=0).item()
         deviation = variance**0.5
         found.append(
             Number(
@@ -123,7 +120,7 @@ def folded() -> list[Number]:
         with torch.no_grad():
             conv.weight.fill_(weight)
             norm.weight.fill_(scale)
-            norm.running_var.fill_(variance)
+            norm.get_buffer("running_var").fill_(variance)
         answer = round(normalisation.fold(conv, norm).weight.item(), 6)
         found.append(
             Number(
@@ -136,9 +133,9 @@ def folded() -> list[Number]:
                 layers.other_than(
                     answer,
                     {
-                        weight
-                        * scale
-                        / variance: "Divide by the root of the variance.",
+                        weight * scale / variance: (
+                            "Divide by the root of the variance."
+                        ),
                         weight * scale: "And divide by the deviation.",
                         weight * variance**0.5 / scale: "The other way round.",
                     },
@@ -172,8 +169,8 @@ def bias() -> list[Choice]:
             "normalisation?",
             options,
             right,
-            "The mean grows by 7 as well and is taken off: the largest difference "
-            f"is {moved:.0e}. So the convolution needs no bias.",
+            "The mean grows by 7 as well and is taken off: only rounding moves "
+            "them. So the convolution needs no bias.",
         )
     ]
 
@@ -198,9 +195,9 @@ def group() -> list[Number]:
                     answer,
                     {
                         side * side: "Over the channels of the group too.",
-                        channels
-                        * side
-                        * side: "That is one group, layer normalisation.",
+                        channels * side * side: (
+                            "That is one group, layer normalisation."
+                        ),
                         channels // groups: "Over the positions too.",
                     },
                 ),

@@ -60,8 +60,9 @@ def fewer_errors() -> list[Number]:
                             "that is gone."
                         ),
                         100 * new / old: "That is the share that is left.",
-                        100
-                        * (old / new - 1): "Of the errors that there were before.",
+                        100 * (old / new - 1): (
+                            "Of the errors that there were before."
+                        ),
                     },
                 ),
                 tolerance=0.02,

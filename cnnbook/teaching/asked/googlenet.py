@@ -47,9 +47,9 @@ def concat_channels() -> list[Number]:
                     {
                         out + reads: "The input itself is no branch.",
                         max(listed): "They are stacked, not added.",
-                        sum(
-                            astuple(row)
-                        ): "The 1×1 reductions inside the branches are no outputs.",
+                        sum(astuple(row)): (
+                            "The 1×1 reductions inside the branches are no outputs."
+                        ),
                     },
                 ),
                 tolerance=0,

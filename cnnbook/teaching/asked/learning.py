@@ -39,12 +39,13 @@ def loss() -> list[Number]:
                             "That is the logarithm to base 10; take the natural "
                             "one."
                         ),
-                        -math.log(
-                            1 - share
-                        ): "Take the probability of the right class.",
+                        -math.log(1 - share): (
+                            "Take the probability of the right class."
+                        ),
                         -answer: "There is a minus before the logarithm.",
-                        1
-                        - share: "The loss is a logarithm, not the missing share.",
+                        1 - share: (
+                            "The loss is a logarithm, not the missing share."
+                        ),
                     },
                 ),
                 tolerance=0.02,
@@ -85,8 +86,9 @@ def gradient() -> list[Number]:
     for percent in (70, 20, 99):
         share = percent / 100
         scores = _scores(share).requires_grad_()
-        F.cross_entropy(scores, torch.tensor([0])).backward()
-        answer = round(scores.grad[0, 0].item(), 6)
+        loss = F.cross_entropy(scores, torch.tensor([0]))
+        (slopes,) = torch.autograd.grad(loss, scores)
+        answer = round(slopes[0, 0].item(), 6)
         found.append(
             Number(
                 f"The right class has a probability of {percent} %. What is the "
@@ -194,18 +196,18 @@ def start() -> list[Number]:
                 layers.other_than(
                     answer,
                     {
-                        2
-                        / reads: "That is the variance. The deviation is its root.",
-                        1
-                        / math.sqrt(
-                            reads
-                        ): "A ReLU drops half of the mean square: 2 in place of 1.",
-                        math.sqrt(
-                            2 / c_in
-                        ): "A kernel reads several positions of each channel.",
-                        math.sqrt(
-                            2 / (c_out * kernel**2)
-                        ): "Count what an output reads, not what an input reaches.",
+                        2 / reads: (
+                            "That is the variance. The deviation is its root."
+                        ),
+                        1 / math.sqrt(reads): (
+                            "A ReLU drops half of the mean square: 2 in place of 1."
+                        ),
+                        math.sqrt(2 / c_in): (
+                            "A kernel reads several positions of each channel."
+                        ),
+                        math.sqrt(2 / (c_out * kernel**2)): (
+                            "Count what an output reads, not what an input reaches."
+                        ),
                     },
                 ),
                 tolerance=0.02,
@@ -235,10 +237,9 @@ def dropout() -> list[Number]:
                             "So it is at test time. In training what is kept is "
                             "scaled."
                         ),
-                        value
-                        * (
-                            1 - share
-                        ): "Divided, not multiplied: the others are zero.",
+                        value * (1 - share): (
+                            "Divided, not multiplied: the others are zero."
+                        ),
                         value / share: "By the share that is kept, 1 − p.",
                     },
                 ),

@@ -137,7 +137,7 @@ def receptive_field() -> list[Number]:
                 *(nn.Conv2d(1, 1, k, s) for k, s in stack)
             )
         )
-        answer = profile(net, (1, 128, 128)).layers[-1].receptive_field
+        answer = layers.sees(profile(net, (1, 128, 128)).layers[-1])
         listed = ", ".join(f"{k} × {k} with stride {s}" for k, s in stack)
         steps, jump, terms = 1, 1, ["1"]
         for k, s in stack:
@@ -149,12 +149,12 @@ def receptive_field() -> list[Number]:
                 "After a stride the outputs lie further apart: each later kernel's "
                 "steps count the strides before it."
             ),
-            sum(
-                k for k, _ in stack
-            ): "Windows overlap. A kernel of K adds K − 1, not K.",
-            max(
-                k for k, _ in stack
-            ): "That is what one layer sees. The others widen it.",
+            sum(k for k, _ in stack): (
+                "Windows overlap. A kernel of K adds K − 1, not K."
+            ),
+            max(k for k, _ in stack): (
+                "That is what one layer sees. The others widen it."
+            ),
         }
         found.append(
             Number(

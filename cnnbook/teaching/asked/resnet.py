@@ -48,9 +48,9 @@ def basic_params() -> list[Number]:
                 "weights",
                 {
                     answer / 2: "There are two of them.",
-                    answer
-                    + 2
-                    * channels: "Normalisation follows each: they have no biases.",
+                    answer + 2 * channels: (
+                        "Normalisation follows each: they have no biases."
+                    ),
                     2 * 9 * channels: f"Each kernel reads {channels} channels.",
                 },
             )
@@ -81,9 +81,9 @@ def bottleneck_params() -> list[Number]:
                     {
                         answer - wide * narrow: "Two of the three are 1 × 1.",
                         9 * narrow**2: "That is the 3 × 3 alone.",
-                        2
-                        * 9
-                        * wide**2: "That is a basic block of as many channels.",
+                        2 * 9 * wide**2: (
+                            "That is a basic block of as many channels."
+                        ),
                     },
                 ),
             )
@@ -117,9 +117,9 @@ def shortcut_params() -> list[Number]:
             )
         )
         slips = {
-            9
-            * c_in
-            * c_out: "A shortcut has no 3 × 3, if it has a convolution at all.",
+            9 * c_in * c_out: (
+                "A shortcut has no 3 × 3, if it has a convolution at all."
+            ),
             c_in * c_out: "Here nothing has to change its shape.",
             0: "A sum needs two equal shapes, and here they differ.",
         }

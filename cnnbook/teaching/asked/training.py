@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from cnnbook import models
 from cnnbook.profiling import Profile, profile
+from cnnbook.profiling.training import Training
 from cnnbook.teaching import descent
 from cnnbook.teaching.asked import _layers as layers
 from cnnbook.teaching.asking import Choice, Number, number, question
@@ -17,9 +18,12 @@ from cnnbook.training import Recipe, optimisation
 
 
 @cache
-def _training(name: str, optimizer: str = "momentum") -> Profile:
+def _training(name: str, optimizer: str = "momentum") -> tuple[Profile, Training]:
     net = layers.on_meta(models.create, name)
-    return profile(net, training=True, optimizer=optimizer)
+    found = profile(net, training=True, optimizer=optimizer)
+    if found.training is None:
+        raise ValueError(f"{name} was not profiled as in training")
+    return found, found.training
 
 
 @question("training/steps")
@@ -82,9 +86,10 @@ def smoothing() -> list[Number]:
     found = []
     for share, classes in ((0.1, 10), (0.1, 1000), (0.2, 5)):
         scores = torch.zeros(1, classes, dtype=torch.double, requires_grad=True)
-        F.cross_entropy(scores, torch.tensor([0]), label_smoothing=share).backward()
+        loss = F.cross_entropy(scores, torch.tensor([0]), label_smoothing=share)
         # The gradient is p − target.
-        answer = round(1 / classes - scores.grad[0, 0].item(), 9)
+        (gradient,) = torch.autograd.grad(loss, scores)
+        answer = round(1 / classes - gradient[0, 0].item(), 9)
         found.append(
             Number(
                 f"Label smoothing of {share:g}, {classes:,} classes. What is the "
@@ -112,7 +117,7 @@ def optimizer_memory() -> list[Number]:
         ("momentum", "SGD with momentum"),
         ("sgd", "Plain SGD"),
     ):
-        of = _training("resnet50", name).training
+        _, of = _training("resnet50", name)
         answer = of.optimizer_kb / of.weights_kb
         why = {
             "adam": (
@@ -151,8 +156,8 @@ def gradient_bytes() -> list[Number]:
         ("alexnet", "AlexNet"),
         ("vgg16", "VGG-16"),
     ):
-        p = _training(name)
-        answer = p.training.gradients_kb
+        p, of = _training(name)
+        answer = of.gradients_kb
         found.append(
             Number(
                 f"{words} has {p.total.params:,} parameters. How many KB do the "

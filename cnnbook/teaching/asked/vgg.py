@@ -14,7 +14,7 @@ from cnnbook.teaching.asking import Choice, Number, Order, number, question
 
 
 @cache
-def _vgg16() -> tuple[nn.Module, Profile, dict[str, str]]:
+def _vgg16() -> tuple[models.VGG, Profile, dict[str, str]]:
     """The network, its profile, and the layers' names in the paper ("conv3_1") by
     our own."""
     net = layers.on_meta(models.vgg16)
@@ -39,10 +39,8 @@ def conv_params() -> list[Number]:
     net, p, names = _vgg16()
     found = []
     for name in ("conv3_1", "conv1_1", "conv4_2", "conv2_1"):
-        layer, size = (
-            net.get_submodule(names[name]),
-            layers.inputs_of(p, names[name]),
-        )
+        layer = layers.part(net, names[name], nn.Conv2d)
+        size = layers.inputs_of(p, names[name])
         prompt = (
             f"How many parameters has VGG-16's {name}? It reads {size[0]} channels "
             f"and has {layer.out_channels} kernels of 3 × 3 with biases."
@@ -56,10 +54,8 @@ def conv_flops() -> list[Number]:
     net, p, names = _vgg16()
     found = []
     for name in ("conv1_2", "conv3_2", "conv5_1"):
-        layer, size = (
-            net.get_submodule(names[name]),
-            layers.inputs_of(p, names[name]),
-        )
+        layer = layers.part(net, names[name], nn.Conv2d)
+        size = layers.inputs_of(p, names[name])
         prompt = (
             f"How many multiply-adds does VGG-16's {name} do? It reads "
             f"{layers.shown(size)} numbers and has {layers.words(layer)}."
@@ -90,7 +86,7 @@ def fc6_params() -> list[Number]:
 def stack_field() -> list[Number]:
     found = []
     for depth in (2, 3, 5, 10):
-        answer = _stack(3, depth).layers[-1].receptive_field
+        answer = layers.sees(_stack(3, depth).layers[-1])
         found.append(
             Number(
                 f"How many pixels on a side does an output see through {depth} "
@@ -132,14 +128,12 @@ def stack_saves() -> list[Number]:
                     answer,
                     {
                         100 - answer: "That is what is still to be done.",
-                        100
-                        * (
-                            1 - 9 / kernel**2
-                        ): f"That is one 3 × 3. There are {depth}.",
-                        100
-                        * (
-                            large / small - 1
-                        ): "Of the larger, not of the smaller one.",
+                        100 * (1 - 9 / kernel**2): (
+                            f"That is one 3 × 3. There are {depth}."
+                        ),
+                        100 * (large / small - 1): (
+                            "Of the larger, not of the smaller one."
+                        ),
                     },
                 ),
                 tolerance=0.02,
