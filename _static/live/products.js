@@ -48,6 +48,20 @@
   const line = (...parts) => element("p", {class: "live-line"}, ...parts);
   const strong = (value, role) => element("strong", {data: {exact: value, role}}, number(value));
 
+  // What follows a sum of products: the bias and the value, if there is a bias.
+  const biased = ({bias, value}) =>
+    bias === null
+      ? []
+      : [
+          element(
+            "span",
+            {data: {exact: bias, role: "bias"}},
+            ` ${bias < 0 ? "−" : "+"} bias ${number(Math.abs(bias))}`,
+          ),
+          " = ",
+          strong(value, "value"),
+        ];
+
   /**
    * Writes into `box` how the value at a place of a column came to be.
    *
@@ -193,15 +207,7 @@
             ? `the ${listed.length} largest above and ${first.depth - listed.length} others, ${number(others)} together: `
             : "",
           strong(total, "total"),
-          first.bias === null
-            ? ""
-            : element(
-                "span",
-                {data: {exact: first.bias, role: "bias"}},
-                ` ${first.bias < 0 ? "−" : "+"} bias ${number(Math.abs(first.bias))}`,
-              ),
-          first.bias === null ? "" : " = ",
-          first.bias === null ? "" : strong(first.value, "value"),
+          ...biased(first),
         ),
       );
     } else if (first.type === "linear") {
@@ -254,15 +260,7 @@
             : "",
           "all ",
           strong(total, "total"),
-          first.bias === null
-            ? ""
-            : element(
-                "span",
-                {data: {exact: first.bias, role: "bias"}},
-                ` ${first.bias < 0 ? "−" : "+"} bias ${number(Math.abs(first.bias))}`,
-              ),
-          first.bias === null ? "" : " = ",
-          first.bias === null ? "" : strong(first.value, "value"),
+          ...biased(first),
         ),
       );
     } else if (first.type === "pool") {

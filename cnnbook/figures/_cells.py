@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from cnnbook.figures._style import INK, LEGIBLE, TEXT, WIDTH
+from cnnbook.figures._style import INK, LEGIBLE, TEXT
 
 ZERO, BELOW, ABOVE = "#f3f4f6", "#5b9bd5", "#eb9f45"
 # Zero is in the middle; the letters on it are dark, whatever the page's colour.
@@ -32,15 +31,6 @@ def short_number(value: float) -> str:
         if len(text) <= 4:
             break
     return "0" if text in ("-0", "0", "-", "") else text.replace("-", "−")
-
-
-def canvas(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
-    """A figure, and axes in inches over all of it, y growing downwards."""
-    figure = Figure(figsize=(width, height))
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.set(xlim=(0, width), ylim=(height, 0))
-    ax.axis("off")
-    return figure, ax
 
 
 def cells(

@@ -10,7 +10,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from cnnbook._arguments import checked
 
@@ -25,6 +28,7 @@ FAINT = "#6b728040"
 
 # After Okabe and Ito's palette, equally dark.
 BLUE, ORANGE, GREEN, PURPLE = "#2470b0", "#b45309", "#17795a", "#a0478f"
+COLORS = BLUE, ORANGE, GREEN, PURPLE  # of things to tell apart, in this order
 KINDS = {"conv": BLUE, "pool": ORANGE, "linear": GREEN}
 
 # A grid of positions by how often the image's sides have been halved on the way to
@@ -159,6 +163,22 @@ def _is_ours(error: Exception) -> bool:
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def canvas(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
+    """A figure, and axes in inches over all of it, y growing downwards."""
+    figure = Figure(figsize=(width, height))
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set(xlim=(0, width), ylim=(height, 0))
+    ax.axis("off")
+    return figure, ax
+
+
+def plain_ticks(axis: Axis) -> None:
+    """1, 2, 5, 10, … on a logarithmic axis, in plain figures."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
 
 
 @functools.cache

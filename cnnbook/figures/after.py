@@ -15,9 +15,10 @@ from cnnbook.figures._style import (
     PURPLE,
     TEXT,
     new_figure,
+    plain_ticks,
     styled,
 )
-from cnnbook.figures.comparison import _label, _ticks
+from cnnbook.figures.comparison import _label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,7 @@ def newcomers(table: pd.DataFrame) -> Figure:
     ax.set(xscale="log", xlabel="billion multiply-adds an image")
     ax.set_ylabel("ImageNet top-1 accuracy (%)")
     ax.margins(x=0.18, y=0.12)
-    _ticks(ax.xaxis)
+    plain_ticks(ax.xaxis)
     _label(figure, ax, table.index, x, y, sizes**0.5 / 2)
     for text, new in zip(ax.texts, table.new, strict=True):
         text.set_color(BLUE if new else TEXT)
@@ -128,7 +129,7 @@ def separable(table: pd.DataFrame, kernel: int = 3) -> Figure:
         )
     ax.set(xlabel="channels written (C')", ylabel="times fewer multiply-adds")
     ax.set(xscale="log", xlim=(4, channels[-1]), ylim=(0, area + 1.2))
-    _ticks(ax.xaxis)
+    plain_ticks(ax.xaxis)
     return figure
 
 
@@ -151,7 +152,7 @@ def compound(table: pd.DataFrame) -> Figure:
         )
     ax.set(yscale="log", ylabel="times the first network's")
     ax.set_xticks(rows, table.index)
-    _ticks(ax.yaxis)
+    plain_ticks(ax.yaxis)
     ax.legend(frameon=False, labelcolor=TEXT, loc="upper left")
     return figure
 

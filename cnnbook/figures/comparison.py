@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
-from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 from cnnbook.figures._style import (
     BLUE,
+    COLORS,
     FAINT,
     GREEN,
     NARROW,
@@ -24,6 +23,7 @@ from cnnbook.figures._style import (
     PURPLE,
     TEXT,
     new_figure,
+    plain_ticks,
     styled,
 )
 
@@ -71,7 +71,7 @@ def trade_off(table: pd.DataFrame) -> Figure:
     x, y = table["flops"] / 1e9, table["accuracy"]
     colors = [_family_color(name) for name in table.index]
     radii = _discs(figure, ax, x, y, table["params"], colors)
-    _ticks(ax.xaxis)
+    plain_ticks(ax.xaxis)
     _label(figure, ax, table.index, x, y, radii)
     return figure
 
@@ -117,8 +117,8 @@ def seconds(table: pd.DataFrame) -> Figure:
     rates = x / y * 1e3  # billion multiply-adds a second
     low, high = ax.get_xlim()
     ax.set(xlim=(low, high), ylim=ax.get_ylim())
-    _ticks(ax.xaxis)
-    _ticks(ax.yaxis)
+    plain_ticks(ax.xaxis)
+    plain_ticks(ax.yaxis)
     for rate in (rates.min(), rates.max()):
         ax.plot(
             [low, high],
@@ -153,13 +153,6 @@ def winners(table: pd.DataFrame) -> Figure:
     ax.tick_params(axis="y", length=0)
     ax.invert_yaxis()
     return figure
-
-
-def _ticks(axis: Axis) -> None:
-    """1, 2, 5, 10, … on a logarithmic axis, in plain figures."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter("{x:g}")
-    axis.set_minor_locator(NullLocator())
 
 
 def _label(figure: Figure, ax: Axes, names, xs, ys, radii, kept_free=()) -> None:
@@ -244,15 +237,14 @@ def factors(table: pd.DataFrame) -> Figure:
     ax = figure.subplots()
     ax.axvline(1, color=TEXT, lw=1.2)
     shifts = [0.24 * (n - (table.shape[1] - 1) / 2) for n in range(table.shape[1])]
-    colors = (BLUE, ORANGE, GREEN)
     for (name, values), shift, color in zip(
-        table.items(), shifts, colors, strict=False
+        table.items(), shifts, COLORS, strict=False
     ):
         rows = [row + shift for row in range(len(table))]
         ax.hlines(rows, 1, values, color=color, lw=3)
         ax.plot(values, rows, "o", color=color, ms=6, label=name)
     ax.set(xscale="log", xlabel="times as much")
-    _ticks(ax.xaxis)
+    plain_ticks(ax.xaxis)
     ax.set_yticks(range(len(table)), table.index)
     ax.tick_params(axis="y", length=0)
     ax.invert_yaxis()

@@ -7,8 +7,15 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cnnbook.figures._cells import canvas, cells, frame, short_number, word
-from cnnbook.figures._style import GREEN, LEGIBLE, PURPLE, WIDTH, styled
+from cnnbook.figures._cells import cells, frame, short_number, word
+from cnnbook.figures._style import (
+    GREEN,
+    LEGIBLE,
+    PURPLE,
+    WIDTH,
+    canvas,
+    styled,
+)
 
 TITLE = 0.34  # inches above a grid
 LARGEST = 9  # cells along a side that can still be read on a phone

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from cnnbook.figures._style import (
     BLUE,
-    GREEN,
+    COLORS,
     ORANGE,
-    PURPLE,
     TEXT,
     new_figure,
     styled,
@@ -19,8 +18,6 @@ from cnnbook.figures._style import (
 
 if TYPE_CHECKING:
     import pandas as pd
-
-COLORS = (BLUE, ORANGE, GREEN, PURPLE)
 
 
 @styled

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from cnnbook.figures._style import BLUE, FAINT, WIDTH, new_figure, styled
-from cnnbook.figures.comparison import _discs, _family_color, _label, _ticks
+from cnnbook.figures._style import (
+    BLUE,
+    FAINT,
+    WIDTH,
+    new_figure,
+    plain_ticks,
+    styled,
+)
+from cnnbook.figures.comparison import _discs, _family_color, _label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +49,7 @@ def error_against_cost(table: pd.DataFrame, wide: bool = True) -> Figure:
     radii = _discs(
         figure, ax, x, y, table["params"], [_family_color(n) for n in table.index]
     )
-    _ticks(ax.xaxis)
+    plain_ticks(ax.xaxis)
     names = [f"{row.label} {row.year}" for row in table.itertuples()]
     _label(figure, ax, names, x, y, radii)
     urls = dict(zip(names, table["url"], strict=True))

@@ -12,18 +12,16 @@ from torch import Tensor
 
 from cnnbook.figures._style import (
     BLUE,
-    GREEN,
+    COLORS,
     NARROW,
     ORANGE,
-    PURPLE,
     SMALL,
     TEXT,
     new_figure,
+    plain_ticks,
     styled,
 )
-from cnnbook.figures.comparison import _ticks as plain_ticks
 
-COLORS = (BLUE, ORANGE, GREEN, PURPLE)
 # up to so many times the least, a logarithmic axis has room for plain figures
 PLAIN = 1e4
 

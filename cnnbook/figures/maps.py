@@ -20,6 +20,7 @@ from cnnbook.figures._style import (
     ORANGE,
     PURPLE,
     WIDTH,
+    canvas,
     halvings,
     styled,
 )
@@ -37,11 +38,8 @@ class Sheet:
     """Axes in inches over a whole figure, on which pictures are laid out."""
 
     def __init__(self, height: float):
-        self.figure = Figure(figsize=(WIDTH, height))
         self.height = height
-        self.ax = self.figure.add_axes((0, 0, 1, 1))
-        self.ax.set(xlim=(0, WIDTH), ylim=(height, 0))
-        self.ax.axis("off")
+        self.figure, self.ax = canvas(height)
 
     def picture(self, x: float, y: float, width: float, height: float) -> Axes:
         """Axes without marks for a picture, its upper left corner at (x, y)."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from matplotlib.ticker import MaxNLocator
 
 from cnnbook.figures._style import (
     BLUE,
@@ -19,6 +19,7 @@ from cnnbook.figures._style import (
     SMALL,
     TEXT,
     new_figure,
+    plain_ticks,
     styled,
 )
 
@@ -185,7 +186,7 @@ def bands(
         ax.plot(steps, high, color=color, lw=1)
         ax.set_title(name, color=color)
         ax.set(xlabel=xlabel, yscale="log")
-        ax.yaxis.set_major_formatter(ScalarFormatter())
+        plain_ticks(ax.yaxis)
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     panels[0].set(ylabel=ylabel)
     return figure

@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from cnnbook.figures._style import FAINT, TEXT, new_figure, styled
-from cnnbook.figures.comparison import _family_color, _label, _ticks
+from cnnbook.figures._style import (
+    FAINT,
+    TEXT,
+    new_figure,
+    plain_ticks,
+    styled,
+)
+from cnnbook.figures.comparison import _family_color, _label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +78,7 @@ def roofline(
     )
     ax.text(1.06 * ridge, 1.06 * low, "ridge", va="bottom")
     for axis in (ax.xaxis, ax.yaxis):
-        _ticks(axis)
+        plain_ticks(axis)
     last = [rows.iloc[-1] for rows in lines.values()]
     xs = [row["intensity"] for row in last]
     ys = [row["operations_per_second"] / 1e9 for row in last]

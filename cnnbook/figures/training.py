@@ -14,12 +14,11 @@ from torch import Tensor
 from cnnbook.figures._cells import cells, frame, word
 from cnnbook.figures._style import (
     BLUE,
+    COLORS,
     FAINT,
-    GREEN,
     NARROW,
-    ORANGE,
-    PURPLE,
     TEXT,
+    canvas,
     new_figure,
     styled,
 )
@@ -27,7 +26,6 @@ from cnnbook.figures._style import (
 if TYPE_CHECKING:
     import pandas as pd
 
-COLORS = (BLUE, ORANGE, GREEN, PURPLE)
 RING = 5.05  # inches; with text of the size LEGIBLE, a phone shows it whole
 
 
@@ -204,10 +202,7 @@ def ring(counts: Tensor, sends: Tensor) -> Figure:
     wide = RING / columns
     high = 0.6 + devices * (size + gap) + gap
     rows = -(-(steps + 2) // columns)
-    figure = Figure(figsize=(RING, rows * high))
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.set(xlim=(0, RING), ylim=(rows * high, 0))
-    ax.axis("off")
+    figure, ax = canvas(rows * high, RING)
     _circle_of(ax, devices, (wide / 2 + 0.05, high / 2 + 0.1), 0.34 * wide)
     for number, table in enumerate(counts, start=1):
         row, column = divmod(number, columns)

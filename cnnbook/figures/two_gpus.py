@@ -15,7 +15,7 @@ from cnnbook.figures._style import (
     LEGIBLE,
     ORANGE,
     TEXT,
-    WIDTH,
+    canvas,
     grid_color,
     styled,
 )
@@ -57,10 +57,7 @@ def two_gpus(
     }
     side = max(input_size[1:])
     height = (len(layers) + 1) * ROW - 0.1
-    figure = Figure(figsize=(WIDTH, height))
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.set(xlim=(0, WIDTH), ylim=(height, 0))
-    ax.axis("off")
+    figure, ax = canvas(height)
     middle = sum(CENTRES) / 2
     _write(ax, middle, 0.2, " × ".join(map(str, input_size)), fontweight="bold")
     for x, name, side_of in zip(

@@ -18,6 +18,7 @@ from cnnbook.figures._style import (
     LEGIBLE,
     TEXT,
     WIDTH,
+    canvas,
     grid_color,
     styled,
 )
@@ -83,10 +84,7 @@ class _Picture:
         right = max(node.x for node in nodes) + 0.5 + (1 if heads else 0)
         self.lane = min(1.5, (WIDTH - MARGIN) / (right - self.left))
         self.tops = self._rows(nodes)
-        self.figure = Figure(figsize=(WIDTH, self.tops[-1]))
-        ax = self.figure.add_axes((0, 0, 1, 1))
-        ax.set(xlim=(0, WIDTH), ylim=(self.tops[-1], 0))
-        ax.axis("off")
+        self.figure, ax = canvas(self.tops[-1])
         self._blocks(ax, nodes)
         after = readers(nodes)
         for node in nodes:

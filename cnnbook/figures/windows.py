@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
-from cnnbook.figures._cells import canvas
 from cnnbook.figures._style import (
     BLUE,
     FAINT,
@@ -16,6 +15,7 @@ from cnnbook.figures._style import (
     NARROW,
     ORANGE,
     TEXT,
+    canvas,
     styled,
 )
 

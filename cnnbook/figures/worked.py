@@ -8,7 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cnnbook.figures._cells import cells, short_number, word
-from cnnbook.figures._style import GREEN, LEGIBLE, TEXT, WIDTH, styled
+from cnnbook.figures._style import (
+    GREEN,
+    LEGIBLE,
+    TEXT,
+    canvas,
+    styled,
+)
 
 if TYPE_CHECKING:
     from cnnbook.interpret import Worked
@@ -39,10 +45,7 @@ def worked(unit: Worked, channels: int = 3) -> Figure:
     ]
     lines = _lines(unit, len(order))
     height = TOP + len(order) * (GRID + 0.16) + 0.1 + LINE * len(lines) + 0.05
-    figure = Figure(figsize=(WIDTH, height))
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.set(xlim=(0, WIDTH), ylim=(height, 0))
-    ax.axis("off")
+    figure, ax = canvas(height)
     start = 0.42
     lefts = [start + i * (GRID + GAP) for i in range(3)]
     for x, title in zip(lefts, ("input", "kernel", "products"), strict=True):
