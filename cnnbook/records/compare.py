@@ -143,7 +143,7 @@ def compare(
 
     Args:
         runs: of one experiment, as `records.load` gives them.
-        one, other: arms.
+        one, other: the two arms.
         measure: "train_error" or "train_loss" (after the last epoch: in evaluation
             mode on fixed images where the recipe has them, else the mean while
             training), "validation_error", "validation_accuracy", "test_error",

@@ -48,7 +48,7 @@ class Record:
         data_checksum: SHA-256 of the training set's images and labels,
             ``ImageSet.checksum``.
         train_images: how many images of the training set were used, the first ones;
-            the recipe's held-out share is one of them.
+            the share that the recipe holds out is taken from them.
         parameters: of the network.
         device: such as "NVIDIA H100 80GB HBM3".
         threads: of torch on the CPU.
@@ -60,7 +60,7 @@ class Record:
         history: a row per epoch; the columns are those of :class:`cnnbook.Run`.
         test_loss, test_accuracy: on the test images, looked at once, at the end.
         process_seconds: of the whole run as the processor counts them, over all
-            threads; None in records made before they were kept, as the next four.
+            threads; None in records made before they were kept, as is `correct`.
         precision: in which it was computed: "fp32" or "bf16".
         chooses: the arm whose learning rate this run helps to choose; None for a
             run that is itself a result.
@@ -126,7 +126,7 @@ class Record:
 
     @property
     def test_correct(self) -> np.ndarray | None:
-        """Of each test image, whether its class was found: N, bool; None if not
+        """Whether the class of each test image was found, as N bools; None if not
         recorded."""
         return None if self.correct is None else unpack(self.correct)
 

@@ -30,8 +30,8 @@ class Timing:
     Operations are counted as data sheets do: a multiply and its add are two.
 
     Attributes:
-        experiment, scale, arm, architecture, options, parameters, device, threads,
-            versions, commit, started: as of a :class:`Record`.
+        experiment, scale, arm, architecture, options: as of a :class:`Record`.
+        parameters, device, threads, versions, commit, started: as of a Record.
         seconds: of the whole measurement, warm-up included.
         input_size: [C, H, W] of an image.
         batch_size: images in a call.
@@ -127,13 +127,14 @@ class Timing:
 
     @property
     def share_of_peak(self) -> float:
-        """Of the device's operations a second, what the network achieved: a
-        share."""
+        """The share of the device's operations a second that the network
+        achieved."""
         return self.operations_per_second / self.peak_operations
 
     @property
     def intensity(self) -> float:
-        """Arithmetic intensity: operations for each byte that must be moved."""
+        """Operations for each byte that must be moved, the arithmetic
+        intensity."""
         return 2 * self.flops / self.moved_bytes
 
     def __repr__(self) -> str:
