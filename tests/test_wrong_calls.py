@@ -164,6 +164,9 @@ def right() -> dict[str, dict]:
         "figures.bars": {"values": {"a": 1.0, "b": 2.0}, "xlabel": "x", "form": ".1f"},
         "figures.block": {"module": network, "input_size": (1, 8, 8)},
         "figures.by_arm": {"accuracy": run.set_index("arm")["test_accuracy"]},
+        "figures.by_depth": {
+            "runs": run.assign(kind="plain", layers=8), "measures": {"test_accuracy": "accuracy"},
+        },
         "figures.columns": {"tables": {"small": profile(models.vgg11()).table.drop("avgpool")}},
         "figures.connections": {"reads": {"one": torch.ones(2, 3, dtype=torch.bool)}},
         "figures.curves": {"history": history},
@@ -204,7 +207,6 @@ def right() -> dict[str, dict]:
         },
         "figures.totals": {"table": networks},
         "figures.trade_off": {"table": networks},
-        "figures.two_halves": {"traffic": pd.DataFrame({"forward": [0, 9]}, index=["a", "b"])},
         "figures.winners": {"table": networks},
         "interpret.gradient_map": {"model": network, "layer": "conv", "input_size": (1, 8, 8)},
         "interpret.measured_receptive_field": {

@@ -9,8 +9,7 @@ from cnnbook.figures.aligned import aligned
 from cnnbook.figures.block import block
 from cnnbook.figures.comparison import factors, seconds, trade_off, winners
 from cnnbook.figures.convolution import convolution, pooling
-from cnnbook.figures.depth import degradation, through_depth
-from cnnbook.figures.forms import forms
+from cnnbook.figures.depth import by_depth, degradation, through_depth
 from cnnbook.figures.groups import by_arm, connections
 from cnnbook.figures.landing import error_against_cost
 from cnnbook.figures.learning import curves, filters, images, runs
@@ -27,7 +26,6 @@ from cnnbook.figures.network import (
     architecture,
     receptive_field,
     shares,
-    two_halves,
 )
 from cnnbook.figures.occlusion import occlusion
 from cnnbook.figures.pixels import gradient, variants
@@ -49,6 +47,7 @@ __all__ = [
     "bars",
     "block",
     "by_arm",
+    "by_depth",
     "columns",
     "compound",
     "connections",
@@ -63,7 +62,6 @@ __all__ = [
     "fields",
     "error_against_cost",
     "filters",
-    "forms",
     "gradient",
     "images",
     "interaction",
@@ -95,7 +93,6 @@ __all__ = [
     "trade_off",
     "two_gpus",
     "transfer",
-    "two_halves",
     "variants",
     "whole",
     "winners",

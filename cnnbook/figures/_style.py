@@ -6,10 +6,11 @@ from __future__ import annotations
 import functools
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -51,9 +52,9 @@ INK = "#0d1117"  # letters on these colours: a contrast of 7:1 or more
 WIDTH = 5.2
 SMALL = 10
 LEGIBLE = 10.4  # where the axes leave no room beside the figure
-# The widest that a phone shows whole, with the margin that a notebook's figure
-# gets.
-NARROW = 4.85  # with text of the smallest size
+# The widest that a phone shows whole with text of the smallest size, and the margin
+# that a notebook's figure gets.
+NARROW = 4.85
 
 RC: dict[Any, Any] = {
     "figure.facecolor": "none",
@@ -161,7 +162,7 @@ def _is_ours(error: Exception) -> bool:
     return place.startswith("cnnbook.") and isinstance(error, kinds)
 
 
-def new_figure(height: float, width: float = WIDTH) -> Figure:
+def new_figure(height: float, width: float = NARROW) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -179,6 +180,27 @@ def plain_ticks(axis: Axis) -> None:
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_locator(NullLocator())
+
+
+def name_lines(ax: Axes, handles: Sequence[Artist] | None = None, **where) -> None:
+    """The names of the labelled lines, told by their colours alone.
+
+    Args:
+        handles: the lines to name, from the top; by default all that have a label.
+        where: as `Axes.legend` takes it.
+    """
+    chosen = {} if handles is None else {"handles": handles}
+    legend = ax.legend(
+        **chosen,
+        labelcolor="linecolor",
+        handlelength=0,
+        handletextpad=0,
+        frameon=False,
+        **where,
+    )
+    for handle in legend.legend_handles:
+        if handle is not None:
+            handle.set_visible(False)
 
 
 @functools.cache

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from cnnbook.figures._style import (
     BLUE,
-    FAINT,
     GREEN,
     ORANGE,
     PURPLE,
@@ -35,7 +34,7 @@ def newcomers(table: pd.DataFrame) -> Figure:
     figure = new_figure(4.1)
     ax = figure.subplots()
     x, y, sizes = table.flops / 1e9, table.accuracy, 5 * table.params / 1e6
-    colors = [BLUE if new else FAINT for new in table.new]
+    colors = [BLUE if new else TEXT for new in table.new]
     ax.scatter(x, y, s=sizes, c=colors, lw=0)
     ax.set(xscale="log", xlabel="billion multiply-adds an image")
     ax.set_ylabel("ImageNet top-1 accuracy (%)")
@@ -71,13 +70,13 @@ def ladder(table: pd.DataFrame) -> Figure:
             fontsize=8.5,
         )
     first.set(
-        title="top-1, %",
+        title="top-1 (%)",
         xlim=(low - 0.1 * (high - low), high + 0.32 * (high - low)),
     )
     measures = {
-        "flops": ("flops, G", 1e9, ORANGE),
-        "params": ("params, M", 1e6, GREEN),
-        "memory_kb": ("memory, MB", 1024, PURPLE),
+        "flops": ("flops (10⁹)", 1e9, ORANGE),
+        "params": ("params (10⁶)", 1e6, GREEN),
+        "memory_kb": ("memory (MB)", 1024, PURPLE),
     }
     for ax, measure in zip(others, measures, strict=True):
         title, unit, color = measures[measure]
@@ -113,21 +112,21 @@ def separable(table: pd.DataFrame, kernel: int = 3) -> Figure:
     figure = new_figure(2.9)
     ax = figure.subplots()
     channels, area = np.arange(1, 1.3 * table["C'"].max()), kernel**2
-    ax.plot(channels, area * channels / (area + channels), color=FAINT, zorder=0)
+    ax.plot(channels, area * channels / (area + channels), color=TEXT, zorder=0)
     ax.axhline(area, color=TEXT, lw=1, ls=":")
     ax.text(channels[-1], area, f"K² = {area}", ha="right", va="bottom")
     found = table.groupby(["C'", "factor"]).size().reset_index(name="blocks")
     sizes = 32 * found.blocks
-    ax.scatter(found["C'"], found.factor, s=sizes, color=BLUE, lw=0, alpha=0.8)
+    ax.scatter(found["C'"], found.factor, s=sizes, color=BLUE, lw=0)
     for row in found.itertuples(index=False):
         ax.annotate(
-            f"{row.blocks}×",
+            f"{row.blocks} block{'s' * (row.blocks > 1)}",
             (row[0], row.factor),
             xytext=(9, -11),
             textcoords="offset points",
             fontsize=8.5,
         )
-    ax.set(xlabel="channels written (C')", ylabel="times fewer multiply-adds")
+    ax.set(xlabel="channels written (C′)", ylabel="times fewer multiply-adds")
     ax.set(xscale="log", xlim=(4, channels[-1]), ylim=(0, area + 1.2))
     plain_ticks(ax.xaxis)
     return figure
@@ -150,7 +149,7 @@ def compound(table: pd.DataFrame) -> Figure:
         ax.plot(
             rows, table[column], style, label=column, color=color, lw=width, ms=5
         )
-    ax.set(yscale="log", ylabel="times the first network's")
+    ax.set(yscale="log", ylabel=f"times {table.index[0]}'s multiply-adds")
     ax.set_xticks(rows, table.index)
     plain_ticks(ax.yaxis)
     ax.legend(frameon=False, labelcolor=TEXT, loc="upper left")
@@ -172,9 +171,7 @@ def transfer(table: pd.DataFrame) -> Figure:
     arms = table.groupby("arm", sort=False)
     for color, (arm, runs) in zip(colors, arms, strict=True):
         places = [sizes.index(n) for n in runs.images]
-        ax.plot(
-            places, 100 * runs.accuracy, "o", color=color, ms=5, mew=0, alpha=0.5
-        )
+        ax.plot(places, 100 * runs.accuracy, "o", color=color, ms=5, mfc="none")
         means = 100 * runs.groupby("images").accuracy.mean()
         ax.plot(range(len(sizes)), means, color=color)
         ends[arm] = means.iloc[-1], color
@@ -184,5 +181,5 @@ def transfer(table: pd.DataFrame) -> Figure:
         ax.text(len(sizes) - 0.93, last, arm, color=color, va="center")
     ax.set_xticks(range(len(sizes)), sizes)
     ax.set(xlabel="images of each new class", ylabel="test accuracy (%)")
-    ax.set_xlim(-0.2, len(sizes) + 0.15)
+    ax.set_xlim(-0.2, len(sizes) - 0.3)
     return figure

@@ -139,8 +139,8 @@ def _column(ax: Axes, x: float, width: float, places: dict, image: int) -> None:
                 2 * half,
                 fill=full,
                 facecolor=color,
-                edgecolor=color,
-                lw=0 if full else 1.4,
+                edgecolor=TEXT,
+                lw=0.7,
             )
         )
         ax.text(

@@ -16,9 +16,7 @@ from matplotlib.transforms import Bbox
 from cnnbook.figures._style import (
     BLUE,
     COLORS,
-    FAINT,
     GREEN,
-    NARROW,
     ORANGE,
     PURPLE,
     TEXT,
@@ -82,7 +80,7 @@ def _discs(figure: Figure, ax: Axes, x, y, params, colors) -> list[float]:
 
     The axes must have their scales and margins. Returns the radii in points.
     """
-    marks = ax.scatter(x, y, c=colors, alpha=0.75, lw=0)
+    marks = ax.scatter(x, y, c=colors, lw=0)
     figure.draw_without_rendering()  # lays it out, so that points have a place
     places = ax.transData.transform(list(zip(x, y, strict=True))) * 72 / figure.dpi
     radii = [1.12 * math.sqrt(n / 1e6) for n in params]
@@ -123,8 +121,8 @@ def seconds(table: pd.DataFrame) -> Figure:
         ax.plot(
             [low, high],
             [low / rate * 1e3, high / rate * 1e3],
-            color=FAINT,
-            lw=1.2,
+            color=TEXT,
+            lw=0.8,
             zorder=0,
         )
     _label(figure, ax, table.index, x, y, [3] * len(table))
@@ -233,7 +231,7 @@ def factors(table: pd.DataFrame) -> Figure:
     Args:
         table: a row for each step, a column of factors for each measure.
     """
-    figure = new_figure(0.42 * len(table) + 1.1, NARROW)
+    figure = new_figure(0.42 * len(table) + 1.1)
     ax = figure.subplots()
     ax.axvline(1, color=TEXT, lw=1.2)
     shifts = [0.24 * (n - (table.shape[1] - 1) / 2) for n in range(table.shape[1])]

@@ -9,34 +9,98 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cnnbook.figures._style import BLUE, GREEN, ORANGE, new_figure, styled
+from cnnbook.figures._style import (
+    BLUE,
+    COLORS,
+    GREEN,
+    ORANGE,
+    name_lines,
+    new_figure,
+    styled,
+)
+from cnnbook.records import interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 @styled
-def degradation(
-    errors: pd.DataFrame, kinds: Mapping[str, tuple[str, str]]
-) -> Figure:
-    """Training error by epoch, a panel per kind of network: thin a run, thick the
-    mean of an arm.
+def by_depth(runs: pd.DataFrame, measures: Mapping[str, str]) -> Figure:
+    """Where runs of several depths ended, a panel per measure: a dot a run, the
+    means of a kind joined, with their 95 % intervals over the seeds.
+
+    Args:
+        runs: a row per run: ``kind`` (of network), ``layers``, ``seed`` and a
+            column per measure.
+        measures: what a panel's axis is called, by the column that it shows.
+    """
+    figure = new_figure(2.9)
+    panels = figure.subplots(1, len(measures), squeeze=False)[0]
+    kinds = list(dict.fromkeys(runs["kind"]))
+    for ax, (measure, label) in zip(panels, measures.items(), strict=True):
+        for kind, color in zip(kinds, COLORS, strict=False):
+            _depths(ax, runs[runs["kind"] == kind], measure, color)
+            ends = runs[
+                (runs["kind"] == kind) & (runs["layers"] == max(runs.layers))
+            ]
+            ax.annotate(
+                kind,
+                (max(runs.layers), ends[measure].mean()),
+                (-8, 10),
+                textcoords="offset points",
+                ha="right",
+                color=color,
+            )
+        ax.set(xlabel="layers", ylabel=label)
+        ax.set_ylim(bottom=0)
+        ax.set_xticks(sorted(set(runs["layers"])))
+    return figure
+
+
+def _depths(ax: Axes, runs: pd.DataFrame, measure: str, color: str) -> None:
+    """The runs of one kind. Dots stand beside the mean, so that both are seen."""
+    depths = sorted(set(runs["layers"]))
+    aside = 0.03 * (depths[-1] - depths[0])
+    found = [
+        interval(runs.loc[runs["layers"] == each, measure], measure)
+        for each in depths
+    ]
+    ax.plot(
+        runs["layers"] - aside,
+        runs[measure],
+        "o",
+        color=color,
+        ms=4,
+        mfc="none",
+    )
+    means = [each.mean for each in found]
+    reach = [
+        [each.mean - each.low for each in found],
+        [each.high - each.mean for each in found],
+    ]
+    ax.errorbar(depths, means, reach, color=color, capsize=3)
+
+
+@styled
+def degradation(errors: pd.DataFrame, kinds: Mapping[str, Sequence[str]]) -> Figure:
+    """Training error by epoch, a panel per kind of network: a line the mean of an
+    arm, its ground from the lowest run to the highest.
 
     Args:
         errors: a row per run and epoch: ``arm``, ``seed``, ``epoch``, ``error`` in
             %.
-        kinds: the arms of the shallow and of the deep network, by the panel's
-            title.
+        kinds: up to four arms, from the shallow network to the deep one, by the
+            panel's title.
     """
     figure = new_figure(2.7)
-    panels = figure.subplots(1, len(kinds), sharey=True)
+    panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
     for ax, (kind, arms) in zip(panels, kinds.items(), strict=True):
-        for arm, color in zip(arms, (BLUE, ORANGE), strict=True):
-            runs = errors[errors["arm"] == arm].pivot(
-                index="epoch", columns="seed", values="error"
+        for arm, color in zip(arms, COLORS, strict=False):
+            runs = errors[errors["arm"] == arm].groupby("epoch")["error"]
+            mean = runs.mean()
+            ax.fill_between(
+                mean.index, runs.min(), runs.max(), color=color, alpha=0.2, lw=0
             )
-            mean = runs.mean(axis=1)
-            ax.plot(runs, color=color, lw=0.8, alpha=0.55)
             ax.plot(mean, color=color, label=arm)
         _name_lines(ax, at=-1)
         ax.set(title=kind, xlabel="epoch")
@@ -76,10 +140,4 @@ def _name_lines(ax: Axes, at: int) -> None:
     values `at`."""
     lines = [line for line in ax.lines if not str(line.get_label()).startswith("_")]
     lines.sort(key=lambda line: -float(np.asarray(line.get_ydata())[at]))
-    ax.legend(
-        handles=lines,
-        labelcolor="linecolor",
-        handlelength=0,
-        frameon=False,
-        loc="upper right",
-    )
+    name_lines(ax, lines, loc="upper right")

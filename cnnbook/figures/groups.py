@@ -63,7 +63,7 @@ def by_arm(accuracy: pd.Series) -> Figure:
     room = max(high - low, 0.01)
     for y, arm in enumerate(arms):
         values = accuracy.loc[[arm]]
-        ax.plot(values, [y] * len(values), "o", color=BLUE, alpha=0.7, ms=7, mew=0)
+        ax.plot(values, [y] * len(values), "o", color=BLUE, ms=7, mfc="none")
         ax.plot([values.mean()] * 2, [y - 0.28, y + 0.28], color=ORANGE)
         ax.text(high + 0.12 * room, y, f"mean {values.mean():.1%}", va="center")
     ax.set_yticks(range(len(arms)), arms)

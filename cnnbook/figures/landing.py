@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from cnnbook.figures._style import (
     BLUE,
-    FAINT,
     WIDTH,
     new_figure,
     plain_ticks,
@@ -42,8 +41,6 @@ def error_against_cost(table: pd.DataFrame, wide: bool = True) -> Figure:
     # The axis is named above it, where a line reads from left to right.
     ax.set_title("top-1 error, %", loc="left", fontweight="normal", fontsize=10)
     ax.margins(x=0.16, y=0.16)
-    ax.grid(axis="y", color=FAINT, lw=0.8)
-    ax.set_axisbelow(True)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
     radii = _discs(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cnnbook.figures._style import BLUE, GREEN, ORANGE, WIDTH, new_figure, styled
+from cnnbook.figures._style import BLUE, GREEN, NARROW, ORANGE, new_figure, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @styled
 def images(imageset: ImageSet, each: int = 6) -> Figure:
     """The first `each` images of every class, a row a class."""
-    figure = new_figure(0.42 * imageset.num_classes, WIDTH * 0.8)
+    figure = new_figure(0.42 * imageset.num_classes, NARROW * 0.8)
     for row, name in enumerate(imageset.classes):
         chosen = (imageset.labels == row).nonzero()[:each, 0]
         for column, index in enumerate(chosen):
@@ -49,25 +49,26 @@ def curves(history: pd.DataFrame) -> Figure:
     figure = new_figure(2.5)
     loss, accuracy = figure.subplots(1, 2)
     for ax, measure in ((loss, "loss"), (accuracy, "accuracy")):
+        factor = 100 if measure == "accuracy" else 1
         ends = {}
         for part, color in (("train", BLUE), ("validation", ORANGE)):
-            values = history[f"{part}_{measure}"]
+            values = factor * history[f"{part}_{measure}"]
             ax.plot(history["epoch"], values, "o-", color=color, ms=4)
             ends[part] = values.iloc[-1]
-        low, high = sorted(ends, key=lambda part: ends[part])
+        ax.margins(y=0.15)
+        low, high = ax.get_ylim()
+        close = abs(ends["train"] - ends["validation"]) < 0.14 * (high - low)
         for part, color in (("train", BLUE), ("validation", ORANGE)):
-            above = part == high
+            above = ends[part] == max(ends.values())
             ax.annotate(
-                part,
+                "training" if part == "train" else part,
                 (history["epoch"].iloc[-1], ends[part]),
-                xytext=(0, 7 if above else -7),
+                xytext=(7, (6 if above else -6) if close else 0),
                 textcoords="offset points",
-                ha="right",
-                va="bottom" if above else "top",
+                va="center",
                 color=color,
             )
-        ax.margins(y=0.25)
-        ax.set(title=measure, xlabel="epoch")
+        ax.set(title=f"{measure} (%)" if factor > 1 else measure, xlabel="epoch")
         ax.set_xticks(history["epoch"][:: max(1, len(history) // 5)])
     return figure
 
@@ -110,7 +111,7 @@ def filters(weight: Tensor, columns: int = 16) -> Figure:
     )
     kernels = (kernels - low) / (high - low).clamp(min=1e-12)
     rows = math.ceil(len(kernels) / columns)
-    figure = new_figure(WIDTH * rows / columns)
+    figure = new_figure(NARROW * rows / columns)
     for i, kernel in enumerate(kernels):
         ax = figure.add_subplot(rows, columns, i + 1)
         ax.imshow(

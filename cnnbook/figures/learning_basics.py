@@ -13,10 +13,10 @@ from torch import Tensor
 from cnnbook.figures._style import (
     BLUE,
     COLORS,
-    NARROW,
     ORANGE,
     SMALL,
     TEXT,
+    name_lines,
     new_figure,
     plain_ticks,
     styled,
@@ -58,7 +58,7 @@ def answer(
         ax.set(title=title)
         ax.set_yticks(range(len(classes)), classes if number == 0 else [])
         ax.tick_params(axis="y", length=0)
-        ax.tick_params(axis="x", labelsize=7.5)
+        ax.xaxis.set_major_locator(MaxNLocator(2))
         ax.invert_yaxis()
     return figure
 
@@ -79,7 +79,7 @@ def maps(
             number is a square.
         lowest: the number that is black in all maps; by default the least of each.
     """
-    figure = new_figure(2.0, NARROW)
+    figure = new_figure(2.0)
     axes = figure.subplots(1, len(panels))
     for number, (ax, (title, values)) in enumerate(
         zip(axes, panels.items(), strict=True)
@@ -89,7 +89,8 @@ def maps(
             values.detach().numpy(), cmap="gray", interpolation=how, vmin=lowest
         )
         ax.set_title(title, fontsize=SMALL, fontweight="normal")
-        ax.axis("off")
+        ax.set(xticks=[], yticks=[])  # a frame: white parts end somewhere
+        ax.spines[:].set(visible=True, color=TEXT)
         if number < len(signs):
             ax.text(
                 1.12,
@@ -121,7 +122,7 @@ def lines(
         x: where the numbers belong; by default 1, 2, ….
         marker: of matplotlib, to mark each number.
     """
-    figure = new_figure(2.7, NARROW)
+    figure = new_figure(2.7)
     ax = figure.subplots()
     for (name, values), color in zip(series.items(), COLORS, strict=False):
         at = range(1, len(values) + 1) if x is None else x
@@ -135,13 +136,7 @@ def lines(
             plain_ticks(axis)
     if x is None and "x" not in log:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(
-        labelcolor="linecolor",
-        handlelength=0,
-        frameon=False,
-        loc="center left",
-        bbox_to_anchor=(1, 0.5),
-    )
+    name_lines(ax, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
@@ -165,14 +160,7 @@ def through_layers(
         ax.set(title=title, xlabel="layer", yscale="log")
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     panels[0].set(ylabel=ylabel)
-    panels[-1].legend(
-        labelcolor="linecolor",
-        handlelength=0,
-        frameon=False,
-        loc="center left",
-        bbox_to_anchor=(1, 0.5),
-        reverse=True,
-    )
+    name_lines(panels[-1], loc="center left", bbox_to_anchor=(1, 0.5), reverse=True)
     return figure
 
 
@@ -207,7 +195,7 @@ def valley(
         )
         ax.plot(*path.T.numpy(), "o-", color=color, ms=2.5, lw=1.2)
         ax.set(xlim=(left, right), ylim=(bottom, top), yticks=[])
-        ax.set_title(name, color=color, fontsize=9, loc="left", pad=2)
+        ax.set_title(name, color=color, fontsize=SMALL, loc="left", pad=2)
     panels[-1].set(xlabel="along the valley")
     return figure
 
@@ -248,7 +236,7 @@ def spans(
 def pictures(rows: Mapping[str, Tensor]) -> Figure:
     """Rows of grey images N × 1 × H × W, each row with its name."""
     count = max(len(images) for images in rows.values())
-    figure = new_figure(0.72 * len(rows), NARROW)
+    figure = new_figure(0.72 * len(rows))
     for row, (name, images) in enumerate(rows.items()):
         for column, image in enumerate(images):
             ax = figure.add_subplot(len(rows), count, row * count + column + 1)

@@ -76,9 +76,18 @@ def lesions(
         ax.text(
             0.45 * i,
             1.02,
-            f"{'■' if i else '●'} {name}",
+            f"   {name}",
             color=color,
             fontsize=LEGIBLE,
+            transform=ax.transAxes,
+        )
+        ax.plot(
+            [0.45 * i + 0.012],
+            [1.04],
+            "so"[i == 0],
+            color=color,
+            ms=6,
+            clip_on=False,
             transform=ax.transAxes,
         )
         shift = 0.0 if len(rows) == 1 else 0.17 * (2 * i - 1)

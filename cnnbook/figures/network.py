@@ -9,12 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from cnnbook.figures._style import (
-    BLUE,
-    FAINT,
-    GREEN,
     LEGIBLE,
-    NARROW,
-    ORANGE,
     TEXT,
     grid_color,
     in_words,
@@ -51,7 +46,7 @@ def architecture(profile: Profile) -> Figure:
         height = 0.12 + 0.7 * math.log(shape[0]) / math.log(widest)
         color = TEXT if kind == "image" else grid_color(shape, largest)
         box = Rectangle(
-            (-width / 2, y - height / 2), width, height, color=color, lw=1.3
+            (-width / 2, y - height / 2), width, height, fc=color, ec=TEXT, lw=0.8
         )
         box.set_fill(kind != "pool")
         ax.add_patch(box)
@@ -91,7 +86,7 @@ def receptive_field(table: pd.DataFrame, image: int) -> Figure:
     """The receptive field of each layer, against the `image`'s side in pixels."""
     known = table[table["receptive_field"].notna()]
     sides = [int(side) for side in known["receptive_field"]]
-    figure = new_figure(0.27 * len(known) + 0.7, NARROW)
+    figure = new_figure(0.27 * len(known) + 0.7)
     ax = figure.subplots()
     ax.barh(
         range(len(known)),
@@ -100,7 +95,17 @@ def receptive_field(table: pd.DataFrame, image: int) -> Figure:
         height=0.7,
     )
     for y, side in enumerate(sides):
-        ax.text(side + max(sides) * 0.01, y, str(side), va="center")
+        if 0.8 * image < side < image:  # beside the bar is the image's edge
+            ax.text(
+                side - max(sides) * 0.01,
+                y,
+                str(side),
+                va="center",
+                ha="right",
+                color="white",
+            )
+        else:
+            ax.text(side + max(sides) * 0.01, y, str(side), va="center")
     ax.axvline(image, color=TEXT, lw=1, ls="--")
     ax.text(image, -0.9, f"the image: {image} px", ha="center", va="bottom")
     ax.set_yticks(range(len(known)), in_words(known))
@@ -108,54 +113,3 @@ def receptive_field(table: pd.DataFrame, image: int) -> Figure:
     ax.tick_params(axis="y", length=0)
     ax.invert_yaxis()
     return figure
-
-
-@styled
-def two_halves(traffic: pd.DataFrame) -> Figure:
-    """Two columns of half-layers, and the activations that cross between them, both
-    ways together.
-
-    Args:
-        traffic: of a `cnnbook.models.SplitRun`: a row per layer, with ``forward``.
-    """
-    layers = [layer for layer in traffic.index if layer != "logits"]
-    figure = new_figure(0.42 * len(layers) + 0.4)
-    ax = figure.subplots()
-    left, right, half = -0.42, 0.42, 0.13
-    for y, layer in enumerate(layers):
-        color = GREEN if layer.startswith("fc") else BLUE
-        for x in (left, right):
-            ax.add_patch(
-                Rectangle((x - half, y - 0.24), 2 * half, 0.48, color=color, lw=0)
-            )
-            ax.text(
-                x,
-                y,
-                layer,
-                ha="center",
-                va="center",
-                color="white",
-                fontweight="bold",
-            )
-            if y:
-                _arrow(ax, (x, y - 0.74), (x, y - 0.27), FAINT)
-        if crossing := int(traffic.loc[layer, "forward"]):
-            _arrow(ax, (left + half, y - 0.62), (right - half, y - 0.16), ORANGE)
-            _arrow(ax, (right - half, y - 0.62), (left + half, y - 0.16), ORANGE)
-            ax.text(0.62, y, f"{crossing:,} cross", va="center")
-    ax.text(left, -0.55, "half 0", ha="center", va="bottom")
-    ax.text(right, -0.55, "half 1", ha="center", va="bottom")
-    ax.set(xlim=(-0.62, 1.05), ylim=(len(layers) - 0.5, -0.95))
-    ax.axis("off")
-    return figure
-
-
-def _arrow(ax, start, end, color) -> None:
-    style = {
-        "arrowstyle": "->",
-        "color": color,
-        "lw": 1.6,
-        "shrinkA": 0,
-        "shrinkB": 0,
-    }
-    ax.annotate("", xy=end, xytext=start, arrowprops=style)

@@ -12,12 +12,11 @@ from matplotlib.ticker import MaxNLocator
 
 from cnnbook.figures._style import (
     BLUE,
-    FAINT,
     GREEN,
-    NARROW,
     ORANGE,
     SMALL,
     TEXT,
+    name_lines,
     new_figure,
     plain_ticks,
     styled,
@@ -50,7 +49,7 @@ def axes() -> Figure:
                         (channel, image),
                         0.88,
                         0.88,
-                        facecolor=BLUE if inside else FAINT,
+                        facecolor=BLUE if inside else "none",
                     )
                 )
         ax.set(
@@ -61,10 +60,10 @@ def axes() -> Figure:
             aspect="equal",
         )
         ax.set_title(name)
-        ax.set_xlabel("channels", fontsize=8.5)
+        ax.set_xlabel("channels")
         ax.spines[:].set_visible(False)
         if name == "batch":
-            ax.set_ylabel("images", fontsize=8.5)
+            ax.set_ylabel("images")
     return figure
 
 
@@ -97,7 +96,9 @@ def by_rate(
         for rate, each in found.items():
             ok = [one for one in each if one < top]
             broken = len(each) - len(ok)
-            ax.plot([rate * shift] * len(ok), ok, "o", color=color, ms=4, alpha=0.7)
+            ax.plot(
+                [rate * shift] * len(ok), ok, "o", color=color, ms=4, mfc="none"
+            )
             if broken:
                 ax.plot(
                     [rate * shift], [top], "x", color=color, ms=7, clip_on=False
@@ -111,9 +112,7 @@ def by_rate(
             label=name,
         )
     ax.set(xscale="log", xlabel=xlabel, ylabel=ylabel, ylim=(None, top))
-    ax.legend(
-        labelcolor="linecolor", handlelength=0, frameon=False, loc="lower left"
-    )
+    name_lines(ax, loc="lower left")
     return figure
 
 
@@ -131,7 +130,14 @@ def by_batch(accuracy: Mapping[int, float], usual: float) -> Figure:
         ms=5,
     )
     ax.axhline(100 * usual, color=TEXT, ls="--", lw=1.2)
-    ax.text(1, 100 * usual, "running statistics", va="bottom", color=TEXT)
+    ax.annotate(
+        "running statistics",
+        (1, 100 * usual),
+        (0, 4),
+        textcoords="offset points",
+        va="bottom",
+        color=TEXT,
+    )
     ax.set(xscale="log", xlabel="images in the batch", ylabel="accuracy (%)")
     ax.set_xticks(list(accuracy), [str(size) for size in accuracy])
     ax.minorticks_off()
@@ -147,7 +153,7 @@ def histograms(values: Mapping[str, Sequence[float]], xlabel: str) -> Figure:
         values: by the panel's title, any number of values.
         xlabel: what they are.
     """
-    figure = new_figure(3.0, NARROW)
+    figure = new_figure(3.0)
     panels = figure.subplots(1, len(values), sharex=True, squeeze=False)[0]
     for ax, (title, found), color in zip(
         panels, values.items(), COLORS, strict=False
@@ -157,7 +163,7 @@ def histograms(values: Mapping[str, Sequence[float]], xlabel: str) -> Figure:
         ax.axvline(mean, color=TEXT, ls="--", lw=1.2)
         deviation = math.sqrt(sum((one - mean) ** 2 for one in found) / len(found))
         ax.set_title(title, color=color)
-        ax.set(xlabel=f"{mean:.1f} ± {deviation:.1f}".replace("-", "−"), yticks=[])
+        ax.set(xlabel=f"{mean:z.1f} ± {deviation:.1f}".replace("-", "−"), yticks=[])
         ax.spines["left"].set_visible(False)
     figure.supxlabel(xlabel, color=TEXT, fontsize=SMALL)
     return figure
@@ -174,14 +180,14 @@ def bands(
         ranges: by the panel's title, (lowest, highest) for each step.
         xlabel, ylabel: the axes.
     """
-    figure = new_figure(3.3, NARROW)
+    figure = new_figure(3.3)
     panels = figure.subplots(1, len(ranges), sharey=True, squeeze=False)[0]
     for ax, (name, found), color in zip(
         panels, ranges.items(), COLORS, strict=False
     ):
         low, high = zip(*found, strict=True)
         steps = range(1, len(found) + 1)
-        ax.fill_between(steps, low, high, color=color, alpha=0.35, lw=0)
+        ax.fill_between(steps, low, high, color=color, alpha=0.5, lw=0)
         ax.plot(steps, low, color=color, lw=1)
         ax.plot(steps, high, color=color, lw=1)
         ax.set_title(name, color=color)
@@ -206,7 +212,7 @@ def by_class(
         classes: their names.
         xlabel: what the numbers are.
     """
-    figure = new_figure(0.29 * len(classes) + 0.8, NARROW)
+    figure = new_figure(0.29 * len(classes) + 0.8)
     drawn = figure.subplots(
         1, len(panels), sharex=True, sharey=True, squeeze=False
     )[0]
@@ -214,7 +220,7 @@ def by_class(
         drawn, panels.items(), COLORS, strict=False
     ):
         for row, values in enumerate(found):
-            ax.plot(values, [row] * len(values), "o", color=color, ms=4, alpha=0.5)
+            ax.plot(values, [row] * len(values), "o", color=color, ms=4, mfc="none")
         ax.set_title(title, color=color)
         ax.set(xlabel=xlabel)
         ax.grid(axis="y")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cnnbook.figures._style import WIDTH, new_figure, styled
+from cnnbook.figures._style import NARROW, new_figure, styled
 
 
 @styled
@@ -21,7 +21,7 @@ def occlusion(images: Tensor, maps: Tensor, names: Sequence[str]) -> Figure:
         names: a title for each.
     """
     columns = len(images)
-    figure = new_figure(2.05 * WIDTH / columns + 0.75)
+    figure = new_figure(2.05 * NARROW / columns + 0.75)
     grid = figure.subplots(2, columns, squeeze=False)
     for column, (image, seen, name) in enumerate(
         zip(images, maps, names, strict=True)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from cnnbook.figures._style import ORANGE, WIDTH, new_figure, styled
+from cnnbook.figures._style import NARROW, SMALL, new_figure, styled
 
 
 @styled
@@ -16,11 +16,11 @@ def variants(rows: Mapping[str, Sequence[Tensor]]) -> Figure:
     """Pictures in rows, by the rows' titles: uint8, 3 × H × W, all of one size."""
     count = max(map(len, rows.values()))
     height, width = next(iter(rows.values()))[0].shape[1:]
-    figure = new_figure(len(rows) * (WIDTH / count * height / width + 0.32))
+    figure = new_figure(len(rows) * (NARROW / count * height / width + 0.32))
     for part, (title, pictures) in zip(
         figure.subfigures(len(rows), squeeze=False)[:, 0], rows.items(), strict=True
     ):
-        part.suptitle(title, x=0.01, ha="left", fontsize=9)
+        part.suptitle(title, x=0.01, ha="left", fontsize=SMALL)
         axes = part.subplots(1, count, squeeze=False)[0]
         for ax, picture in zip(axes, pictures, strict=False):
             ax.imshow(picture.permute(1, 2, 0).numpy())
@@ -38,13 +38,13 @@ def gradient(map: Tensor, side: int) -> Figure:
     picture = ax.imshow((map / map.max()).numpy(), cmap="viridis")
     rows, columns = (map > 0).any(1).nonzero(), (map > 0).any(0).nonzero()
     corner = (float(columns.min()) - 0.5, float(rows.min()) - 0.5)
-    ax.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=ORANGE, lw=2))
+    ax.add_patch(Rectangle(corner, side, side, fill=False, edgecolor="white", lw=2))
     ax.annotate(
         f"{side} px",
         corner,
         xytext=(0, 3),
         textcoords="offset points",
-        color=ORANGE,
+        color="white",
         va="bottom",
     )
     ax.set(xlabel="pixel", ylabel="pixel")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from cnnbook.figures._style import BLUE, FAINT, ORANGE, TEXT, new_figure, styled
@@ -27,18 +29,26 @@ def errors(
     """
     figure = new_figure(0.27 * len(values) + 0.7)
     ax = figure.subplots()
+    digits = max(len(f"{value:g}".partition(".")[2]) for value in values.values())
     spread = max(values.values()) - min(values.values())
     for y, (name, value) in enumerate(values.items()):
         color = ORANGE if name in marked else BLUE
-        ax.axhline(y, color=FAINT, lw=0.8, zorder=0)
         ax.plot([value], [y], "o", color=color, ms=6)
-        ax.text(value + 0.035 * spread, y, f"{value:g}", va="center", color=color)
+        ax.text(
+            value + 0.035 * spread,
+            y,
+            f"{value:.{digits}f}",
+            va="center",
+            color=color,
+        )
     ax.set_yticks(range(len(values)), values)
-    ax.set(xlabel=xlabel)
     ax.margins(x=0.12)
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    start, _ = ax.get_xlim()
+    ax.hlines(range(len(values)), start, list(values.values()), color=FAINT, lw=0.8)
+    ax.set(xlabel=xlabel, xlim=(start, None), ylim=(len(values) - 0.4, -0.6))
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
-    ax.invert_yaxis()
     return figure
 
 
@@ -65,7 +75,7 @@ def confusions(counts: Tensor, classes: Sequence[str]) -> Figure:
                 ax.text(
                     column,
                     row,
-                    f"{share:.0f}",
+                    str(math.floor(share + 0.5)),
                     ha="center",
                     va="center",
                     color=letters,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from cnnbook.figures._style import (
-    FAINT,
     TEXT,
     new_figure,
     plain_ticks,
@@ -48,7 +47,7 @@ def roofline(
             rows["operations_per_second"] / 1e9,
             _family_color(name),
         )
-        ax.plot(x, y, color=color, lw=1, alpha=0.6, zorder=2)
+        ax.plot(x, y, color=color, lw=1, zorder=2)
         ends = [
             color if end else "none" for end in [False] * (len(rows) - 1) + [True]
         ]
@@ -68,7 +67,7 @@ def roofline(
     start = max(left, low / peak_bandwidth * 1e9)
     roof = [start * peak_bandwidth / 1e9, peak, peak]
     ax.plot([start, ridge, right], roof, color=TEXT, lw=1.6, zorder=1, gid="roof")
-    ax.axvline(ridge, color=FAINT, lw=1, zorder=0)
+    ax.axvline(ridge, color=TEXT, lw=0.8, ls=":", zorder=0)
     ax.text(
         0.97 * right,
         1.04 * peak,

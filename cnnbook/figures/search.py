@@ -19,7 +19,8 @@ def ranking(
     measure: str = "test_accuracy",
     marked: Mapping[str, str] | None = None,
 ) -> Figure:
-    """A row per arm, highest mean on top: a dot per run, a bar at their mean.
+    """A row per arm, highest mean on top: a dot per run, a bar at the mean of
+    several.
 
     Args:
         runs: a row per run, with ``arm`` and `measure` (a share of 0 … 1, drawn in
@@ -34,8 +35,9 @@ def ranking(
         color = ORANGE if arm in marked else BLUE
         values = runs.loc[runs["arm"] == arm, measure] * 100
         ax.axhline(y, color=FAINT, lw=0.6, zorder=0)
-        ax.plot(values, [y] * len(values), "o", color=color, ms=4, alpha=0.75)
-        ax.plot([mean, mean], [y - 0.34, y + 0.34], color=color, lw=2.5)
+        ax.plot(values, [y] * len(values), "o", color=color, ms=4)
+        if len(values) > 1:
+            ax.plot([mean, mean], [y - 0.34, y + 0.34], color=color, lw=2.5)
     ax.set_yticks(range(len(means)), [_named(arm, marked) for arm in means.index])
     for tick, arm in zip(ax.get_yticklabels(), means.index, strict=True):
         tick.set_color(ORANGE if arm in marked else TEXT)

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from cnnbook.figures._style import (
     BLUE,
-    NARROW,
     ORANGE,
     TEXT,
     in_words,
@@ -30,7 +29,7 @@ def measures(table: pd.DataFrame) -> Figure:
         table: ``memory_kb``, ``params`` and ``flops`` of each network, or part of
             one.
     """
-    figure = new_figure(0.3 * len(table) + 0.45, NARROW)
+    figure = new_figure(0.3 * len(table) + 0.45)
     panels = figure.subplots(1, 3, sharey=True)
     titles = {"memory_kb": "memory (MB)", "params": "params", "flops": "flops"}
     for ax, (measure, title) in zip(panels, titles.items(), strict=True):
@@ -100,7 +99,7 @@ def interaction(
     ):
         own = runs[runs[lines] == condition]
         x, y = own[across].map(places) + shift, 100 * own[measure]
-        ax.plot(x, y, "o", color=color, ms=5, alpha=0.75, lw=0)
+        ax.plot(x, y, "o", color=color, ms=5, mfc="none", lw=0)
         means = y.groupby(x).mean()
         ax.plot(means.index, means, color=color)
         ends[condition] = (means.iloc[-1], color)

@@ -12,7 +12,6 @@ from matplotlib.patches import Rectangle
 
 from cnnbook.figures._style import (
     BLUE,
-    GREEN,
     in_words,
     kind_color,
     new_figure,
@@ -50,7 +49,7 @@ def _compact(value: float) -> str:
     for size, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if value >= size:
             return f"{value / size:.3g}{suffix}"
-    return f"{value:.3g}"
+    return f"{value:.3g}" if value >= 0.1 or not value else "< 0.1"
 
 
 def _counts(kinds: list[str]) -> str:
@@ -103,9 +102,7 @@ def stages(table: pd.DataFrame) -> Figure:
         f"{side[0]} × {side[1]}\n{_counts(list(part['kind']))}"
         for side, part in rows
     ]
-    return _panels(
-        labels, sums, [GREEN if side == (1, 1) else BLUE for side, _ in rows]
-    )
+    return _panels(labels, sums, [BLUE] * len(rows))
 
 
 @styled

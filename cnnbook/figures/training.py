@@ -16,7 +16,6 @@ from cnnbook.figures._style import (
     BLUE,
     COLORS,
     FAINT,
-    NARROW,
     TEXT,
     canvas,
     new_figure,
@@ -38,7 +37,7 @@ def bars(values: Mapping[str, float], xlabel: str, form: str = ",.0f") -> Figure
         xlabel: what is measured, with its unit.
         form: how Python writes a value.
     """
-    figure = new_figure(0.3 * len(values) + 0.5, NARROW)
+    figure = new_figure(0.3 * len(values) + 0.5)
     ax = figure.subplots()
     largest = max(values.values())
     ax.barh(range(len(values)), list(values.values()), color=BLUE, height=0.62)
@@ -67,7 +66,7 @@ def dots(table: pd.DataFrame, xlabel: str, form: str = ".1f") -> Figure:
             f"at most {len(COLORS)} columns can be told apart, "
             f"got {len(table.columns)}"
         )
-    figure = new_figure(0.46 * len(table) + 0.9, NARROW)
+    figure = new_figure(0.46 * len(table) + 0.9)
     ax = figure.subplots()
     for y in range(len(table)):
         ax.axhline(y, color=FAINT, lw=0.8, zorder=0)
@@ -129,7 +128,7 @@ def timeline(
     looks |= {kind: {"fc": "none", "ec": TEXT, "ls": (0, (2, 2))} for kind in idle}
     stacks = {name: _lanes(row) for name, row in rows.items()}
     height = 0.24 * sum(map(len, stacks.values())) + 0.22 * len(stacks)
-    figure = new_figure(height + 0.85, NARROW)
+    figure = new_figure(height + 0.85)
     ax = figure.subplots()
     top, middles, drawn = 0.0, [], set()
     for lanes in stacks.values():

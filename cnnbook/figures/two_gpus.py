@@ -120,8 +120,8 @@ def _box(
             2 * HALF,
             fill=full,
             facecolor=color,
-            edgecolor=color,
-            lw=0 if full else 1.4,
+            edgecolor=TEXT,
+            lw=0.7,
             zorder=2,
         )
     )

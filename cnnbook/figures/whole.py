@@ -215,12 +215,10 @@ class _Picture:
         full = node.kind in FULL or node.text == "concat"
         box: dict[str, Any] = {
             "facecolor": color,
-            "edgecolor": color,
-            "lw": 0 if full else 1.4,
+            "edgecolor": TEXT,  # a grid's colour alone is faint on white
+            "lw": 0.7,
             "fill": full,
         }
-        if node.kind == "norm":
-            box |= {"edgecolor": FAINT}
         ax.add_patch(
             Rectangle((x - width / 2, y - half), width, 2 * half, zorder=2, **box)
         )

@@ -23,16 +23,45 @@ def named(ax) -> list[str]:
     return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
-def test_degradation_draws_every_run_and_the_mean_of_each_arm():
+def test_degradation_draws_the_mean_of_each_arm_and_from_its_lowest_run_to_its_highest():
     figure = figures.degradation(ERRORS, KINDS)
     figure.draw_without_rendering()
     assert [ax.get_title() for ax in figure.axes] == ["plain", "residual"]
     for ax, arms in zip(figure.axes, KINDS.values(), strict=True):
-        assert len(ax.lines) == 2 * (3 + 1)
-        for arm in arms:
+        assert len(ax.lines) == len(ax.collections) == 2
+        for arm, ground in zip(arms, ax.collections, strict=True):
+            runs = ERRORS[ERRORS.arm == arm].groupby("epoch").error
             (mean,) = (line for line in ax.lines if line.get_label() == arm)
-            expected = ERRORS[ERRORS.arm == arm].groupby("epoch").error.mean()
-            np.testing.assert_allclose(mean.get_ydata(), expected)
+            np.testing.assert_allclose(mean.get_ydata(), runs.mean())
+            corners = {tuple(point) for point in ground.get_paths()[0].vertices}
+            assert corners >= {*runs.min().items(), *runs.max().items()}
+
+
+def test_by_depth_draws_every_run_the_means_and_their_intervals():
+    runs = pd.DataFrame(
+        [
+            (kind, layers, seed, up * layers + seed**2, seed / layers)
+            for kind, up in (("plain", 1), ("residual", 2))
+            for layers in (20, 32, 56)
+            for seed in (0, 1, 2)
+        ],
+        columns=["kind", "layers", "seed", "error", "loss"],
+    )
+    figure = figures.by_depth(runs, {"error": "error (%)", "loss": "loss"})
+    figure.draw_without_rendering()
+    assert [ax.get_ylabel() for ax in figure.axes] == ["error (%)", "loss"]
+    for ax, measure in zip(figure.axes, ("error", "loss"), strict=True):
+        assert [text.get_text() for text in ax.texts] == ["plain", "residual"]
+        for kind, bars in zip(("plain", "residual"), ax.containers, strict=True):
+            of_kind = runs[runs.kind == kind].groupby("layers")[measure]
+            (line, caps, _), mean = bars, of_kind.mean().to_numpy()
+            np.testing.assert_allclose(np.array(line.get_ydata(), float), mean)
+            # Student's t with two degrees of freedom
+            reach = 4.302653 * of_kind.std().to_numpy() / 3**0.5
+            for cap, end in zip(caps, (mean - reach, mean + reach), strict=True):
+                np.testing.assert_allclose(np.array(cap.get_ydata(), float), end, rtol=1e-6)
+        dots = [line for line in ax.lines if line.get_marker() == "o"]
+        assert sorted(np.concatenate([d.get_ydata() for d in dots])) == sorted(runs[measure])
 
 
 def test_names_are_in_the_order_of_the_lines():

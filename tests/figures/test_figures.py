@@ -10,9 +10,6 @@ from nbclient import NotebookClient
 
 from cnnbook import data, figures, models, profile
 
-TRAFFIC = pd.DataFrame(
-    {"forward": [0, 43264, 1000], "backward": [0, 43264, 0]}, index=["conv1", "conv3", "logits"]
-)
 HISTORY = pd.DataFrame(
     {
         "epoch": [1, 2],
@@ -47,7 +44,6 @@ def drawn():
         "architecture of the paper": lambda: figures.architecture(profile(paper)),
         "shares": lambda: figures.shares(p.table),
         "receptive field": lambda: figures.receptive_field(p.table, 227),
-        "two halves": lambda: figures.two_halves(TRAFFIC),
         "curves": lambda: figures.curves(HISTORY),
         "images": lambda: figures.images(train),
         "filters": lambda: figures.filters(kernels),
@@ -80,8 +76,7 @@ EXPECTED = {
     "architecture of the paper": {"conv 5×5, 256, 2 groups", "96 × 55 × 55"},
     "shares": {"conv 11×11, 64, stride 4", "34%", "62%", "31%"},
     "receptive field": {"195", "the image: 227 px"},
-    "two halves": {"conv1", "conv3", "43,264 cross"},
-    "curves": {"loss", "accuracy", "train", "validation"},
+    "curves": {"loss", "accuracy (%)", "training", "validation"},
     "images": {"Ankle boot", "Trouser"},
     "gradient": {"11 px"},
     "stages": {"56 × 56\n1 pool, 4 conv", "1 × 1\n3 linear", "24.5", "124 M", "6.47 G"},

@@ -34,17 +34,10 @@ def drawn(networks):
     three = {name: networks[name] for name in ("VGG-19", "plain-34", "ResNet-34")}
     googlenet = networks["GoogLeNet"]
     heads = {"inception4a": googlenet.aux1, "inception4d": googlenet.aux2}
-    block = models.ResNeXtBlock(256, 64)
-    forms = {
-        "(a)": models.SummedPaths.of(block),
-        "(b)": models.ConcatenatedPaths.of(block),
-        "(c)": block,
-    }
     return {
         "aligned": figures.aligned(three),
         "GoogLeNet": figures.whole(googlenet, heads=heads),
         "two GPUs": figures.two_gpus(networks["AlexNet"]),
-        "forms": figures.forms(forms, (256, 56, 56)),
         "small": figures.whole(models.resnet20(in_channels=1), (1, 28, 28)),
         "bottleneck": figures.aligned({"ResNet-50": models.create("resnet50")}),
     }
@@ -62,7 +55,6 @@ EXPECTED = {
     },
     "GoogLeNet": {"3a", "5b", "head", "5×5 /3", "concat, 1024 × 7 × 7", "64 × 112 × 112", "LRN"},
     "two GPUs": {"GPU 1", "48 /4, LRN", "192", "2048", "500", "384 × 13 × 13", "3 × 224 × 224"},
-    "forms": {"(a)", "… 32 in all …", "concat", "128, 32 groups", "+", "256 × 56 × 56"},
     "small": {"conv 3×3", "16", "+"},
     "bottleneck": {"conv 1×1, 2048", "ResNet-50"},
 }
@@ -148,11 +140,6 @@ def test_arrows_cross_where_the_paper_s_layers_read_both_gpus(drawn):
     arrows = [a for a in ax.texts if hasattr(a, "arrow_patch") and a.arrow_patch is not None]
     across = [a for a in arrows if abs(a.xy[0] - a.xyann[0]) > 0.3 and a.xyann[1] > 0.4]
     assert len(across) == 2 * 4  # conv3 and the three linear layers
-
-
-def test_the_sums_of_summed_paths_are_one(drawn, look):
-    texts = Counter(text.get_text() for text in look.written(drawn["forms"]))
-    assert texts["+"] == 3 and texts["… 32 in all …"] == 2 and texts["conv 3×3"] == 3 + 3 + 1
 
 
 def test_a_resolution_s_colour_is_the_same_whatever_the_network(look):
