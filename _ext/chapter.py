@@ -76,7 +76,7 @@ def line(app, pagename: str, home: str | None, soup: BeautifulSoup) -> Tag:
     asked = questions(soup)
     parts = []
     if asked:
-        links = " · ".join(f'<a href="#{to}">{escape(words)}</a>' for words, to in asked)
+        links = "&nbsp;· ".join(f'<a href="#{to}">{escape(words)}</a>' for words, to in asked)
         parts.append(f'<p class="asks"><strong>In this chapter</strong> {links}</p>')
     sections = [
         (section["id"], section.find("h2"))
@@ -94,10 +94,10 @@ def line(app, pagename: str, home: str | None, soup: BeautifulSoup) -> Tag:
     tools.append('<button type="button" class="prints" onclick="print()">PDF</button>')
     if home:
         tools.append(f'<a href="{home}/edit/HEAD/{pagename}.ipynb">Edit</a>')
-    whole = downloads.place(" · The whole book: ")
+    whole = downloads.place("&nbsp;· The whole book: ")
     parts.append(
         f'<div class="tools"><details><summary>All sections</summary><ul>{items}</ul></details>'
-        f"{goals}<p>{' · '.join(tools)}{whole}</p></div>"
+        f"{goals}<p>{'&nbsp;· '.join(tools)}{whole}</p></div>"
     )
     html = f'<div class="chapter-line">{"".join(parts)}</div>'
     return BeautifulSoup(html, "html.parser").div

@@ -149,8 +149,8 @@ def verdicts(ledger: str) -> str:
                     f'<a class="{kind}" href="{LEDGER}.html#{anchor}" title="{escape(words)}">'
                     f'<span class="visually-hidden">{verdict}: {escape(words)}</span></a>'
                 )
-    words = " · ".join(
-        f"{n} {verdict if n == 1 else PLURAL.get(verdict, verdict)}"
+    words = "&nbsp;· ".join(
+        f"{n}&nbsp;{verdict if n == 1 else PLURAL.get(verdict, verdict)}"
         for verdict, n in counts.items()
     )
     return (

@@ -44,6 +44,18 @@ MENDS = (
 # Of four digits or more, but no year.
 NUMBER = re.compile(r"<td>(-?\d{5,}|-?(?!(?:19[89]|20[0-2])\d<)\d{4})(\.\d+)?</td>")
 HEAD = re.compile(r"<th>(\w+)</th>")
+# Columns of the package's tables, as a reader calls them.
+COLUMNS = {
+    "memory_kb": "memory (KB)",
+    "kept_kb": "kept (KB)",
+    "receptive_field": "receptive field (px)",
+    "train_loss": "training loss",
+    "train_accuracy": "training accuracy",
+    "validation_loss": "validation loss",
+    "validation_accuracy": "validation accuracy",
+    "test_accuracy": "test accuracy",
+    "images_per_second": "images a second",
+}
 SCRIPT = re.compile(r"<script (?![^>]*\b(?:defer|async)\b)([^>]*\bsrc=)")
 MATHJAX = re.compile(r'<script [^>]*src="[^"]*/?mathjax/[^>]*></script>')
 SEARCH = re.compile(
@@ -96,8 +108,10 @@ def mended(page: str, options: str) -> str:
     for pattern, replacement in MENDS:
         page = pattern.sub(replacement, page)
     page = NUMBER.sub(lambda match: f"<td>{int(match[1]):,}{match[2] or ''}</td>", page)
-    # A long name of a column may break where it has an underscore.
-    page = HEAD.sub(lambda match: f"<th>{match[1].replace('_', '_<wbr>')}</th>", page)
+    # A long name may break where it has an underscore.
+    page = HEAD.sub(
+        lambda match: f"<th>{COLUMNS.get(match[1], match[1].replace('_', '_<wbr>'))}</th>", page
+    )
     if 'class="math ' not in page:  # a page that lists others has got theirs
         page = MATHJAX.sub("", page)
     if 'id="search-results"' not in page:  # elsewhere they serve a search while one types
@@ -129,7 +143,7 @@ def polish(app, exception) -> None:
     pages = {
         app.builder.get_target_uri(page): app.env.titles[page].astext()
         for page in app.config.external_site_map
-        if page in app.env.titles
+        if page in app.env.titles and "/solutions/" not in page
     }
     (out / "404.html").write_text(not_found(app.config.project, pages), encoding="utf-8")
 

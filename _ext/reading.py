@@ -3,7 +3,8 @@
 Beneath a figure, a card, a table or a listing its code is folded behind one line: the cell's first
 comment if it begins with one, else what the code makes. A cell tagged `show-input` stays open, as
 do cells that define something or print. What a record says of itself is one folded line, and bars
-of progress are left out. Figures are set into the page, so that their text follows its theme.
+of progress are left out. Figures are set into the page, so that their text follows its theme. No
+line parts a number from its % or ×.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import ast
 import re
 from pathlib import Path
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup, NavigableString, Tag
 from figure_svg import inlined
 from latex2mathml.converter import convert
 
@@ -27,6 +28,11 @@ SHOWN = {
 LEDGER = "chapters/claims"
 WITHOUT_SCRIPTS = "<noscript><style>.math { display: none }</style></noscript>\n"
 PROGRESS = re.compile(r"\d+%\|")
+# A size or a share that a line should not part. What stands in columns has gaps of two blanks.
+PARTED = re.compile(r"(?<=\d) (?=%)|(?<=\w) (?=×)|(?<=×) (?=\w)")
+LITERAL = ("pre", "code", "script", "style", "svg", "math", "textarea")
+COLUMNS = re.compile(r"\S {2,}\S")
+SHORT = 24  # characters of code that are not parted
 # Its runs, scale, seeds and device; then its day, versions and commit.
 PROVENANCE = re.compile(r"^(\d+ \w+ of .*?), \d{4}-\d\d-\d\d.*commit [0-9a-f]{6,}.*\n?", re.M)
 
@@ -45,6 +51,12 @@ def reading(app, pagename, templatename, context, doctree) -> None:
     svgs: dict[str, str] = {}
     for table in soup.select("table.dataframe"):
         join_heads(table)
+    for code in soup.select("code .pre"):
+        if len(code.get_text()) <= SHORT:
+            code["class"] = [*code["class"], "whole"]
+    for text in soup.find_all(string=PARTED):
+        if type(text) is NavigableString and not text.find_parent(LITERAL):
+            text.replace_with(PARTED.sub("\u00a0", text))
     seen: set[str] = set()
     for card in soup.select(".claim[id]"):  # a page may show a card twice
         if card["id"] in seen:
@@ -56,6 +68,9 @@ def reading(app, pagename, templatename, context, doctree) -> None:
     for cell in soup.select("div.cell"):
         leave_out_progress(cell)
         fold_provenance(cell, soup)
+        for output in cell.select(".output.stream"):
+            if not COLUMNS.search(output.get_text()):
+                output["class"] = [*output["class"], "sentences"]
     if "/solutions/" not in pagename:
         for cell in soup.select("div.cell"):
             fold(cell, soup)
@@ -82,18 +97,21 @@ def lead_to_ledger(soup: BeautifulSoup, ledger: str) -> None:
 
 
 def join_heads(table: Tag) -> None:
-    """Move an index's name, which pandas writes in a row of its own, beside the columns' names."""
+    """Move an index's names, which pandas writes in a row of their own, beside the columns'."""
     rows = table.select("thead tr")
     if len(rows) != 2:
         return
     upper, lower = (row.find_all(["td", "th"]) for row in rows)
     if len(upper) != len(lower) or any(cell.get("colspan") for cell in upper):
         return
-    if any(below.get_text(strip=True) for below in lower[1:]):
+    words = [[cell.get_text(strip=True) for cell in row] for row in (upper, lower)]
+    if any(above and below for above, below in list(zip(*words, strict=True))[1:]):
         return
-    if above := upper[0].get_text(strip=True):  # the columns' name
-        lower[0].string = f"{lower[0].get_text(strip=True)}, by {above}"
+    if words[0][0]:  # the columns' name
+        lower[0].string = f"{words[1][0]}, by {words[0][0]}"
     upper[0].replace_with(lower[0])
+    for head, above, below in zip(upper[1:], words[0][1:], words[1][1:], strict=True):
+        head.string = above or below
     rows[1].decompose()
 
 
@@ -155,16 +173,27 @@ def fold(cell: Tag, soup: BeautifulSoup) -> None:
     if len(more) == 1:
         more[0].append(code.extract())
         return
+    if kind == "listing" and len(text.splitlines()) == 1:  # there is no more to it
+        shown = soup.new_tag("p", attrs={"class": "shown-by"})
+        shown.append("Shown by ")
+        name = soup.new_tag("code")
+        name.string = text
+        shown.append(name)
+        code.replace_with(shown)
+        cell.append(shown)
+        return
     details = soup.new_tag("details", attrs={"class": "code-fold"})
     summary = soup.new_tag("summary")
     if text.startswith("#"):
-        summary.string = text.splitlines()[0].lstrip("# ")
+        summary.string = f"Code: {text.splitlines()[0].lstrip('# ')}"
     elif kind is None:
         summary.string = "What this chapter imports"
     elif kind == "listing":
-        summary.string = f"Shown by {text.splitlines()[-1]}"
+        summary.string = f"Code of the listing: {text.splitlines()[-1]}"
     else:
-        summary.string = f"Code of {'these' if kind.endswith('s') else 'this'} {kind}"
+        several = kind == "card" and len(cell.select(".claim")) > 1
+        plural = f"{kind}s" if several else kind
+        summary.string = f"Code of {'these' if plural.endswith('s') else 'this'} {plural}"
     details.append(summary)
     details.append(code.extract())
     cell.append(details)

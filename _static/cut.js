@@ -3,15 +3,17 @@
 {
   const BOXES =
     "article :is(pre, .text_html, .profile-box, .figure-box, .explorer-box, " +
-    ".pst-scrollable-table-container, .live-lesions-box, " +
+    ".pst-scrollable-table-container, .live-lesions-box, #live-images, .live-frame, " +
     "div.cell_output, mjx-container[display='true'])";
   const reached = new WeakSet(); // by us
   const mark = (box) => {
     const hidden = box.scrollWidth - box.clientWidth;
     const left = hidden > 1 && box.scrollLeft > 1;
     const right = hidden > 1 && box.scrollLeft < hidden - 1;
-    if (left || right) box.dataset.cut = left && right ? "both" : left ? "left" : "right";
-    else delete box.dataset.cut;
+    if (left || right) {
+      box.dataset.cut = left && right ? "both" : left ? "left" : "right";
+      box.style.setProperty("--fade", `${Math.min(hidden, 40)}px`);
+    } else delete box.dataset.cut;
     if (hidden > 1 && box.tabIndex < 0) {
       box.tabIndex = 0;
       reached.add(box);

@@ -12,6 +12,7 @@
   const IMAGE = 224; // and of the image
   const COUNTED_AT_A_TIME = 10;
   const Z95 = 1.959964;
+  const COMPUTING = "Computing …";
   const SLOWER =
     "Your browser starts no worker for this page, so it computes in short pieces and takes " +
     "longer. Another browser, or the book from a web server, is faster.";
@@ -114,7 +115,7 @@
       return;
     }
     if (state.name !== name) return; // another was chosen meanwhile
-    say(live.engine.way === "pieces" ? SLOWER : "");
+    say(COMPUTING);
     Object.assign(state, {network, values: null, column: 1, at: null, channel: 0, back: []});
     state.parts.clear();
     state.maps.clear();
@@ -127,6 +128,7 @@
     then();
     showLesions();
     await refresh();
+    if (find("said").textContent === COMPUTING) say(live.engine.way === "pieces" ? SLOWER : "");
     strip.reveal(state.column);
   }
 

@@ -100,7 +100,7 @@
           const from = network.columns[i];
           if (column.arcs.includes(i)) {
             const [a, b] = [x(from) + wide / 2, x(column) + wide / 2];
-            const line = curve(`M${a} ${top + 2} C${a + 30} 2 ${b - 30} 2 ${b} ${top + 2}`);
+            const line = curve(`M${a} ${top - 6} C${a + 30} 2 ${b - 30} 2 ${b} ${top - 6}`);
             line.classList.add("live-arc");
             const word = document.createElementNS(SVG, "text");
             word.setAttribute("x", (a + b) / 2);

@@ -245,7 +245,7 @@
       const right = questions.filter((each) => each.state === "right").length;
       const given = questions.some((each) => each.state !== "empty");
       tally.textContent =
-        `${right} of ${boxes.length} questions of this page are right. ` +
+        `${right} of ${boxes.length} questions answered right. ` +
         "What you answer stays in this browser.";
       forget.disabled = !given;
     };

@@ -154,7 +154,7 @@ def test_a_number_by_keyboard_alone(opened, typed, said):
 @pytest.mark.firefox
 def test_a_choice_by_keyboard_alone(opened):
     page = opened()
-    tab_to(page, "conv1")
+    tab_to(page, "The first convolution")
     for _ in range(2):
         page.keyboard.press("ArrowDown")
     tab_to(page, "Check", 1)
@@ -165,7 +165,9 @@ def test_a_choice_by_keyboard_alone(opened):
         page.keyboard.press("ArrowUp")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    assert status(page, "alexnet/most-memory").startswith("Right. conv1 writes 784 KB")
+    assert status(page, "alexnet/most-memory").startswith(
+        "Right. The first convolution writes 784 KB"
+    )
 
 
 def test_nothing_chosen_is_no_answer(opened):
@@ -224,7 +226,7 @@ def test_answers_are_remembered_and_forgotten_on_demand(opened):
     assert "50 %" in box(again, "learning/loss").locator(".question-prompt").inner_text()
     assert status(again, "learning/loss").startswith("Right.")
     foot = again.locator(".question-foot")
-    assert foot.inner_text().startswith(f"1 of {len(IDS)} questions of this page are right.")
+    assert foot.inner_text().startswith(f"1 of {len(IDS)} questions answered right.")
     foot.get_by_role("button", name="Forget my answers").press("Enter")
     assert status(again, "alexnet/fc-params") == ""
     assert foot.inner_text().startswith("Forgotten. 0 of")
