@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -81,7 +82,8 @@ class Evidence:
 
     @property
     def verdict(self) -> str:
-        """One of the six: see `CSS_CLASSES`."""
+        """One of "holds", "holds with a caveat", "does not hold", "undecided", "not
+        yet measured" and "does not apply"."""
         if not self.applies:
             return "does not apply"
         if self.holds is None:
@@ -205,6 +207,22 @@ def _find(id: str) -> Claim:
     return _CLAIMS[id]
 
 
+# What is typed, and what is printed: a share apart from its sign that stays in its
+# line, a true minus, and an apostrophe.
+TYPED = (
+    (re.compile(r"(?<=\d) ?%"), "\u00a0%"),
+    (re.compile(r"(?<![\w.)-])-(?=\d)"), "−"),
+    (re.compile(r"(?<=\w)'(?=\w)|(?<=s)'(?=\s)"), "’"),
+)
+
+
+def typeset(text: str) -> str:
+    """Plain text as HTML, with the signs of print."""
+    for typed, printed in TYPED:
+        text = typed.sub(printed, text)
+    return escape(text)
+
+
 def anchor(id: str) -> str:
     """The anchor of a claim's card on a page."""
     return f"claim-{id.replace('/', '-')}"
@@ -225,20 +243,20 @@ class Card:
         verdict = (
             f'<strong class="claim-verdict">{found.verdict.capitalize()}</strong>'
         )
+        quoted = escape(
+            claim.statement.removesuffix(".")
+        )  # which is the notes' text
         parts = [
-            (
-                f'<p class="claim-statement">{verdict} <q>'
-                f"{escape(claim.statement)}</q></p>"
-            ),
-            f'<p class="claim-measured">{escape(found.measured)}</p>',
+            f'<p class="claim-statement">{verdict} <q>{quoted}</q></p>',
+            f'<p class="claim-measured">{typeset(found.measured)}</p>',
         ]
         if found.caveat:
-            limit = f"<strong>But:</strong> {escape(found.caveat)}"
+            limit = f"<strong>But:</strong> {typeset(found.caveat)}"
             parts.append(f'<p class="claim-measured claim-limit">{limit}</p>')
         if found.open:
-            left = f"<strong>Open:</strong> {escape(found.open)}"
+            left = f"<strong>Open:</strong> {typeset(found.open)}"
             parts.append(f'<p class="claim-measured claim-limit">{left}</p>')
-        more = [escape(found.method)] if found.method else []
+        more = [typeset(found.method)] if found.method else []
         more.append(f"Source: {escape(claim.source)}.")
         more.append(f"Check it: <code>cnnbook claims {escape(claim.id)}</code>")
         if claim.id in askable():

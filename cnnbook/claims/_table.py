@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
-from cnnbook.claims._mechanism import CSS_CLASSES, Card, anchor, ledger, show
+from cnnbook.claims._mechanism import (
+    CSS_CLASSES,
+    Card,
+    anchor,
+    ledger,
+    show,
+    typeset,
+)
 
 # What a reader of the notes least expects comes first.
 SURPRISE = (
@@ -29,9 +36,9 @@ class Table:
         rows = []
         for card in self.cards:
             found = card.evidence
-            words = escape(found.measured)
+            words = typeset(found.measured)
             if found.caveat:
-                words += f" <strong>But:</strong> {escape(found.caveat)}"
+                words += f" <strong>But:</strong> {typeset(found.caveat)}"
             kind = CSS_CLASSES[found.verdict]
             verdict = (
                 '<strong class="claim-verdict">'

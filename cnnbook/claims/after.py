@@ -94,18 +94,20 @@ def densenet_parameters(
         }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
     dense, res = table.loc["densenet201"], table.loc["resnet101"]
-    apart = dense["error, torchvision (%)"] - res["error, torchvision (%)"]
+    # Of the errors as they are shown.
+    its, other = (round(row["error, torchvision (%)"], 2) for row in (dense, res))
+    apart = abs(its - other)
     own = value("huang2017", "DenseNet-201")
     return Evidence(
         holds=bool(
-            dense.params < 21e6 and res.params > 40e6 and abs(apart) <= SIMILAR,
+            dense.params < 21e6 and res.params > 40e6 and apart <= SIMILAR,
         ),
         measured=f"DenseNet-201 has {dense.params / 1e6:.1f} million parameters, "
         f"ResNet-101 {res.params / 1e6:.1f} million. With torchvision's weights "
-        f"their top-1 errors are {dense['error, torchvision (%)']:.2f} % and "
-        f"{res['error, torchvision (%)']:.2f} %, {abs(apart):.2f} points apart; "
-        f"the paper has {own} % for its DenseNet (table 3, one crop). It also "
-        f"does {dense.flops / res.flops:.0%} of the multiply-adds.",
+        f"their top-1 errors are {its:.2f} % and {other:.2f} %, {apart:.2f} points "
+        f"apart; the paper has {own} % for its DenseNet (table 3, one crop). "
+        f"DenseNet-201 does {dense.flops / res.flops:.0%} of ResNet-101's "
+        "multiply-adds.",
         table=table,
         caveat="The paper's ResNet is drawn in a figure, not printed. "
         "Torchvision's two sets of weights come from two trainings, and there "
@@ -203,7 +205,7 @@ def separable_pairs(network: nn.Module) -> pd.DataFrame:
     "after/separable-cost",
     chapter="after",
     statement="By expressing convolution as a two step process of filtering and "
-    "combining we get a reduction in computation of 1/N + 1/D_K².",
+    "combining we get a reduction in computation of 1/N + 1/D².",
     source="Howard et al. 2017, section 3.1",
 )
 def separable_cost(network: nn.Module | None = None) -> Evidence:
@@ -216,7 +218,8 @@ def separable_cost(network: nn.Module | None = None) -> Evidence:
         measured=f"In {exact} of the {len(table)} blocks of MobileNetV2 the two "
         "steps do exactly that share of a full 3×3 convolution's multiply-adds: "
         f"between {1 / table.factor.max():.3f} and {1 / table.factor.min():.3f}. "
-        "N is the number of output channels, D_K the kernel's side.",
+        "N is the number of output channels, D the kernel's side, which has an "
+        "index K in the paper.",
         table=table,
     )
 
@@ -283,16 +286,17 @@ def compound_scaling(
     worst, last, second = off.abs().idxmax(), table.index[-1], table.index[1]
     return Evidence(
         holds=bool(off.abs().max() <= APPROXIMATE),
-        measured=f"From B0 to {last} the blocks, width² and resolution² multiply "
-        f"to {table['as built'][last]:.0f}, the multiply-adds grow "
+        measured=f"From B0 to {last} the blocks, width² and resolution² together "
+        f"grow {table['as built'][last]:.0f} times, the multiply-adds "
         f"{times.flops[last]:.0f} times. Of all scales {worst} is farthest off, "
         f"by {off[worst]:+.0%}.",
         table=table,
-        caveat="EfficientNet's depthwise convolutions grow with w alone, and d "
-        "counts the blocks as built. Each stage rounds them up, so a depth of "
-        f"{table.depth[second]:g} makes {table.blocks[second]:.0f} of "
-        f"{table.blocks.iloc[0]:.0f}: {second} costs {times.flops[second]:.2f} "
-        f"times B0 where its three numbers say {table['d w² r²'][second]:.2f}.",
+        caveat="EfficientNet's depthwise convolutions grow with w alone. And the "
+        "blocks that are built take the place of d here, as each stage rounds "
+        f"their number up: {second} has a depth of {table.depth[second]:g}, which "
+        f"makes {table.blocks[second]:.0f} blocks of {table.blocks.iloc[0]:.0f}. "
+        f"It costs {times.flops[second]:.2f} times B0, where d, w² and r² say "
+        f"{table['d w² r²'][second]:.2f}.",
     )
 
 
@@ -359,6 +363,15 @@ def ladder_costs(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("step")
 
 
+def _largest(gains: pd.Series) -> str:
+    """The step that gained most, or all that did, and how much: “wider” (2.22)."""
+    shown = gains.round(2)  # two may differ by the error of a float
+    names = [f"“{name}”" for name in shown.index[shown == shown.max()]]
+    *before, last = names
+    listed = f"{', '.join(before)} and {last}" if before else last
+    return f"{listed} ({'each ' if before else ''}{shown.max():.2f})"
+
+
 @claim(
     "after/ladder",
     chapter="after",
@@ -379,7 +392,6 @@ def ladder(
     before = value("liu2022", "ResNet-50, PyTorch's recipe", ACCURACY)
     recipe = accuracy.iloc[0] - before
     design = accuracy.iloc[-1] - accuracy.iloc[0]
-    largest = accuracy.diff().sort_values(ascending=False).index[:2]
     costs = zip(table.index, ours, paper, strict=True)
     lines = [f"{step} {cost:.2f}, printed {its:.2f}" for step, cost, its in costs]
     odd = "; ".join(
@@ -390,8 +402,8 @@ def ladder(
         measured=f"Of the {len(table)} networks, {agree.sum()} do the "
         "multiply-adds of table 10 to its last digit. Its accuracies rise by "
         f"{design:.2f} points from {table.index[0]} to {table.index[-1]}, most by "
-        f"“{largest[0]}” and “{largest[1]}”; the training alone had given "
-        f"{recipe:.2f} points before.",
+        f"{_largest(accuracy.diff())}; the training alone had given {recipe:.2f} "
+        "points before.",
         table=table,
         caveat="The accuracies are cited. In billions of multiply-adds the rest "
         f"differ: {odd}. A layer norm multiplies nothing here, so it cannot cost "

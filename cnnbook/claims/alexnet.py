@@ -86,8 +86,8 @@ def two_gpus(network: models.AlexNet2012 | None = None) -> Evidence:
     crossed = crossing.index[crossing["forward"] > 0]
     return Evidence(
         holds=same and 0 < len(crossed) < len(crossing),
-        measured=f"Two halves on two devices ({'; '.join(run.devices)}) give the "
-        f"single device's logits {how}. "
+        measured="Two halves, each in a process of its own, give the single "
+        f"device's logits {how}. "
         f"Activations cross between them before {len(crossed)} of {len(crossing)} "
         f"layers only ({', '.join(crossed)}): {crossing['forward'].sum():,} per "
         f"image forward, {crossing['backward'].sum():,} gradients back.",

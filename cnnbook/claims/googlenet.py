@@ -19,7 +19,8 @@ from cnnbook.claims._deciding import how, recorded, undecided
 from cnnbook.claims._mechanism import Evidence, claim
 from cnnbook.models.googlenet import TABLE_1
 from cnnbook.profiling import Layer, Profile, profile
-from cnnbook.records import Record
+from cnnbook.profiling.table import times
+from cnnbook.records import Difference, Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -207,7 +208,7 @@ def inception_module(network: nn.Module | None = None) -> Evidence:
     return Evidence(
         holds=bool(len(table) > 2 and (table.branches > 1).all() and share > 0.5),
         measured=f"{len(table)} modules, each of {_each(table.branches)} parallel "
-        f"branches over one input. They do {share:.0%} of the network's "
+        f"branches over one input. They do {100 * share:.0f} % of the network's "
         "multiply-adds.",
         table=table,
     )
@@ -329,13 +330,28 @@ def bottleneck(network: nn.Module | None = None) -> Evidence:
     )
 
 
-def heads(networks: Networks | None = None) -> pd.DataFrame:
-    """What follows the last convolution or max pooling of each network: a row per
-    network.
+IN_WORDS = {"alexnet": "AlexNet", "vgg16": "VGG-16", "googlenet": "GoogLeNet"}
 
-    Columns: ``features``, their shape (C, H, W); ``read``, the numbers that the
-    linear layers read; ``linear layers``; ``params``, theirs.
+
+def heads(networks: Networks | None = None) -> pd.DataFrame:
+    """What follows the last convolution or max pooling of each network, to be read:
+    a row per network.
+
+    Columns: ``features``, their shape as C×H×W; ``numbers read`` by the linear
+    layers; ``linear layers``; ``parameters``, theirs.
     """
+    table = _heads(networks)
+    shapes = [times(shape, "×") for shape in table["features"]]
+    return (
+        table.assign(features=shapes)
+        .rename(index=IN_WORDS)
+        .rename(columns={"read": "numbers read", "params": "parameters"})
+    )
+
+
+def _heads(networks: Networks | None) -> pd.DataFrame:
+    """The same as numbers, by the networks' own names: ``features`` (C, H, W),
+    ``read``, ``linear layers``, ``params``."""
     import pandas as pd
 
     rows = {}
@@ -366,7 +382,7 @@ def heads(networks: Networks | None = None) -> pd.DataFrame:
 )
 def global_average_pooling(networks: Networks | None = None) -> Evidence:
     """`networks` by name: alexnet, vgg16, googlenet."""
-    table = heads(networks)
+    table = _heads(networks)
     own = table.loc["googlenet"]
     channels, height, width = own.features
     per_class = own.params // (own["read"] + 1)
@@ -380,12 +396,13 @@ def global_average_pooling(networks: Networks | None = None) -> Evidence:
         f"parameters. Without the pooling it would have {flattened:,}. The linear "
         f"layers of VGG-16 have {table.params['vgg16']:,}, those of AlexNet "
         f"{table.params['alexnet']:,}.",
-        table=table,
+        table=heads(networks),
         caveat="In training the auxiliary heads, with two linear layers each, "
         "produce class scores too.",
     )
 
 
+SMALLER = "the heads' gain, less with batch norm"
 # An effect: the two arms whose difference it is.
 EFFECTS = {
     "heads, without batch norm": ("heads", "neither"),
@@ -401,17 +418,16 @@ def differences(
     """What each of the two does to a measure, as `records.compare` takes it: by
     effect.
 
-    The last one, "batch norm's share", is by how much the gain of the heads gets
-    smaller with batch normalisation, seed by seed.
+    The last one, `SMALLER`, is by how much the gain of the heads gets smaller with
+    batch normalisation, seed by seed.
     """
     found = {
         name: records.compare(runs, one, other, measure)
         for name, (one, other) in EFFECTS.items()
     }
     without, with_norm = (found[name].values for name in list(EFFECTS)[:2])
-    found["batch norm's share"] = records.interval(
-        [a - b for a, b in zip(without, with_norm, strict=True)],
-        "the heads' gain, less with BN",
+    found[SMALLER] = records.interval(
+        [a - b for a, b in zip(without, with_norm, strict=True)], SMALLER
     )
     return found
 
@@ -448,21 +464,33 @@ def aux_classifiers(runs: Sequence[Record] | None = None) -> Evidence:
         return Evidence(None, "The experiment aux-vs-batchnorm has not run yet.")
     found = differences(runs)
     before, after = (found[name] for name in list(EFFECTS)[:2])
-    smaller = found["batch norm's share"]
+    smaller = found[SMALLER]
     needless, less = after.within(MARGIN, "higher"), smaller.decides("higher")
     holds = (
         True if needless and less else False if False in (needless, less) else None
     )
     return Evidence(
         holds=holds,
-        measured=f"The heads change the test accuracy by {before} without batch "
-        f"norm and by {after} with it; the gain gets smaller by {smaller} "
-        f"({how(runs)}).",
+        measured=f"The heads change the test accuracy by {_change(before)} without "
+        f"batch norm and by {_change(after)} with it. With it the gain is "
+        f"{_less(smaller.mean)} (95 % interval: from {_less(smaller.low)} to "
+        f"{_less(smaller.high)}). This is at {how(runs)}.",
         table=effects(runs),
-        caveat="ImageNet has its own answer: Szegedy et al. (2016, section 4) "
-        "found no faster start from heads, that the lower one can go, and that the "
-        "other regularises: with batch norm in it, 21.6 became 21.2 % top-1 error.",
+        caveat="ImageNet has its own answer: to Szegedy et al. (2016, section 4 "
+        "and table 3) a head with batch norm in it is still of use, as a "
+        "regulariser: 21.6 became 21.2 % top-1 error.",
         open=undecided((after, PUBLISHED_EFFECT), (smaller, PUBLISHED_EFFECT))
         if holds is None
         else None,
     )
+
+
+def _change(found: Difference) -> str:
+    low, high = (f"{end:+.2f}".replace("-", "−") for end in (found.low, found.high))
+    mean = f"{found.mean:+.2f}".replace("-", "−")
+    return f"{mean} {found.unit} (95 % interval {low} to {high})"
+
+
+def _less(points: float) -> str:
+    """0.3 → "0.30 points smaller", −0.3 → "0.30 points larger"."""
+    return f"{abs(points):.2f} points {'smaller' if points >= 0 else 'larger'}"

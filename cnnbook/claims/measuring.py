@@ -84,14 +84,17 @@ def _compare(
     return pd.DataFrame(rows, columns=columns).set_index("layer")
 
 
-def _evidence(table, what: str, caveat: str, whose: str) -> Evidence:
+def _evidence(
+    table, what: str, caveat: str, whose: str, unit: str, truth: str = "as measured"
+) -> Evidence:
     formula, measured = table.iloc[:, 0], table.iloc[:, 1]
     equal = int((formula == measured).sum())
+    total, found = formula.sum(), measured.sum()
+    beside = "and" if total == found else f"but {found:,.0f}"
     return Evidence(
         holds=equal == len(table),
         measured=f"{what} in {equal} of {len(table)} convolution and linear layers "
-        f"{whose}; in all {formula.sum():,.0f} by the formula, "
-        f"{measured.sum():,.0f} measured.",
+        f"{whose}; in all {total:,.0f} {unit} by the formula {beside} {truth}.",
         table=table,
         caveat=caveat,
     )
@@ -141,6 +144,7 @@ def memory(
         "C'. "
         "The formula leaves out the weights, and what training keeps besides.",
         whose,
+        "KB",
     )
 
 
@@ -170,6 +174,7 @@ def params(
         "H and W are the kernel's here, not the image's. With groups, C is the "
         "channels of one group; a layer without a bias has no last term.",
         whose,
+        "parameters",
     )
 
 
@@ -200,4 +205,6 @@ def flops(
         "addition of the bias is left out, and so are pooling, activation and "
         "normalisation. With groups, C is the channels of one group.",
         whose,
+        "multiply-adds",
+        "by half of torch's count",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 import torch
@@ -63,7 +64,7 @@ def by_doubling(runs: Sequence[Record]) -> records.Difference:
     """Points of test accuracy that each doubling of the paths adds: a slope a
     seed."""
     places = {run.arm: math.log2(run.options["cardinality"]) for run in runs}
-    return records.slope(runs, places)
+    return replace(records.slope(runs, places), unit="points a doubling")
 
 
 def _our_runs(runs: Sequence[Record]) -> str:
@@ -72,10 +73,15 @@ def _our_runs(runs: Sequence[Record]) -> str:
     found = by_doubling(runs)
     rising = found.decides("higher")
     word = {True: "agree", False: "disagree", None: "do not decide it"}[rising]
-    left = f" {undecided((found, PUBLISHED_SLOPE))}" if rising is None else ""
+    left = ""
+    if rising is None:
+        size = f"{PUBLISHED_SLOPE:.2g} {found.unit}"
+        left = f" {undecided((found, PUBLISHED_SLOPE))}"
+        left = left.replace(size, f"the paper's {size}")
     return (
         f"Our own small networks of nearly equal cost {word}: a doubling of the "
-        f"paths adds {found} of test accuracy ({how(runs)}).{left}"
+        f"paths adds {replace(found, unit='points')} of test accuracy "
+        f"({how(runs)}).{left}"
     )
 
 
@@ -122,9 +128,10 @@ def group_convolution(
         ),
         measured=f"{grouped['grouped']:.0f} of {grouped['3×3 convolutions']:.0f} "
         f"3×3 convolutions of ResNeXt-50 are grouped, {plain['grouped']:.0f} of "
-        f"{plain['3×3 convolutions']:.0f} of ResNet-50. Its parameters differ by "
-        f"{cost['params']:+.1%}, its multiply-adds by {cost['flops']:+.1%}. Its "
-        f"published top-1 error on ImageNet is {grouped['error, paper (%)']:.1f} % "
+        f"{plain['3×3 convolutions']:.0f} of ResNet-50. ResNeXt-50's parameters "
+        f"differ from ResNet-50's by {cost['params']:+.1%}, its multiply-adds by "
+        f"{cost['flops']:+.1%}. Its published top-1 error on ImageNet is "
+        f"{grouped['error, paper (%)']:.1f} % "
         f"against {plain['error, paper (%)']:.1f} %; with torchvision's first "
         f"weights {grouped['error, torchvision (%)']:.1f} % against "
         f"{plain['error, torchvision (%)']:.1f} %.",

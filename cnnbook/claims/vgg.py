@@ -358,8 +358,8 @@ def two_3x3_cheaper(networks: Networks | None = None) -> Evidence:
         f"{table['params'].iloc[0]:,} parameters and take "
         f"{table['flops'].iloc[0] / 1e6:,.1f} million multiply-adds, "
         f"{table.index[1]} {table['params'].iloc[1]:,} and "
-        f"{table['flops'].iloc[1] / 1e6:,.1f} million: {ratio['params']:.0%} and "
-        f"{ratio['flops']:.0%}.",
+        f"{table['flops'].iloc[1] / 1e6:,.1f} million: "
+        f"{100 * ratio['params']:.0f} % and {100 * ratio['flops']:.0f} %.",
         table=table,
         caveat=f"They have {ratio['memory_kb']:.0f} times the memory, an output "
         "each. And the channels between the two must not be many more than around "
@@ -456,7 +456,7 @@ def equal_compute(networks: Networks | None = None) -> Evidence:
         measured=f"Each convolution but the first of its stage takes {amount:,.0f} "
         f"multiply-adds in {(upto_4 == amount).sum()} of {len(upto_4)} cases of "
         "stages 1 to 4. In stage 5 each takes "
-        f"{' or '.join(f'{f / amount:.0%}' for f in fifth)} of that.",
+        f"{' or '.join(f'{100 * f / amount:.0f} %' for f in fifth)} of that.",
         table=table,
         caveat="It stops being exact in three places. In stage 5 the channels do "
         "not double, so a convolution takes a quarter. The first convolution of "

@@ -78,21 +78,22 @@ def _search(runs: Sequence[Record], tried: Sequence[Record]) -> str:
     if not runs:
         return "Our own search over stems is not on record."
     table = ranked(tried or runs)
-    places = " and ".join(
-        f"{name}'s at place {table.loc[arm, 'rank']}"
-        for name, arm in PUBLISHED.items()
-    )
+    place = {name: table.loc[arm, "rank"] for name, arm in PUBLISHED.items()}
     found = (
-        f"Of {len(table)} stems of a small network on clothes at 56 pixels, "
-        f"ordered by their accuracy on validation images, {places}"
+        f"{len(table)} stems of a small network on clothes at 56 pixels were "
+        "ordered by their accuracy on validation images: AlexNet's is at place "
+        f"{place['AlexNet']}, ZFNet's at {place['ZFNet']}."
     )
     if tried:
-        less = ", less ".join(
-            f"{name}'s {records.compare(runs, 'best', arm)}"
+        ahead = " and ".join(
+            f"of {name}'s by {records.compare(runs, 'best', arm)}"
             for name, arm in PUBLISHED.items()
         )
-        found += f"; with new seeds, the test accuracy of the first less {less}"
+        found += (
+            f" Trained anew with other seeds, the first is ahead {ahead}, in test "
+            "accuracy."
+        )
     return (
-        f"{found} ({how(runs)}). What a search on ImageNet would find, it cannot "
-        "say."
+        f"{found} All this at {how(runs)}. What a search on ImageNet would find, "
+        "ours cannot say."
     )

@@ -34,6 +34,7 @@ class TimingTrial:
         batch_size: images in a call.
         training: time the gradients too.
         dtype: "float32" or "bfloat16", of weights and activations.
+        channels_last: whether the channels of a pixel lie side by side in memory.
         min_seconds: for how long calls are repeated, as `cnnbook.measuring.measure`
             takes it.
     """

@@ -78,8 +78,8 @@ def deconvnet(
     Raises:
         ValueError: if the network is untrained or has no such layer, channel or
             position; or if paths meet on the way (a shortcut, an Inception module),
-            or a layer has no inverse that the paper gives (an average pool, a
-            linear layer). The line names it.
+            or a layer has no inverse that Zeiler and Fergus 2014 give (an average
+            pool, a linear layer). The line names it.
     """
     check_trained(model)
     size = check_image(image)

@@ -45,8 +45,8 @@ def grad_cam(
         label: the class.
         layer: the name of a module whose output is N × C × rows × columns. By
             default the last one at the resolution of the last convolution that
-            still has positions, as the paper
-            advises: behind its norm, ReLU and sum, before a pool.
+            still has positions, as Selvaraju et al. 2017 advise: behind its norm,
+            ReLU and sum, before a pool.
 
     Raises:
         ValueError: if the network is untrained or no classifier, or has no such

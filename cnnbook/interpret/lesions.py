@@ -285,16 +285,18 @@ def lesions(
     all.
 
     Args:
-        images, labels: N × C × H × W as `prepare` takes them, batch by batch; N.
-        prepare: from stored images to what the network reads.
+        images: N × C × H × W as `prepare` takes them, batch by batch.
+        labels: N, the class of each.
+        prepare: from stored images to what the network reads; unless given, the
+            images as they are.
         kinds: of the parts that are looked at.
         batch_size: images at once; the values of all layers for so many are kept.
 
     Returns:
-        a row per part, by its name, after one of the whole network (``""``):
-        ``kind``, ``label``, ``how``, ``accuracy``, ``difference`` to the whole
-        network, and its 95 % interval over images, ``low`` to ``high``; each image
-        is compared with itself.
+        A row per part, by its name, after one of the whole network (``""``). The
+        columns are ``kind``, ``label``, ``how``, ``accuracy``, ``difference`` to
+        the whole network, and its 95 % interval over images, ``low`` to ``high``;
+        each image is compared with itself.
     """
     import pandas as pd
 

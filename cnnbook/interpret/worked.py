@@ -21,7 +21,7 @@ class Worked:
     """How a value of a convolution comes about, and of the steps right behind it.
 
     Attributes:
-        layer: the convolution's name; `label`: what a reader calls it.
+        layer, label: the convolution's name in code, and what a reader calls it.
         channel, position: which of its outputs; row and column.
         inputs: the window, channels × K × K, of the input channels that the output
             reads.

@@ -57,8 +57,12 @@ SECONDS = 1.0  # for how long each peak is measured
 
 
 class Peak(NamedTuple):
-    """The most a device can do a second, in operations or bytes, and who says
-    so."""
+    """The most that a device can do a second, and who says so.
+
+    Attributes:
+        rate: operations or bytes a second.
+        source: the data sheet, or how it was measured.
+    """
 
     rate: float
     source: str

@@ -67,10 +67,10 @@ def scaling_efficiency(
             *PyTorch Distributed*, VLDB 2020).
 
     Returns:
-        A row per network and number of GPUs: ``network``, ``gpus``, ``params``,
-        ``flops`` (the forward multiply-adds of an image), ``compute_seconds`` and
-        ``communication_seconds`` of a step, and ``efficiency``, 1 where no GPU
-        waits for gradients.
+        A row per network and number of GPUs. The columns are ``network``, ``gpus``,
+        ``params``, ``flops`` (the forward multiply-adds of an image),
+        ``compute_seconds`` and ``communication_seconds`` of a step, and
+        ``efficiency``, 1 where no GPU waits for gradients.
 
     Raises:
         ValueError: if a number is not positive, a whole number is not whole, or

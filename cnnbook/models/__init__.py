@@ -1,5 +1,8 @@
 """The architectures of the book, each in one file that reads as its paper does.
 
+They stand in the order of the chapters. In the shapes of their blocks, s is the
+stride, and H/s and W/s are rounded up.
+
 >>> from cnnbook import models
 >>> models.names()[:3]
 ('alexnet', 'zfnet', 'vgg11')

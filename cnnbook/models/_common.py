@@ -30,8 +30,8 @@ def register(builder: Builder) -> Builder:
 
 
 def names() -> tuple[str, ...]:
-    """Every architecture in the order of `FILES`, under torchvision's name where it
-    has one."""
+    """Every architecture in the notes' order, and later ones by year; under
+    torchvision's name where it has one."""
     return tuple(
         sorted(BUILDERS, key=lambda name: FILES.index(_file(BUILDERS[name])))
     )

@@ -116,8 +116,8 @@ class AlexNet2012(nn.Module):
     Input: images N × `in_channels` × H × W, H and W at least 63. Output: logits
     N × `num_classes`.
 
-    The paper gives 224×224 images and 55×55 outputs for conv1 but no padding; 2 is
-    the symmetric padding for which both are true.
+    Krizhevsky et al. 2012 give 224×224 images and 55×55 outputs for conv1 but no
+    padding; 2 is the symmetric padding for which both are true.
     """
 
     def __init__(

@@ -49,7 +49,8 @@ class Permute(nn.Module):
 
 
 class ConvNeXtBlock(nn.Module):
-    """x + scale · F(x): N × `channels` × H × W to the same shape (figure 4, right).
+    """x + scale · F(x): N × `channels` × H × W to the same shape (Liu et al.
+    2022, figure 4, right).
 
     F is a 7×7 depthwise convolution, a layer norm, and two 1×1 convolutions with a
     GELU between them: four times wider, and back. They are linear layers on N × H ×
@@ -85,7 +86,8 @@ def downsampling(in_channels: int, channels: int) -> nn.Sequential:
 
 
 class ConvNeXt(nn.Module):
-    """Patches, stages with downsampling between them, a linear layer (table 9).
+    """Patches, stages with downsampling between them, a linear layer (Liu et al.
+    2022, table 9).
 
     Input: images N × `in_channels` × H × W, H and W at least 32. Output: N ×
     `num_classes` logits.

@@ -52,8 +52,8 @@ def deepen(shallow: nn.Module, deeper: nn.Module) -> nn.Module:
             width and classes.
 
     Returns:
-        `deeper`, in evaluation mode: its logits are those of `shallow` in
-        evaluation mode.
+        `deeper`, in evaluation mode. Its logits are those of `shallow` in that
+        mode.
 
     Raises:
         ValueError: if a stage of `deeper` has fewer blocks than that of `shallow`.

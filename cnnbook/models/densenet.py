@@ -23,7 +23,8 @@ SMALLEST = 29  # of 8 positions behind the stem, three 2×2 poolings leave one
 
 
 class DenseLayer(nn.Sequential):
-    """[x, H(x)], H being two times normalisation, ReLU and convolution (section 3).
+    """[x, H(x)], H being two times normalisation, ReLU and convolution (Huang et
+    al. 2017, section 3).
 
     N × `in_channels` × H × W to N × (`in_channels` + `growth`) × H × W. The 1×1
     convolution gives 4·`growth` channels. torchvision concatenates the same
@@ -69,7 +70,8 @@ def transition(in_channels: int) -> nn.Sequential:
 
 
 class DenseNet(nn.Module):
-    """Stem, dense blocks with transitions between them, a linear layer (table 1).
+    """Stem, dense blocks with transitions between them, a linear layer (Huang et
+    al. 2017, table 1).
 
     Input: images N × `in_channels` × H × W, H and W at least 29. Output: N ×
     `num_classes` logits.

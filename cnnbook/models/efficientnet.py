@@ -97,7 +97,8 @@ class MBConv(nn.Module):
 
 
 class EfficientNet(nn.Module):
-    """Stem, seven stages, a 1×1 convolution, an average, a linear layer (table 1).
+    """Stem, seven stages, a 1×1 convolution, an average, a linear layer (Tan and
+    Le 2019, table 1).
 
     Input: images N × `in_channels` × H × W of any size. Output: N × `num_classes`.
 

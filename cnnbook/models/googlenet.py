@@ -51,8 +51,12 @@ TABLE_1 = {
 
 
 class GoogLeNetOutputs(NamedTuple):
-    """What the network gives in training: N × `num_classes` logits, the deeper
-    head's first."""
+    """What the network gives in training, N × `num_classes` each.
+
+    Attributes:
+        logits: of the network itself.
+        aux_logits2, aux_logits1: of the auxiliary heads, the deeper one's first.
+    """
 
     logits: Tensor
     aux_logits2: Tensor
@@ -169,9 +173,9 @@ class GoogLeNet2014(GoogLeNet):
     """GoogLeNet as published: arguments and output as :class:`GoogLeNet`'s.
 
     Images must be at least 31 × 31, and 79 × 79 for training with auxiliary heads.
-    The paper does not give the constants of its local response normalisation. These
-    are those of Caffe's replication (``bvlc_googlenet``): 5 channels, α = 1e-4,
-    β = 0.75, k = 1, as PyTorch's defaults.
+    Szegedy et al. 2015 do not give the constants of their local response
+    normalisation. These are those of Caffe's replication (``bvlc_googlenet``):
+    5 channels, α = 1e-4, β = 0.75, k = 1, as PyTorch's defaults.
     """
 
     inception, auxiliary = Inception2014, InceptionAux2014
@@ -210,14 +214,15 @@ class FromImageNet(nn.Module):
 
 @register
 def googlenet(variant: str = "torchvision", **options) -> GoogLeNet:
-    """GoogLeNet: ``variant="torchvision"`` (:class:`GoogLeNet`) or "paper"
-    (`GoogLeNet2014`).
+    """GoogLeNet: ``variant="torchvision"`` (:class:`GoogLeNet`) or
+    ``"paper"`` (:class:`GoogLeNet2014`).
 
     Args:
         variant: which of the two networks that carry the name.
         options: ``num_classes`` (1000), ``in_channels`` (3), ``batch_norm`` (True;
-            paper: False), ``aux_logits`` (True), ``dropout`` (0.2; paper: 0.4),
-            ``dropout_aux`` (0.7), ``width`` (1.0), ``transform_input`` (False).
+            of ``"paper"`` False), ``aux_logits`` (True), ``dropout`` (0.2; of
+            ``"paper"`` 0.4), ``dropout_aux`` (0.7), ``width`` (1.0),
+            ``transform_input`` (False).
 
     Raises:
         ValueError: for an unknown variant.

@@ -67,8 +67,8 @@ class ConvReLU(nn.Sequential):
 
 
 class Inception(nn.Module):
-    """Four parallel branches over one input, their channels stacked. Figure 2(b) of
-    the paper.
+    """Four parallel branches over one input, their channels stacked (Szegedy et al.
+    2015, figure 2b).
 
     N × C × H × W → N × `channels.out` × H × W. `conv` is the class of its
     convolutions.
@@ -107,7 +107,7 @@ class Inception2014(Inception):
 
 
 class NaiveInception(Inception2014):
-    """The module without 1×1 reductions: figure 2(a) of the paper.
+    """The module without 1×1 reductions (Szegedy et al. 2015, figure 2a).
 
     Its pooling branch keeps all input channels: N × C × H × W →
     N × (`conv1x1` + `conv3x3` + `conv5x5` + C) × H × W.
@@ -121,8 +121,8 @@ class NaiveInception(Inception2014):
 
 
 class InceptionAux(nn.Module):
-    """Auxiliary classifier: N × C × 14 × 14 → logits N × `num_classes`. Section 5
-    of the paper."""
+    """Auxiliary classifier: N × C × 14 × 14 → logits N × `num_classes` (Szegedy
+    et al. 2015, section 5)."""
 
     def __init__(
         self, in_channels: int, num_classes: int, conv: type, dropout: float = 0.7

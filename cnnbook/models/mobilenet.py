@@ -57,7 +57,8 @@ def conv(*sizes: int, **options: int) -> nn.Sequential:
 
 
 class InvertedResidual(nn.Module):
-    """Widen by 1×1, convolve each channel, narrow by 1×1 without a ReLU (fig. 4d).
+    """Widen by 1×1, convolve each channel, narrow by 1×1 without a ReLU (Sandler
+    et al. 2018, figure 4d).
 
     N × `in_channels` × H × W to N × `channels` × H/s × W/s. Where input and output
     have one shape, the output is F(x) + x, otherwise F(x).
@@ -79,7 +80,8 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """Stem, 17 blocks, a 1×1 convolution, an average, a linear layer (table 2).
+    """Stem, 17 blocks, a 1×1 convolution, an average, a linear layer (Sandler et
+    al. 2018, table 2).
 
     Input: images N × `in_channels` × H × W of any size. Output: N × `num_classes`.
     """

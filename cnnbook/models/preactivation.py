@@ -71,8 +71,8 @@ class PreActivationBlock(nn.Module):
 
 
 class FirstBlock(nn.Module):
-    """The first block of a stage: activated before its two paths part (paper,
-    appendix).
+    """The first block of a stage: activated before its two paths part (He et al.,
+    ECCV 2016, appendix).
 
     `residual` and `downsample` map `channels` channels to the same, new shape.
     """

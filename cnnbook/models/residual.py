@@ -77,7 +77,7 @@ class PlainBlock(nn.Module):
     """Two 3×3 convolutions, no shortcut. N × `in_channels` × H × W to
     N × `channels` × H/s × W/s.
 
-    H/s is rounded up, here and below; s is the `stride`.
+    s is the `stride`; H/s and W/s are rounded up.
     """
 
     expansion = 1
@@ -98,8 +98,8 @@ class PlainBlock(nn.Module):
 
 
 class BasicBlock(PlainBlock):
-    """relu(F(x) + x), F being the two 3×3 convolutions of a plain block (figure 5,
-    left)."""
+    """relu(F(x) + x), F being the two 3×3 convolutions of a plain block (He et al.
+    2016, figure 5, left)."""
 
     def __init__(
         self,
@@ -116,7 +116,8 @@ class BasicBlock(PlainBlock):
 
 
 class Bottleneck(nn.Module):
-    """relu(F(x) + x), F being 1×1, 3×3 and 1×1 convolutions (figure 5, right).
+    """relu(F(x) + x), F being 1×1, 3×3 and 1×1 convolutions (He et al. 2016,
+    figure 5, right).
 
     N × `in_channels` × H × W to N × 4·`channels` × H/s × W/s. The 3×3 convolution
     is `width` channels wide, in `groups` groups; ResNeXt varies both, in ResNet

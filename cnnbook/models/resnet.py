@@ -56,7 +56,7 @@ def initialise(network: nn.Module) -> None:
 
 class ResNet(nn.Module):
     """Stem, four stages of blocks, global average pooling, one linear layer
-    (table 1).
+    (He et al. 2016, table 1).
 
     Input: images N × `in_channels` × H × W of any size. Output: logits
     N × `num_classes`.

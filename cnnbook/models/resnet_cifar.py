@@ -36,7 +36,7 @@ class CifarResNet(nn.Module):
 
     Args:
         block: called as ``block(in_channels, channels, stride)``.
-        blocks: of each stage (n in the paper).
+        blocks: of each stage (n in He et al. 2016).
         width: channels of the stem and the first stage (16 as published).
     """
 
@@ -85,8 +85,9 @@ def _residual(depth: int, shortcut: str, options: dict) -> CifarResNet:
 def resnet20(shortcut: str = "A", **options) -> CifarResNet:
     """The residual network of 20 layers.
 
-    `shortcut`: "A", "B" or "C" (section 4.1). `options`: ``num_classes`` (10),
-    ``in_channels`` (3), ``width`` (16). ValueError for an unknown shortcut.
+    `shortcut`: "A", "B" or "C" (He et al. 2016, section 4.1). `options`:
+    ``num_classes`` (10), ``in_channels`` (3), ``width`` (16). ValueError for an
+    unknown shortcut.
     """
     return _residual(20, shortcut, options)
 

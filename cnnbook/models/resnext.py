@@ -19,7 +19,8 @@ from cnnbook.models.resnet_cifar import CifarResNet
 
 
 class ResNeXtBlock(Bottleneck):
-    """relu(F(x) + x), F being 1×1, grouped 3×3 and 1×1 convolutions (figure 3c).
+    """relu(F(x) + x), F being 1×1, grouped 3×3 and 1×1 convolutions (Xie et al.
+    2017, figure 3c).
 
     N × `in_channels` × H × W to N × 4·`channels` × H/s × W/s.
 
@@ -71,7 +72,8 @@ def resnext(
     channels: int = 64,
     **options,
 ) -> ResNet:
-    """A ResNeXt for ImageNet of any depth, cardinality and width (table 1).
+    """A ResNeXt for ImageNet of any depth, cardinality and width (Xie et al. 2017,
+    table 1).
 
     Args:
         layers: the number of blocks of each of the four stages; (3, 4, 6, 3) gives
@@ -92,8 +94,8 @@ def resnext(
 
 @register
 def resnext50_32x4d(**options) -> ResNet:
-    """ResNeXt-50, 32 paths of 4 channels (table 1); `options` as of
-    :func:`resnext`."""
+    """ResNeXt-50, 32 paths of 4 channels (Xie et al. 2017, table 1); `options` as
+    of :func:`resnext`."""
     return resnext((3, 4, 6, 3), cardinality=32, width=4, **options)
 
 
@@ -106,8 +108,8 @@ def resnext101_32x8d(**options) -> ResNet:
 
 @register
 def resnext101_64x4d(**options) -> ResNet:
-    """ResNeXt-101, 64 paths of 4 channels (table 4); `options` as of
-    :func:`resnext`."""
+    """ResNeXt-101, 64 paths of 4 channels (Xie et al. 2017, table 4); `options` as
+    of :func:`resnext`."""
     return resnext((3, 4, 23, 3), cardinality=64, width=4, **options)
 
 
@@ -119,10 +121,11 @@ def resnext29(
     blocks: int = 3,
     **options,
 ) -> CifarResNet:
-    """The ResNeXt for small images: a 3×3 stem and three stages (section 5.3).
+    """The ResNeXt for small images: a 3×3 stem and three stages (Xie et al.
+    2017, section 5.3).
 
     Args:
-        cardinality, width: of the first stage's blocks; the paper has 8×64d and
+        cardinality, width: of the first stage's blocks; Xie et al. have 8×64d and
             16×64d.
         channels: of the stem; a block of the first stage gives four times as many.
         blocks: of each stage; b blocks make 9b + 2 layers with weights, the

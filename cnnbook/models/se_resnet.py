@@ -21,7 +21,8 @@ REDUCTION = 16  # channels of a block for each squeezed one (r, section 3.2)
 
 
 class SqueezeExcitation(nn.Module):
-    """x · σ(W₂ δ(W₁ mean(x))): N × `channels` × H × W to the same shape (eq. 2–4).
+    """x · σ(W₂ δ(W₁ mean(x))): N × `channels` × H × W to the same shape (Hu et al.
+    2018, equations 2 to 4).
 
     Args:
         channels: of the image; each gets a weight.
@@ -42,7 +43,8 @@ class SqueezeExcitation(nn.Module):
 
 
 class SEBottleneck(Bottleneck):
-    """relu(SE(F(x)) + x), F being a bottleneck's three convolutions (figure 3).
+    """relu(SE(F(x)) + x), F being a bottleneck's three convolutions (Hu et al.
+    2018, figure 3).
 
     N × `in_channels` × H × W to N × 4·`channels` × H/s × W/s.
     """
@@ -64,5 +66,6 @@ class SEBottleneck(Bottleneck):
 
 @register
 def se_resnet50(**options) -> ResNet:
-    """SE-ResNet-50 (table 1). `options`: ``num_classes`` and ``in_channels``."""
+    """SE-ResNet-50 (Hu et al. 2018, table 1). `options`: ``num_classes`` and
+    ``in_channels``."""
     return ResNet(SEBottleneck, (3, 4, 6, 3), **options)

@@ -116,8 +116,8 @@ class VGG(nn.Module):
 
 @register
 def vgg11(**options) -> VGG:
-    """VGG-11, configuration A. Options as for :class:`VGG`, but for `depths` and
-    `block`."""
+    """VGG-11, configuration A of Simonyan and Zisserman 2015, table 1. Options as
+    for :class:`VGG`, but for `depths` and `block`."""
     return VGG(VGG11, conv, **options)
 
 

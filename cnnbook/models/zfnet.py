@@ -33,8 +33,8 @@ def response_norm() -> nn.LocalResponseNorm:
 
 
 class ZFNet(nn.Module):
-    """ZFNet as in figure 3 of the paper, with `channels` filters in its five
-    convolutions.
+    """ZFNet as in figure 3 of Zeiler and Fergus 2014, with `channels` filters in
+    its five convolutions.
 
     Input: images N × `in_channels` × H × W, H and W at least 53. Output: logits
     N × `num_classes`. `hidden_features` is the width of the two hidden linear
@@ -42,8 +42,8 @@ class ZFNet(nn.Module):
 
     Figure 3 gives the side of every output and no padding; the paddings here are
     those for which all sides come out. Its contrast normalisation across feature
-    maps is read as AlexNet's response normalisation, with the constants of that
-    paper. The paper starts all weights at a scale of 0.01 (section 3.1); here they
+    maps is read as AlexNet's response normalisation, with AlexNet's constants.
+    Zeiler and Fergus start all weights at a scale of 0.01 (section 3.1); here they
     start as PyTorch starts them.
     """
 
@@ -95,8 +95,8 @@ class ZFNet(nn.Module):
 
 @register
 def zfnet(variant: str = "paper", width: int = 96, **options) -> ZFNet:
-    """ZFNet: ``variant="paper"`` (figure 3) or ``"wide"`` (512-1024-512, the
-    lecture's).
+    """ZFNet: ``variant="paper"`` (Zeiler and Fergus 2014, figure 3) or ``"wide"``
+    (512-1024-512, the lecture's).
 
     Args:
         variant: which filters layers 3, 4 and 5 have.

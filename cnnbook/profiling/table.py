@@ -31,13 +31,21 @@ class TooSmall(ProfileError):
 class Layer(NamedTuple):
     """A row of the table: one use of one layer.
 
-    `output` is a shape without the batch, of one image: a batch of 1 is left out
-    where it comes first, and else (sequences first, windows folded into the batch)
-    the shape is whole. `sees` says what `receptive_field` is: "exact", a size in
-    pixels; "whole image", where some operation mixed all positions; or "unknown: ",
-    with the operation that lost it. `kept_kb`, in training, is what the backward
-    pass needs of the layer's output and of all that is made of it before the next
-    row.
+    Attributes:
+        name: the layer's name in the network's code.
+        kind: what it is, such as "conv", "linear" or "pool".
+        output: its shape without the batch, of one image: a batch of 1 is left out
+            where it comes first, and else (sequences first, windows folded into the
+            batch) the shape is whole.
+        params: the weights and biases that it learns; 0 where it is used again.
+        flops: its multiply-adds for one image.
+        receptive_field: in pixels, a side, or (height, width) where they differ;
+            None where shapes cannot tell it.
+        sees: what `receptive_field` is: "exact", a size in pixels; "whole image",
+            where some operation mixed all positions; or "unknown" and the
+            operation that lost it.
+        kept_kb: in training, what the backward pass needs of the layer's output and
+            of all that is made of it before the next row.
     """
 
     name: str
@@ -55,8 +63,13 @@ class Layer(NamedTuple):
 
 
 class Total(NamedTuple):
-    """The three measures of a whole network: KB per image, parameters,
-    multiply-adds per image."""
+    """The three measures of a whole network.
+
+    Attributes:
+        memory_kb: of the outputs of all rows, for one image.
+        params: every parameter that the network has.
+        flops: multiply-adds for one image.
+    """
 
     memory_kb: float
     params: int
@@ -230,12 +243,15 @@ class Profile:
         """The table as people read it, with the total below."""
         import pandas as pd
 
+        total = self.total
+        whole = all(float(layer.memory_kb).is_integer() for layer in self.layers)
+        memory = ",.0f" if whole else ",.2f"
         rows = [
             (
                 layer.name,
                 layer.kind,
                 times(layer.output, "×"),
-                f"{layer.memory_kb:,.2f}",
+                f"{layer.memory_kb:{memory}}",
                 f"{layer.params:,}",
                 f"{layer.flops:,}",
                 _field(layer),
@@ -247,13 +263,12 @@ class Profile:
                 rows.append(
                     (f"({title})", "", "", "", f"{sum(params.values()):,}", "", "")
                 )
-        total = self.total
         rows.append(
             (
                 "total",
                 "",
                 "",
-                f"{total.memory_kb:,.2f}",
+                f"{total.memory_kb:{memory}}",
                 f"{total.params:,}",
                 f"{total.flops:,}",
                 "",

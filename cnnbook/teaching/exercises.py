@@ -222,8 +222,9 @@ def _alexnet_3():
 @exercise("alexnet/6")
 def _alexnet_6():
     found = []
-    for variant in ("torchvision", "paper"):
-        total = _of("alexnet", variant=variant)[1].total
+    # On the images that the card has them on.
+    for variant, side in (("torchvision", 227), ("paper", 224)):
+        total = _of("alexnet", side, variant=variant)[1].total
         answer = total.params * 4 / 1024 / total.memory_kb
         slips = {answer / 4: "A weight takes four bytes."}
         found.append(_part(f"images, {variant}", answer, "images", slips, 0.03))
@@ -337,14 +338,15 @@ def _resnet_1():
 
 @exercise("resnet/2")
 def _resnet_2():
-    answer = sum(
-        p.numel() for p in layers.on_meta(models.BasicBlock, 64, 64).parameters()
-    )
+    block = layers.on_meta(models.resnet50).layer2[0]
+    answer = sum(p.numel() for p in block.parameters())
+    shortcut = sum(p.numel() for p in block.downsample.parameters())
+    norms = [m for m in block.modules() if isinstance(m, nn.BatchNorm2d)]
     slips = {
-        answer - 256: (
+        answer - sum(2 * m.num_features for m in norms): (
             "Batch normalisation has a scale and a shift for each channel."
         ),
-        answer - 128: "There are two batch normalisations.",
+        answer - shortcut: "The shortcut has a convolution, too.",
     }
     return (_part("parameters", answer, "parameters", slips, 0.002),)
 
@@ -449,25 +451,14 @@ def _batchnorm_1():
 
 @exercise("batchnorm/2")
 def _batchnorm_2():
-    n, c, h, w = 32, 64, 56, 56
-    learned = sum(p.numel() for p in nn.BatchNorm2d(c).parameters())
-    return (
-        _part(
-            "numbers of one mean",
-            n * h * w,
-            "numbers",
-            {h * w: "Over the images, too."},
-            0,
-        ),
-        _part("means", c, "means", {n * c: "Images share a mean."}, 0),
-        _part(
-            "learned",
-            learned,
-            "numbers",
-            {2 * learned: "Mean and variance are kept."},
-            0,
-        ),
-    )
+    share, running, found = nn.BatchNorm2d(1).momentum, 0.0, []
+    for number, mean in enumerate((4, 6, 8), 1):
+        slips = {mean: "It moves a tenth of the way, not all of it."}
+        running += share * (mean - running)
+        found.append(
+            _part(f"after batch {number}", round(running, 6), "", slips, 0.005)
+        )
+    return found
 
 
 @exercise("batchnorm/4")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -23,7 +24,8 @@ def test_densenet_has_half_the_parameters_and_errs_as_often():
     found = claims.check("after/densenet-parameters")
     assert found.verdict == "holds with a caveat"
     assert "20.0 million parameters, ResNet-101 44.5 million" in found.measured
-    assert "23.10 % and 22.63 %, 0.48 points apart" in found.measured
+    assert "23.10 % and 22.63 %, 0.47 points apart" in found.measured
+    assert "55% of ResNet-101's" in found.measured
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,8 @@ def test_compound_scaling_holds_with_the_blocks_as_built():
     # Table 2 of the paper, in billions.
     paper = [0.39, 0.70, 1.0, 1.8, 4.2, 9.9, 19, 37]
     assert (found.table.flops / 1e9).tolist() == pytest.approx(paper, rel=0.05)
-    assert "23 of 16: B1 costs 1.78 times B0 where its three numbers say 1.26" in found.caveat
+    assert "B1 has a depth of 1.1, which makes 23 blocks of 16" in found.caveat
+    assert "costs 1.78 times B0, where d, w² and r² say 1.26" in found.caveat
 
 
 def test_a_network_that_ignores_its_width_does_not_scale():
@@ -108,8 +111,16 @@ def test_the_ladder_costs_what_the_paper_printed():
     assert found.verdict == "holds with a caveat"
     assert "Of the 13 networks, 11" in found.measured
     assert "layer norm 4.15, printed 4.46" in found.caveat
+    assert "most by “wider” (2.22); the training" in found.measured
     steps = list(LADDER)
     assert list(found.table.index) == steps and found.table.params.iloc[-1] == 28_589_128
+
+
+def test_steps_that_gained_as_much_as_one_another_are_all_named():
+    gains = pd.Series({"first": float("nan"), "7×7": 0.35 + 0.3, "GELU": 0.65})
+    assert gains["7×7"] != gains["GELU"]  # in the last digits of the floats
+    assert after._largest(gains) == "“7×7” and “GELU” (each 0.65)"
+    assert after._largest(gains.replace(0.65, 1.0)) == "“GELU” (1.00)"
 
 
 @pytest.mark.parametrize("step, width", [("depthwise", 80), ("wider", 64), ("inverted", 80)])

@@ -57,6 +57,24 @@ def test_formulas_fail_on_a_layer_that_breaks_them(check):
     assert check({"lying": nn.Sequential(Lying())}).verdict == "does not hold"
 
 
+def test_the_sums_of_the_formulas_have_their_unit():
+    flat = {"": nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8 * 30 * 30, 2))}
+    told = {
+        check: getattr(measuring_claims, check)(flat, (3, 32, 32)).measured.partition("; ")[2]
+        for check in ("memory", "params", "flops")
+    }
+    outputs, products = 8 * 30 * 30 + 2, 8 * 30 * 30 * (3 * 9 + 2)
+    assert told == {
+        "memory": f"in all {outputs * 4 / 1024:.0f} KB by the formula and as measured.",
+        "params": "in all 14,626 parameters by the formula and as measured.",
+        "flops": f"in all {products:,} multiply-adds by the formula and by half of torch's count.",
+    }
+    bare = {"": nn.Conv2d(3, 8, 3, bias=False)}
+    assert measuring_claims.params(bare).measured.endswith(
+        "in all 224 parameters by the formula but 216 as measured."
+    )
+
+
 def small_everywhere(channels=(64, 192), hidden=8):
     """An AlexNet-like stack whose costs sit elsewhere."""
     return nn.Sequential(

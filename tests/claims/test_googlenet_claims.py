@@ -118,6 +118,12 @@ def test_global_average_pooling_fails_with_flattened_features_or_more_linear_lay
         assert claims.global_average_pooling(networks).verdict == "does not hold", altered
 
 
+def test_heads_are_shown_in_words():
+    shown = claims.heads()
+    assert shown.loc["GoogLeNet"].tolist() == ["1024×7×7", 1024, 1, 1_025_000]
+    assert shown.index.tolist() == ["AlexNet", "VGG-16", "GoogLeNet"]
+
+
 def runs(spread: float = 0.0, **accuracy: float) -> tuple[records.Record, ...]:
     """The record on file with each arm's test accuracy replaced; `spread` for one seed of one arm.
 
@@ -154,6 +160,13 @@ def test_aux_classifiers_is_undecided_when_one_seed_says_otherwise():
     found = claims.aux_classifiers(runs(spread=0.01, **FINE))
     assert found.verdict == "undecided"
     assert "To tell 0.4 points" in found.open and "there are 3" in found.open
+
+
+@pytest.mark.parametrize("both, word", [(0.85, "smaller"), (0.87, "larger")])
+def test_the_words_fit_the_sign_of_the_change(both, word):
+    found = claims.aux_classifiers(runs(**FINE | {"both": both})).measured
+    assert f"With it the gain is 1.00 points {word} (" in found
+    assert found.count("3 seeds") == 1
 
 
 def test_effects_are_differences_in_points():

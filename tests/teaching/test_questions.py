@@ -109,7 +109,7 @@ def test_figures_known_by_hand():
     assert answer("alexnet/conv-params") == 5 * 5 * 64 * 192 + 192 == 307_392
     assert answer("alexnet/fc-params") == 37_752_832
     assert answer("alexnet/conv-memory") == 784
-    assert answer("alexnet/reads-both") == "conv3"
+    assert answer("alexnet/reads-both") == "The third"
     assert answer("vgg/fc6-params") == 102_764_544
     assert answer("vgg/stack-field", 1) == 7
     assert answer("vgg/stack-saves") == pytest.approx(28)
@@ -156,10 +156,13 @@ def test_what_is_stored_is_a_question_above_a_folded_answer():
     (box,) = soup.select("div.question")
     assert box["id"] == "question-alexnet-most-memory"
     assert box.p.get_text().startswith("Predict, then run. Which of these layers")
-    assert [item.get_text() for item in box.select("li")] == ["conv1", "conv5", "fc6", "pool1"]
-    assert "open" not in box.details.attrs and "conv1." in box.details.p.get_text()
+    names = ("first convolution", "fifth convolution", "first linear layer", "first max pooling")
+    assert [item.get_text() for item in box.select("li")] == [f"The {name}" for name in names]
+    assert "open" not in box.details.attrs
+    assert box.details.p.get_text().startswith("The first convolution. ")
     data = json.loads(box["data-question"])
-    assert data["id"] == "alexnet/most-memory" and data["variants"][0]["answer"] == "conv1"
+    assert data["id"] == "alexnet/most-memory"
+    assert data["variants"][0]["answer"] == "The first convolution"
 
 
 def test_markup_in_a_question_is_text():

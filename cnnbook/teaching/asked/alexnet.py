@@ -12,12 +12,18 @@ from cnnbook.profiling import Profile, profile
 from cnnbook.teaching.asked import _layers as layers
 from cnnbook.teaching.asking import Choice, Number, Order, question
 
-CONVOLUTIONS = {"conv1": 0, "conv2": 3, "conv3": 6, "conv4": 8, "conv5": 10}
-LINEAR = {"fc6": 1, "fc7": 4, "fc8": 6}
+CONVOLUTIONS = {
+    "first convolution": 0,
+    "second convolution": 3,
+    "third convolution": 6,
+    "fourth convolution": 8,
+    "fifth convolution": 10,
+}
+LINEAR = {"first linear layer": 1, "second linear layer": 4, "last linear layer": 6}
 PLACES = {f"features.{i}": name for name, i in CONVOLUTIONS.items()} | {
     f"classifier.{i}": name for name, i in LINEAR.items()
 }
-PLACES |= {"features.2": "pool1", "features.5": "pool2", "features.12": "pool5"}
+PLACES |= {"features.2": "first max pooling"}
 
 
 @cache
@@ -38,13 +44,14 @@ def _named(measure: str, *names: str) -> dict[str, float]:
 def conv_params() -> list[Number]:
     net, p = _network()
     found = []
-    for name in ("conv2", "conv1", "conv3", "conv5"):
+    for number in ("second", "first", "third", "fifth"):
+        name = f"{number} convolution"
         place = f"features.{CONVOLUTIONS[name]}"
         layer = layers.part(net, place, nn.Conv2d)
         size = layers.inputs_of(p, place)
         prompt = (
-            f"How many parameters has {name}? It reads {size[0]} channels and has "
-            f"{layers.words(layer, biases=True)}."
+            f"How many parameters has the {name}? It reads {size[0]} channels and "
+            f"has {layers.words(layer, biases=True)}."
         )
         found.append(layers.params(prompt, layer, size))
     return found
@@ -54,12 +61,13 @@ def conv_params() -> list[Number]:
 def conv_memory() -> list[Number]:
     net, p = _network()
     found = []
-    for name in ("conv1", "conv2", "conv4"):
+    for number in ("first", "second", "fourth"):
+        name = f"{number} convolution"
         place = f"features.{CONVOLUTIONS[name]}"
         layer = layers.part(net, place, nn.Conv2d)
         size = layers.inputs_of(p, place)
         prompt = (
-            f"How many KB does the output of {name} take? It reads "
+            f"How many KB does the output of the {name} take? It reads "
             f"{layers.shown(size)} numbers and has {layers.words(layer)}."
         )
         found.append(layers.memory(prompt, layer, size))
@@ -74,15 +82,15 @@ def fc_params() -> list[Number]:
         layer = layers.part(net, f"classifier.{i}", nn.Linear)
         read = (
             "the 256 × 6 × 6 numbers of the last pooling"
-            if name == "fc6"
+            if name == "first linear layer"
             else "4,096 numbers"
         )
         prompt = (
-            f"{name} reads {read} and gives {layer.out_features:,}. How many "
-            "parameters has "
+            f"The {name} reads {read} and gives {layer.out_features:,}. How many "
+            "parameters has it?"
         )
-        number = layers.params(f"{prompt}it?", layer, (layer.in_features,))
-        if name == "fc6":
+        number = layers.params(prompt, layer, (layer.in_features,))
+        if name == "first linear layer":
             flat = layer.out_features * 257
             slips = {
                 flat: "It reads every position: 256 · 6 · 6 numbers, not 256.",
@@ -97,35 +105,49 @@ def fc_params() -> list[Number]:
 
 @question("alexnet/order-params", lead="Predict, then run")
 def order_params() -> list[Order]:
-    values = _named("params", "conv1", "conv4", "fc6", "fc8")
+    values = _named(
+        "params",
+        "first convolution",
+        "fourth convolution",
+        "first linear layer",
+        "last linear layer",
+    )
     listed = ", ".join(f"{name} {value:,}" for name, value in values.items())
     return [
         Order(
             "Put these layers in order, the one with the most parameters first.",
             values,
-            f"{listed}. What counts is how many numbers each output reads: fc6 "
-            "reads all of 256 · 6 · 6.",
+            f"Parameters: {listed}. What counts is how many numbers each output "
+            "reads: the first linear layer reads all of 256 · 6 · 6.",
         )
     ]
 
 
 @question("alexnet/most-memory", lead="Predict, then run")
 def most_memory() -> list[Choice]:
-    values = _named("memory_kb", "conv1", "conv5", "fc6", "pool1")
-    right = max(values, key=values.__getitem__)
     replies = {
-        "conv1": "",
-        "conv5": "It has more channels, but 13 × 13 positions instead of 56 × 56.",
-        "fc6": "It has most parameters. Its output is only 4,096 numbers.",
-        "pool1": "A pooling with stride 2 leaves a quarter of what it reads.",
+        "first convolution": "",
+        "fifth convolution": (
+            "It has more channels, but 13 × 13 positions instead of 56 × 56."
+        ),
+        "first linear layer": (
+            "It has most parameters. Its output is only 4,096 numbers."
+        ),
+        "first max pooling": (
+            "A pooling with stride 2 leaves a quarter of what it reads."
+        ),
     }
+    values = _named("memory_kb", *replies)
+    right = max(values, key=values.__getitem__)
     return [
         Choice(
             "Which of these layers has the largest output?",
-            replies,
-            right,
-            f"{right} writes {values[right]:,.0f} KB; the others "
-            + ", ".join(f"{n} {v:,.0f}" for n, v in values.items() if n != right)
+            {f"The {name}": reply for name, reply in replies.items()},
+            f"The {right}",
+            f"The {right} writes {values[right]:,.0f} KB, "
+            + ", ".join(
+                f"the {n} {v:,.0f}" for n, v in values.items() if n != right
+            )
             + ".",
         )
     ]
@@ -179,20 +201,20 @@ def halved_params() -> list[Number]:
 def reads_both() -> list[Choice]:
     paper = layers.on_meta(models.alexnet, variant="paper")
     convolutions = [m for m in paper.modules() if isinstance(m, nn.Conv2d)]
-    names = {f"conv{i}": m for i, m in enumerate(convolutions, 1)}
-    (right,) = (n for n, m in names.items() if m.groups == 1 and n != "conv1")
+    numbers = ("The first", "The second", "The third", "The fourth", "The fifth")
+    names = dict(zip(numbers, convolutions, strict=True))
+    (right,) = (n for n, m in names.items() if m.groups == 1 and n != "The first")
     whole = (
-        f"In the 2012 network {right} is the only convolution after the first in "
-        "one group"
+        f"{right} is the only convolution after the first that is not cut in groups"
     )
     return [
         Choice(
             "Each GPU has half of every layer. Which convolution reads what the "
             "other half wrote?",
             {
-                "conv2": "It has two groups: each half reads its own 48 channels.",
-                "conv3": "",
-                "conv4": "It has two groups: each half reads its own 192 channels.",
+                "The second": "Each of its halves reads its own 48 channels.",
+                "The third": "",
+                "The fourth": "Each of its halves reads its own 192 channels.",
                 "All five": (
                     "Then all activations would cross, and the cut would save "
                     "nothing."
@@ -200,6 +222,6 @@ def reads_both() -> list[Choice]:
             },
             right,
             f"{whole}: it reads all {names[right].in_channels} channels. The "
-            "linear layers do too.",
+            "linear layers read both halves too.",
         )
     ]

@@ -117,12 +117,12 @@ def per_parameter() -> list[Number]:
             Number(
                 f"{name} does {number(round(p.total.flops / 1e9, 2))} billion "
                 f"multiply-adds an image with {p.total.params / 1e6:.1f} million "
-                "parameters. How many are that for each?",
+                "parameters. How many multiply-adds is that for each parameter?",
                 answer,
-                f"{p.total.flops / 1e6:,.0f} / {p.total.params / 1e6:.1f} "
-                f"million = {answer:.0f}: a parameter is used at so many positions "
-                "on average.",
-                "times",
+                f"{p.total.flops / 1e6:,.0f} million / "
+                f"{p.total.params / 1e6:.1f} million = {answer:.0f}: a parameter "
+                "is used at so many positions on average.",
+                "multiply-adds",
                 {
                     1 / answer: "The other way round.",
                     2 * answer: (

@@ -187,8 +187,8 @@ def start() -> list[Number]:
         found.append(
             Number(
                 f"A {kernel} × {kernel} convolution from {c_in} to {c_out} "
-                "channels is followed by a ReLU. With which deviation should its "
-                "weights start after He?",
+                "channels is followed by a ReLU. Which standard deviation should "
+                "its weights have at the start by He's rule?",
                 answer,
                 f"An output reads {c_in} · {kernel} · {kernel} = {reads} numbers: "
                 f"√(2 / {reads}) = {answer:.3g}.",

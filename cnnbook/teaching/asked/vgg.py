@@ -28,6 +28,23 @@ def _vgg16() -> tuple[models.VGG, Profile, dict[str, str]]:
     return net, profile(net), names
 
 
+PLACES = ("first", "second", "third")
+
+
+def _place(name: str) -> tuple[str, str]:
+    """conv3_1 → ("first", "stage 3")."""
+    stage, place = name.removeprefix("conv").split("_")
+    return PLACES[int(place) - 1], f"stage {stage}"
+
+
+def _called(name: str) -> str:
+    """conv3_1 → "conv 3×3, 256 (the first of stage 3)": as its row of the profile
+    is called, and which of those it is."""
+    _, p, names = _vgg16()
+    place, stage = _place(name)
+    return f"{p.labels[names[name]]} (the {place} of {stage})"
+
+
 def _stack(kernel: int, depth: int, channels: int = 64) -> Profile:
     return profile(
         layers.on_meta(stack, channels, kernel, depth), (channels, 64, 64)
@@ -42,8 +59,8 @@ def conv_params() -> list[Number]:
         layer = layers.part(net, names[name], nn.Conv2d)
         size = layers.inputs_of(p, names[name])
         prompt = (
-            f"How many parameters has VGG-16's {name}? It reads {size[0]} channels "
-            f"and has {layer.out_channels} kernels of 3 × 3 with biases."
+            f"How many parameters has VGG-16's {_called(name)}? It reads {size[0]} "
+            f"channels and has {layer.out_channels} kernels of 3 × 3 with biases."
         )
         found.append(layers.params(prompt, layer, size))
     return found
@@ -57,7 +74,7 @@ def conv_flops() -> list[Number]:
         layer = layers.part(net, names[name], nn.Conv2d)
         size = layers.inputs_of(p, names[name])
         prompt = (
-            f"How many multiply-adds does VGG-16's {name} do? It reads "
+            f"How many multiply-adds does VGG-16's {_called(name)} do? It reads "
             f"{layers.shown(size)} numbers and has {layers.words(layer)}."
         )
         found.append(layers.flops(prompt, layer, size))
@@ -178,16 +195,20 @@ def equal_compute() -> list[Number]:
     for first, second in cases:
         a, b = (p.table.loc[names[name]] for name in (first, second))
         answer = b.flops / a.flops
+        (place, stage), (place_b, stage_b) = map(_place, (first, second))
         found.append(
             Number(
-                (
-                    f"{first} gives {layers.shown(a.output)} numbers, {second} "
-                    f"{layers.shown(b.output)}. {first} reads as many channels as "
-                    f"it gives; {second} "
+                f"In VGG-16 the {place} convolution of {stage} gives "
+                f"{layers.shown(a.output)} numbers, and the {place_b} of {stage_b} "
+                f"gives {layers.shown(b.output)}. "
+                + (
+                    "Both read as many channels as they give."
+                    if place_b == "second"
+                    else "The former reads as many channels as it gives, the "
+                    "latter half as many."
                 )
-                + ("too" if second.endswith("2") else "reads half as many")
-                + f". How many times as many multiply-adds as {first} does "
-                f"{second} do?",
+                + " How many times as many multiply-adds as the former does the "
+                "latter do?",
                 answer,
                 f"{b.flops / 1e6:,.0f} / {a.flops / 1e6:,.0f} "
                 f"million = {number(answer)}.",
@@ -215,9 +236,9 @@ def equal_compute() -> list[Number]:
 def order_params() -> list[Order]:
     _, p, names = _vgg16()
     rows = {
-        "conv5_3": names["conv5_3"],
+        "third convolution of stage 5": names["conv5_3"],
         "first linear layer": "classifier.0",
-        "conv1_2": names["conv1_2"],
+        "second convolution of stage 1": names["conv1_2"],
         "last linear layer": "classifier.6",
     }
     values = {name: int(p.table.params[row]) for name, row in rows.items()}
@@ -226,6 +247,6 @@ def order_params() -> list[Order]:
             "Put these layers of VGG-16 in order, the one with the most parameters "
             "first.",
             values,
-            ", ".join(f"{name} {value:,}" for name, value in values.items()) + ".",
+            "; ".join(f"{name}: {value:,}" for name, value in values.items()) + ".",
         )
     ]

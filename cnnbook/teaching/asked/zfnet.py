@@ -59,21 +59,13 @@ def stem_memory() -> list[Number]:
 @question("zfnet/aliasing")
 def aliasing() -> list[Number]:
     found = []
-    for stride in (4, 2, 8):
+    for stride, every in {4: "fourth", 2: "second", 8: "eighth"}.items():
         answer = 2 * stride
         found.append(
             Number(
-                (
-                    f"A stem looks at every {stride}th place of an image. From how "
-                    "many pixels a period on can its outputs tell a pattern from a "
-                    "coarser one?"
-                )
-                if stride != 2
-                else (
-                    "A stem looks at every second place of an image. From how many "
-                    "pixels a period on can its outputs tell a pattern from a "
-                    "coarser one?"
-                ),
+                f"A first layer looks at every {every} place of an image. From how "
+                "many pixels a period on can its outputs tell a pattern from a "
+                "coarser one?",
                 answer,
                 f"Two looks a period are needed: 2 · {stride} = {answer} pixels.",
                 "pixels",
@@ -159,10 +151,10 @@ def what_grows() -> list[Choice]:
 def order_memory() -> list[Order]:
     table = _profiles()["ZFNet"].table
     rows = {
-        "pool1": "features.2",
-        "conv2": "features.4",
-        "conv1": "features.0",
-        "fc6": "classifier.0",
+        "first max pooling": "features.2",
+        "second convolution": "features.4",
+        "first convolution": "features.0",
+        "first linear layer": "classifier.0",
     }
     values = {name: float(table.memory_kb[row]) for name, row in rows.items()}
     listed = ", ".join(
@@ -186,12 +178,12 @@ def linear_share() -> list[Number]:
         answer = 100 * linear / p.total.params
         found.append(
             Number(
-                f"{linear / 1e6:.1f} of {name}'s {p.total.params / 1e6:.1f} "
+                f"{linear / 1e6:.2f} of {name}'s {p.total.params / 1e6:.2f} "
                 "million parameters are in its linear layers. Which share is left "
                 "for the convolutions, in percent?",
                 100 - answer,
-                f"100 % − {linear / 1e6:.1f} / "
-                f"{p.total.params / 1e6:.1f} = {100 - answer:.1f} %.",
+                f"100 % − {linear / 1e6:.2f} / "
+                f"{p.total.params / 1e6:.2f} = {100 - answer:.1f} %.",
                 "%",
                 {
                     answer: "That is the share of the linear layers.",
