@@ -15,7 +15,7 @@ PAGES = [
     *(page for page in sorted(CHAPTERS.glob("*.[im][pd]*")) if page.stem != "glossary"),
 ]
 # Bold for stress: these words name nothing.
-STRESS = {"on the images that it learns from"}
+STRESS = {"on the images that they learn from"}
 BOLD = re.compile(r"\*\*(.+?)\*\*", re.S)
 BUTTON = re.compile(r"<button[^>]*>([^<]+)<")
 ENTRY = re.compile(r"^(\S.*)\n: ((?:.*\n)(?:  .*\n)*)", re.M)
@@ -68,7 +68,7 @@ EXPLAINED = {name.removeprefix("shortcuts ") for names, _ in ENTRIES for name in
 
 
 def test_terms_are_told_from_sentences_stress_and_buttons():
-    bold = "**Why?** A **grouped\nconvolution** **on the images that it learns from**. **So.** "
+    bold = "**Why?** A **grouped\nconvolution** **on the images that they learn from**. **So.** "
     button = '<button type="button">Undo</button> A step back is **Undo**.'
     assert terms(bold + button) == {"grouped convolution"}
 
