@@ -47,13 +47,10 @@ HEAD = re.compile(r"<th>(\w+)</th>")
 # Columns of the package's tables, as a reader calls them.
 COLUMNS = {
     "memory_kb": "memory (KB)",
-    "kept_kb": "kept (KB)",
-    "receptive_field": "receptive field (px)",
     "train_loss": "training loss",
     "train_accuracy": "training accuracy",
     "validation_loss": "validation loss",
     "validation_accuracy": "validation accuracy",
-    "test_accuracy": "test accuracy",
     "images_per_second": "images a second",
 }
 SCRIPT = re.compile(r"<script (?![^>]*\b(?:defer|async)\b)([^>]*\bsrc=)")
@@ -122,7 +119,7 @@ def mended(page: str, options: str) -> str:
 
 
 def not_found(title: str, pages: dict[str, str]) -> str:
-    """The page for wrong addresses. `pages` has the title of every page of the book, by address."""
+    """The page for wrong addresses. `pages`: titles by address."""
     links = (f'<li><a href="{escape(to)}">{escape(text)}</a></li>' for to, text in pages.items())
     return NOT_FOUND.substitute(title=escape(title), links="\n".join(links))
 

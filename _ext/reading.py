@@ -1,10 +1,10 @@
 """Order a chapter's page for reading: what was found first, how it was found one click away.
 
 Beneath a figure, a card, a table or a listing its code is folded behind one line: the cell's first
-comment if it begins with one, else what the code makes. A cell tagged `show-input` stays open, as
-do cells that define something or print. What a record says of itself is one folded line, and bars
-of progress are left out. Figures are set into the page, so that their text follows its theme. No
-line parts a number from its % or ×.
+comment if it begins with one, else what the code makes; a single line that shows a listing stands
+beneath it. A cell tagged `show-input` stays open, as do cells that define something or print. What
+a record says of itself is one folded line, and bars of progress are left out. Figures are set into
+the page, so that their text follows its theme. No line parts a number from its % or ×.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PROGRESS = re.compile(r"\d+%\|")
 # A size or a share that a line should not part. What stands in columns has gaps of two blanks.
 PARTED = re.compile(r"(?<=\d) (?=%)|(?<=\w) (?=×)|(?<=×) (?=\w)")
 LITERAL = ("pre", "code", "script", "style", "svg", "math", "textarea")
-COLUMNS = re.compile(r"\S {2,}\S")
+GAP = re.compile(r"\S {2,}\S")
 SHORT = 24  # characters of code that are not parted
 # Its runs, scale, seeds and device; then its day, versions and commit.
 PROVENANCE = re.compile(r"^(\d+ \w+ of .*?), \d{4}-\d\d-\d\d.*commit [0-9a-f]{6,}.*\n?", re.M)
@@ -51,9 +51,9 @@ def reading(app, pagename, templatename, context, doctree) -> None:
     svgs: dict[str, str] = {}
     for table in soup.select("table.dataframe"):
         join_heads(table)
-    for code in soup.select("code .pre"):
-        if len(code.get_text()) <= SHORT:
-            code["class"] = [*code["class"], "whole"]
+    for word in soup.select("code .pre"):
+        if len(word.get_text()) <= SHORT:
+            word["class"] = [*word["class"], "whole"]
     for text in soup.find_all(string=PARTED):
         if type(text) is NavigableString and not text.find_parent(LITERAL):
             text.replace_with(PARTED.sub("\u00a0", text))
@@ -69,7 +69,7 @@ def reading(app, pagename, templatename, context, doctree) -> None:
         leave_out_progress(cell)
         fold_provenance(cell, soup)
         for output in cell.select(".output.stream"):
-            if not COLUMNS.search(output.get_text()):
+            if not GAP.search(output.get_text()):
                 output["class"] = [*output["class"], "sentences"]
     if "/solutions/" not in pagename:
         for cell in soup.select("div.cell"):

@@ -20,7 +20,7 @@ from cnnbook.claims._mechanism import Evidence, claim
 from cnnbook.models.googlenet import TABLE_1
 from cnnbook.profiling import Layer, Profile, profile
 from cnnbook.profiling.table import times
-from cnnbook.records import Difference, Record
+from cnnbook.records import Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -330,7 +330,7 @@ def bottleneck(network: nn.Module | None = None) -> Evidence:
     )
 
 
-IN_WORDS = {"alexnet": "AlexNet", "vgg16": "VGG-16", "googlenet": "GoogLeNet"}
+TITLES = {"alexnet": "AlexNet", "vgg16": "VGG-16", "googlenet": "GoogLeNet"}
 
 
 def heads(networks: Networks | None = None) -> pd.DataFrame:
@@ -344,7 +344,7 @@ def heads(networks: Networks | None = None) -> pd.DataFrame:
     shapes = [times(shape, "×") for shape in table["features"]]
     return (
         table.assign(features=shapes)
-        .rename(index=IN_WORDS)
+        .rename(index=TITLES)
         .rename(columns={"read": "numbers read", "params": "parameters"})
     )
 
@@ -412,17 +412,14 @@ EFFECTS = {
 }
 
 
-def differences(
-    runs: Sequence[Record], measure: str = "test_accuracy"
-) -> dict[str, records.Difference]:
-    """What each of the two does to a measure, as `records.compare` takes it: by
-    effect.
+def differences(runs: Sequence[Record]) -> dict[str, records.Difference]:
+    """What each of the two does to the test accuracy: by effect.
 
     The last one, `SMALLER`, is by how much the gain of the heads gets smaller with
     batch normalisation, seed by seed.
     """
     found = {
-        name: records.compare(runs, one, other, measure)
+        name: records.compare(runs, one, other)
         for name, (one, other) in EFFECTS.items()
     }
     without, with_norm = (found[name].values for name in list(EFFECTS)[:2])
@@ -432,14 +429,14 @@ def differences(
     return found
 
 
-def effects(runs: Sequence[Record], measure: str = "test_accuracy") -> pd.DataFrame:
+def effects(runs: Sequence[Record]) -> pd.DataFrame:
     """The same as a table: ``mean``, and ``low`` and ``high`` of its 95 % interval,
     in points."""
     import pandas as pd
 
     rows = {
         name: {"mean": each.mean, "low": each.low, "high": each.high}
-        for name, each in differences(runs, measure).items()
+        for name, each in differences(runs).items()
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("effect")
 
@@ -471,8 +468,9 @@ def aux_classifiers(runs: Sequence[Record] | None = None) -> Evidence:
     )
     return Evidence(
         holds=holds,
-        measured=f"The heads change the test accuracy by {_change(before)} without "
-        f"batch norm and by {_change(after)} with it. With it the gain is "
+        measured="The heads change the test accuracy by "
+        f"{before.without_seeds()} without batch norm and by "
+        f"{after.without_seeds()} with it. With it the gain is "
         f"{_less(smaller.mean)} (95 % interval: from {_less(smaller.low)} to "
         f"{_less(smaller.high)}). This is at {how(runs)}.",
         table=effects(runs),
@@ -483,12 +481,6 @@ def aux_classifiers(runs: Sequence[Record] | None = None) -> Evidence:
         if holds is None
         else None,
     )
-
-
-def _change(found: Difference) -> str:
-    low, high = (f"{end:+.2f}".replace("-", "−") for end in (found.low, found.high))
-    mean = f"{found.mean:+.2f}".replace("-", "−")
-    return f"{mean} {found.unit} (95 % interval {low} to {high})"
 
 
 def _less(points: float) -> str:

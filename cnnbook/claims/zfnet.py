@@ -86,14 +86,13 @@ def _search(runs: Sequence[Record], tried: Sequence[Record]) -> str:
     )
     if tried:
         ahead = " and ".join(
-            f"of {name}'s by {records.compare(runs, 'best', arm)}"
+            f"minus {name}'s is {records.compare(runs, 'best', arm)}"
             for name, arm in PUBLISHED.items()
         )
         found += (
-            f" Trained anew with other seeds, the first is ahead {ahead}, in test "
-            "accuracy."
+            f" Trained anew, with other seeds, the first's test accuracy {ahead}."
         )
     return (
-        f"{found} All this at {how(runs)}. What a search on ImageNet would find, "
-        "ours cannot say."
+        f"{found} The order is of one run a stem, the rest: {how(runs)}. What a "
+        "search on ImageNet would find, ours cannot say."
     )

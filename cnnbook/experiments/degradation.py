@@ -27,7 +27,7 @@ MARGIN = 0.5
 
 @experiment(
     "degradation",
-    title="Plain and residual networks of several depths, trained alike: does the "
+    title="Plain and residual networks of several depths: does the "
     "deeper one have the lower training error?",
     seeds={"full": 3, "standard": 5, "quick": 3},
 )

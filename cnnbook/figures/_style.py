@@ -52,8 +52,8 @@ INK = "#0d1117"  # letters on these colours: a contrast of 7:1 or more
 WIDTH = 5.2
 SMALL = 10
 LEGIBLE = 10.4  # where the axes leave no room beside the figure
-# The widest that a phone shows whole with text of the smallest size, and the margin
-# that a notebook's figure gets.
+# With the margin that a notebook's figure gets, the widest that a phone shows whole
+# with text of the smallest size.
 NARROW = 4.85
 
 RC: dict[Any, Any] = {
@@ -189,9 +189,9 @@ def name_lines(ax: Axes, handles: Sequence[Artist] | None = None, **where) -> No
         handles: the lines to name, from the top; by default all that have a label.
         where: as `Axes.legend` takes it.
     """
-    chosen = {} if handles is None else {"handles": handles}
+    lines = ax.get_legend_handles_labels()[0] if handles is None else handles
     legend = ax.legend(
-        **chosen,
+        handles=lines,
         labelcolor="linecolor",
         handlelength=0,
         handletextpad=0,

@@ -30,8 +30,8 @@ def by_depth(runs: pd.DataFrame, measures: Mapping[str, str]) -> Figure:
     means of a kind joined, with their 95 % intervals over the seeds.
 
     Args:
-        runs: a row per run: ``kind`` (of network), ``layers``, ``seed`` and a
-            column per measure.
+        runs: a row per run: ``kind`` (of network), ``layers`` and a column per
+            measure.
         measures: what a panel's axis is called, by the column that it shows.
     """
     figure = new_figure(2.9)
@@ -87,8 +87,7 @@ def degradation(errors: pd.DataFrame, kinds: Mapping[str, Sequence[str]]) -> Fig
     arm, its ground from the lowest run to the highest.
 
     Args:
-        errors: a row per run and epoch: ``arm``, ``seed``, ``epoch``, ``error`` in
-            %.
+        errors: a row per run and epoch: ``arm``, ``epoch``, ``error`` in %.
         kinds: up to four arms, from the shallow network to the deep one, by the
             panel's title.
     """

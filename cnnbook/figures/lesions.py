@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 
 from cnnbook.figures._style import (
-    BLUE,
+    COLORS,
     FAINT,
     LEGIBLE,
-    ORANGE,
     TEXT,
     new_figure,
     styled,
@@ -20,7 +19,7 @@ from cnnbook.figures._style import (
 if TYPE_CHECKING:
     import pandas as pd
 
-COLORS = (BLUE, ORANGE)
+MARKS = "os"
 NEEDED = {"kind", "accuracy", "low", "high"}
 
 
@@ -45,7 +44,7 @@ def lesions(
         ValueError: if there are more than two networks, or a table has no such
             part.
     """
-    if len(tables) > len(COLORS):
+    if len(tables) > len(MARKS):
         raise ValueError(f"one or two networks can be drawn, got {len(tables)}")
     rows: dict[str, pd.DataFrame] = {}
     for name, table in tables.items():
@@ -73,29 +72,19 @@ def lesions(
     for i, (name, its) in enumerate(rows.items()):
         color, whole = COLORS[i], 100 * tables[name].loc["", "accuracy"]
         ax.axvline(whole, color=color, lw=1.2, ls=(0, (4, 3)), zorder=0)
-        ax.text(
-            0.45 * i,
-            1.02,
-            f"   {name}",
-            color=color,
-            fontsize=LEGIBLE,
-            transform=ax.transAxes,
-        )
-        ax.plot(
-            [0.45 * i + 0.012],
-            [1.04],
-            "so"[i == 0],
-            color=color,
-            ms=6,
-            clip_on=False,
-            transform=ax.transAxes,
-        )
+        across: dict[str, Any] = {
+            "transform": ax.transAxes,
+            "clip_on": False,
+            "color": color,
+        }
+        ax.scatter([0.45 * i + 0.012], [1.04], 36, marker=MARKS[i], lw=0, **across)
+        ax.text(0.45 * i + 0.035, 1.02, name, fontsize=LEGIBLE, **across)
         shift = 0.0 if len(rows) == 1 else 0.17 * (2 * i - 1)
         for part, row in its.iterrows():
             y, at = places[part] + shift, 100 * row["accuracy"]
             ends = (whole + 100 * row["low"], whole + 100 * row["high"])
             ax.plot(ends, (y, y), color=color, lw=2, solid_capstyle="butt")
-            ax.plot([at], [y], "o" if i == 0 else "s", color=color, ms=5)
+            ax.plot([at], [y], MARKS[i], color=color, ms=5)
     if chance is not None:
         ax.axvline(100 * chance, color=TEXT, lw=1.2, ls=":", zorder=0)
         ax.text(

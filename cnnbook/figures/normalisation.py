@@ -22,7 +22,7 @@ from cnnbook.figures._style import (
     styled,
 )
 
-COLORS = (ORANGE, BLUE, GREEN)
+BY_PANEL = (ORANGE, BLUE, GREEN)
 IMAGES, CHANNELS = 4, 6
 # Which images and channels share a mean with those of the first.
 SHARED = {
@@ -50,6 +50,8 @@ def axes() -> Figure:
                         0.88,
                         0.88,
                         facecolor=BLUE if inside else "none",
+                        edgecolor=TEXT,
+                        lw=0.7,
                     )
                 )
         ax.set(
@@ -156,7 +158,7 @@ def histograms(values: Mapping[str, Sequence[float]], xlabel: str) -> Figure:
     figure = new_figure(3.0)
     panels = figure.subplots(1, len(values), sharex=True, squeeze=False)[0]
     for ax, (title, found), color in zip(
-        panels, values.items(), COLORS, strict=False
+        panels, values.items(), BY_PANEL, strict=False
     ):
         ax.hist(found, bins=40, color=color)
         mean = sum(found) / len(found)
@@ -183,7 +185,7 @@ def bands(
     figure = new_figure(3.3)
     panels = figure.subplots(1, len(ranges), sharey=True, squeeze=False)[0]
     for ax, (name, found), color in zip(
-        panels, ranges.items(), COLORS, strict=False
+        panels, ranges.items(), BY_PANEL, strict=False
     ):
         low, high = zip(*found, strict=True)
         steps = range(1, len(found) + 1)
@@ -217,7 +219,7 @@ def by_class(
         1, len(panels), sharex=True, sharey=True, squeeze=False
     )[0]
     for ax, (title, found), color in zip(
-        drawn, panels.items(), COLORS, strict=False
+        drawn, panels.items(), BY_PANEL, strict=False
     ):
         for row, values in enumerate(found):
             ax.plot(values, [row] * len(values), "o", color=color, ms=4, mfc="none")

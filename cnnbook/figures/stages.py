@@ -57,9 +57,7 @@ def _counts(kinds: list[str]) -> str:
     return ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
 
 
-def _panels(
-    labels: Sequence[str], sums: pd.DataFrame, colors: Sequence[str]
-) -> Figure:
+def _panels(labels: Sequence[str], sums: pd.DataFrame) -> Figure:
     """A row per label: bars of the three measures, each to its own scale and with
     its value."""
     figure = new_figure(0.44 * len(labels) + 0.5)
@@ -71,7 +69,7 @@ def _panels(
             for value in sums[measure]
         ]
         largest = max(values)
-        ax.barh(range(len(values)), values, color=colors, height=0.62)
+        ax.barh(range(len(values)), values, color=BLUE, height=0.62)
         for y, value in enumerate(values):
             if value:
                 ax.text(value + 0.03 * largest, y, _compact(value), va="center")
@@ -102,14 +100,14 @@ def stages(table: pd.DataFrame) -> Figure:
         f"{side[0]} × {side[1]}\n{_counts(list(part['kind']))}"
         for side, part in rows
     ]
-    return _panels(labels, sums, [BLUE] * len(rows))
+    return _panels(labels, sums)
 
 
 @styled
 def totals(table: pd.DataFrame) -> Figure:
     """Networks compared: a row each, indexed by name, with ``memory_kb``,
     ``params``, ``flops``."""
-    return _panels(in_words(table), table, [BLUE] * len(table))
+    return _panels(in_words(table), table)
 
 
 @styled

@@ -119,9 +119,14 @@ class Difference:
         return lower
 
     def __str__(self) -> str:
+        return f"{self.without_seeds()[:-1]}, {self.n} seeds)"
+
+    def without_seeds(self) -> str:
+        """The mean and its interval in words, where the number of seeds is told
+        elsewhere."""
         return (
             f"{_signed(self.mean)} {self.unit} (95 % interval {_signed(self.low)} "
-            f"to {_signed(self.high)}, {self.n} seeds)"
+            f"to {_signed(self.high)})"
         )
 
     def _towards(self, direction: Direction) -> tuple[float, float]:

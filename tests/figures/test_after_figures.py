@@ -66,7 +66,7 @@ def test_pairs_of_layers_lie_on_the_curve():
     assert offsets[:, 0].tolist() == [16, 24, 320]
     curve = dict(zip(*ax.lines[0].get_data(), strict=True))
     assert offsets[:, 1].tolist() == pytest.approx([curve[c] for c in (16, 24, 320)])
-    assert words(ax.figure)[1:] == ["1×", "2×", "1×"] and overlaps(ax.figure) == []
+    assert words(ax.figure)[1:] == ["1 block", "2 blocks", "1 block"] and overlaps(ax.figure) == []
 
 
 def test_a_family_s_growth_is_drawn_beside_its_forecasts():

@@ -109,6 +109,7 @@ def test_a_run_that_broke_is_a_cross_and_not_in_the_mean():
 def test_what_shares_a_mean_is_blue():
     counts = []
     for ax in normalisation.axes().axes:
+        assert all(patch.get_edgecolor()[3] == 1 and patch.get_linewidth() for patch in ax.patches)
         colors = [patch.get_facecolor() for patch in ax.patches]
         counts.append(colors.count(colors[0]))
     assert counts == [4, 6, 3, 1]
@@ -125,7 +126,7 @@ def test_published_errors_are_dots_in_the_given_order():
     dots = [line for line in ax.lines if line.get_marker() == "o"]
     assert [dot.get_xdata()[0] for dot in dots] == [28.5, 25.0]
     assert dots[0].get_color() != dots[1].get_color()
-    assert [text.get_text() for text in ax.texts] == ["28.5", "25"]
+    assert [text.get_text() for text in ax.texts] == ["28.5", "25.0"]
 
 
 def test_confusions_are_shares_of_a_row():

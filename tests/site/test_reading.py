@@ -23,7 +23,10 @@ CUT = """() => [...document.querySelectorAll('article :is(pre, table, .figure-bo
   })
   .filter(box => box.tagName !== 'ARTICLE' && /auto|scroll|hidden/.test(
     getComputedStyle(box).overflowX))
-  .map(box => [box.outerHTML.slice(0, 120), getComputedStyle(box).maskImage !== 'none'])"""
+  .map(box => [box.outerHTML.slice(0, 120), getComputedStyle(box).maskImage !== 'none' ||
+    // A column that stays casts its shadow on what goes on beneath it.
+    [...box.querySelectorAll('tbody tr > :last-child')].some(e =>
+      getComputedStyle(e).position === 'sticky' && getComputedStyle(e).boxShadow !== 'none')])"""
 
 # Of each line of text in a figure: its colour, that of the ground beneath it, its size in pixels.
 TEXTS = """() => {

@@ -224,8 +224,9 @@ def degradation() -> list[Choice]:
     right = "higher" if deep > shallow else "lower"
     return [
         Choice(
-            "A plain network of 20 layers and one of 56 are trained alike. What "
-            "will be the deeper one's error on the images that it learns from?",
+            "A plain network of 20 layers and one of 56 are trained, each at its "
+            "best learning rate. What will be the deeper one's error on the images "
+            "that it learns from?",
             {
                 "lower": (
                     "It can compute all that the shallow one can. But does "

@@ -28,13 +28,13 @@ def _vgg16() -> tuple[models.VGG, Profile, dict[str, str]]:
     return net, profile(net), names
 
 
-PLACES = ("first", "second", "third")
+ORDINALS = ("first", "second", "third")
 
 
 def _place(name: str) -> tuple[str, str]:
     """conv3_1 → ("first", "stage 3")."""
     stage, place = name.removeprefix("conv").split("_")
-    return PLACES[int(place) - 1], f"stage {stage}"
+    return ORDINALS[int(place) - 1], f"stage {stage}"
 
 
 def _called(name: str) -> str:
