@@ -62,7 +62,7 @@ def test_the_search_is_ordered_by_validation_images(one):
     assert "4 stems" in evidence.measured
     assert "AlexNet's is at place 4, ZFNet's at 2." in evidence.measured
     assert "minus AlexNet's is +5.00 points" in evidence.measured
-    assert " and of ZFNet's by +2.00 points" in evidence.measured
+    assert " and minus ZFNet's is +2.00 points" in evidence.measured
     assert "))" not in evidence.measured
     assert evidence.table.loc["5x5-s2-48", "rank"] == 1
 
