@@ -41,9 +41,10 @@ def undecided(*differences: tuple[Difference, float]) -> str:
 
 
 def how(runs: Sequence[Record]) -> str:
-    """Scale, images, seeds and device of some runs, in a phrase."""
+    """Scale, images, seeds and devices of some runs, in a phrase."""
     run, seeds = runs[0], len({run.seed for run in runs})
+    devices = " and ".join(sorted({run.device for run in runs}))
     return (
         f"{run.scale} scale: {run.train_images:,} images of {run.data}, "
-        f"{run.recipe.epochs} epochs, {seeds} seeds, {run.precision}, {run.device}"
+        f"{run.recipe.epochs} epochs, {seeds} seeds, {run.precision}, {devices}"
     )

@@ -83,7 +83,7 @@ def deeper_worse(runs: Sequence[Record] | None = None) -> Evidence:
         measured="From 20 to 56 layers the training error of the plain network "
         f"goes from {error[SHALLOW]:.1f} to {error[DEEP]:.1f} %: {plain}. With "
         f"shortcuts it goes from {error['resnet20']:.1f} to "
-        f"{error['resnet56']:.1f} %: {residual} ({how(runs)}).",
+        f"{error['resnet56']:.1f} %: {residual}. This is at {how(runs)}.",
         table=table,
         open=undecided((plain, PUBLISHED_EFFECT)) if holds is None else None,
         caveat="It is true of plain networks beyond some depth; up to there depth "

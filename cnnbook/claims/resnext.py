@@ -80,8 +80,8 @@ def _our_runs(runs: Sequence[Record]) -> str:
         left = left.replace(size, f"the paper's {size}")
     return (
         f"Our own small networks of nearly equal cost {word}: a doubling of the "
-        f"paths adds {replace(found, unit='points')} of test accuracy "
-        f"({how(runs)}).{left}"
+        f"paths adds {replace(found, unit='points')} of test accuracy. This is at "
+        f"{how(runs)}.{left}"
     )
 
 

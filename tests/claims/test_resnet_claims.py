@@ -41,10 +41,10 @@ def test_deeper_worse_turns_when_the_deep_network_has_the_lower_error(runs):
     assert claims.deeper_worse(exchanged).verdict == "does not hold"
 
 
-def test_deeper_worse_is_undecided_when_one_seed_says_otherwise(runs):
+def test_deeper_worse_is_undecided_when_seeds_disagree(runs):
     good = max((run for run in runs if run.arm == "plain20"), key=lambda run: run.seed)
     mixed = [
-        replace(run, history=good.history) if (run.arm, run.seed) == ("plain56", 0) else run
+        replace(run, history=good.history) if run.arm == "plain56" and run.seed < 3 else run
         for run in runs
     ]
     for check in (claims.deeper_worse, claims.harder_to_optimize):
