@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from cnnbook.figures._style import NARROW, SMALL, new_figure, styled
+from cnnbook.figures._style import INK, NARROW, SMALL, new_figure, styled
 
 
 @styled
@@ -46,6 +46,7 @@ def gradient(map: Tensor, side: int) -> Figure:
         textcoords="offset points",
         color="white",
         va="bottom",
+        bbox={"facecolor": INK, "edgecolor": "none", "pad": 1.5},
     )
     ax.set(xlabel="pixel", ylabel="pixel")
     figure.colorbar(

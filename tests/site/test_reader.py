@@ -155,6 +155,7 @@ def test_nothing_moves_for_those_who_want_no_motion(page, html, name):
 
 
 def test_a_long_table_scrolls_in_its_box_under_its_heads(page, html):
+    page.set_viewport_size({"width": 1280, "height": 480})  # lower than the table
     browser.open_page(page, html / "chapters" / "vgg.html")
     box = page.locator(BOX).first
     assert box.evaluate("e => e.scrollHeight > e.clientHeight + 50")
