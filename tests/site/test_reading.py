@@ -37,7 +37,9 @@ TEXTS = """() => {
   for (const svg of document.querySelectorAll('svg.figure')) {
     if (!svg.checkVisibility()) continue;
     const shapes = [...svg.querySelectorAll('path, use, rect')]
-      .filter(e => !e.closest('defs, [id*="-text_"]'))
+      // Letters are no ground, but the box behind them is.
+      .filter(e => !e.closest('defs') &&
+        (!e.closest('[id*="-text_"]') || e.closest('[id*="-text_"] [id*="-patch_"]')))
       .map(e => ({e, style: getComputedStyle(e), area: e.getBoundingClientRect()}))
       .filter(({style}) => style.fill !== 'none')
       .map(({e, style, area}) =>
