@@ -8,6 +8,7 @@ Its ids get the figure's own prefix. And it is never so small that its smallest 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from html import escape
 
 LEAST = 9  # CSS pixels of the smallest text
@@ -42,7 +43,7 @@ def inlined(svg: str, prefix: str, alt: str) -> str:
     least = LEAST * width / min(sizes) if sizes else 0
     svg = TEXT.sub(ink, svg)
     svg = svg.replace(' target="_blank"', "")  # links lead on within the book
-    svg = ID.sub(rf'id="{prefix}-\1"', svg)
+    svg = with_own_ids(svg, prefix)
     svg = USE.sub(rf"\1{prefix}-\2", svg)
     # In points; a page is in pixels.
     style = f"--width: {ENLARGED * width * 4 / 3:.0f}px; --least: {least:.0f}px"
@@ -52,6 +53,18 @@ def inlined(svg: str, prefix: str, alt: str) -> str:
     )
     body = OPENING.sub(lambda _: opening, svg, count=1)
     return f'<div class="figure-box">{body}</div>'
+
+
+def with_own_ids(svg: str, prefix: str) -> str:
+    """`svg` with its ids behind `prefix`, each once: two equal pictures have one id."""
+    seen: Counter[str] = Counter()
+
+    def own(match: re.Match) -> str:
+        seen[match[1]] += 1
+        again = f"-{seen[match[1]]}" if seen[match[1]] > 1 else ""
+        return f'id="{prefix}-{match[1]}{again}"'
+
+    return ID.sub(own, svg)
 
 
 def ink(match: re.Match) -> str:

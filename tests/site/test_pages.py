@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import browser
 import polish
@@ -106,3 +107,9 @@ def test_mending_the_built_pages_again_changes_nothing(html):
     for path in browser.pages(html):
         page = path.read_text(encoding="utf-8")
         assert polish.mended(page, "other options") == page, path.name
+
+
+def test_no_id_stands_twice_in_a_page(pages, html):
+    for path, soup in pages.items():
+        seen = Counter(element["id"] for element in soup.select("[id]"))
+        assert [id for id, n in seen.items() if n > 1] == [], path.relative_to(html)
