@@ -243,9 +243,7 @@ class Card:
         verdict = (
             f'<strong class="claim-verdict">{found.verdict.capitalize()}</strong>'
         )
-        quoted = escape(
-            claim.statement.removesuffix(".")
-        )  # which is the notes' text
+        quoted = escape(claim.statement.removesuffix("."))
         parts = [
             f'<p class="claim-statement">{verdict} <q>{quoted}</q></p>',
             f'<p class="claim-measured">{typeset(found.measured)}</p>',
