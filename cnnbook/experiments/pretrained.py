@@ -28,7 +28,7 @@ NETWORKS: dict[str, tuple[Recipe, dict[str, Any]]] = {
         {"width": 0.5, "aux_logits": False},
     ),
     "vgg11_bn": (
-        replace(ADAPTIVE, epochs=14, image_size=32),
+        replace(ADAPTIVE, epochs=18, lr=2e-3, weight_decay=0.05, image_size=32),
         {"width": 16, "hidden_features": 64},
     ),
     "alexnet": (
