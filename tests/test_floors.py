@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sysconfig
-from pathlib import Path
-
 import tomllib
+from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOL = Path(sysconfig.get_path("scripts")) / "lint-imports"

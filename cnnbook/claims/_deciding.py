@@ -15,15 +15,16 @@ def recorded(experiment: str) -> tuple[Record, ...]:
     return tuple(run for run in found if isinstance(run, Record))
 
 
-def undecided(*differences: tuple[Difference, float]) -> str:
+def undecided(*differences: tuple[Difference, float], whose: str = "") -> str:
     """What would decide a statement whose intervals do not.
 
     Args:
         differences: each with the size of the effect that the paper found, in its
             unit.
+        whose: said before the sizes, such as "the paper's ".
     """
     seeds = [found.seeds_for(effect) for found, effect in differences]
-    sizes = " or ".join(
+    sizes = whose + " or ".join(
         dict.fromkeys(
             f"{abs(effect):.2g} {found.unit}" for found, effect in differences
         )

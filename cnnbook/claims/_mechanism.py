@@ -51,12 +51,11 @@ class Evidence:
             not say.
         measured: the measurement, in a sentence with its figures and units.
         table: the figures behind the sentence, or None.
-        caveat: where the statement stops being true, or what it leaves out; None if
-            nowhere.
+        caveat: where the statement stops being true; None if nowhere.
         open: what would decide it, if it was measured and its interval decides
             nothing.
-        method: how it was measured, if that needs words; it limits no statement's
-            truth.
+        method: a remark on how it was measured or is worded, which limits no
+            statement's truth.
         applies: whether the statement is about the network that it was asked of.
 
     Raises:
@@ -255,13 +254,14 @@ class Card:
             left = f"<strong>Open:</strong> {typeset(found.open)}"
             parts.append(f'<p class="claim-measured claim-limit">{left}</p>')
         more = [typeset(found.method)] if found.method else []
+        title = "Remark, source and check" if found.method else "Source and check"
         more.append(f"Source: {escape(claim.source)}.")
         more.append(f"Check it: <code>cnnbook claims {escape(claim.id)}</code>")
         if claim.id in askable():
             command = f"cnnbook claims {escape(claim.id)} --model my_module:build"
             more.append(f"Ask it of your own network: <code>{command}</code>")
         parts.append(
-            '<details class="claim-more"><summary>Source and check</summary>'
+            f'<details class="claim-more"><summary>{title}</summary>'
             + "".join(f"<p>{line}</p>" for line in more)
             + "</details>"
         )

@@ -109,9 +109,9 @@ def densenet_parameters(
         f"DenseNet-201 does {dense.flops / res.flops:.0%} of ResNet-101's "
         "multiply-adds.",
         table=table,
-        caveat="The paper's ResNet is drawn in a figure, not printed. "
-        "Torchvision's two sets of weights come from two trainings, and there "
-        "the ResNet is the slightly better one.",
+        method=f"Similar is within {SIMILAR:g} point of error. The paper draws its "
+        "ResNet in a figure and prints no error; torchvision's two sets of weights "
+        "come from two trainings.",
     )
 
 
@@ -165,7 +165,7 @@ def se_cost(networks: Mapping[str, nn.Module] | None = None) -> Evidence:
         f"channel and its weight it is {shares[1]:.2%}. The paper's share lies "
         "between.",
         table=table,
-        caveat=f"In parameters it is {more:.1%} more, and in time more than in "
+        method=f"In parameters it is {more:.1%} more, and in time more than in "
         "multiply-adds: the paper's own step of training takes 209 ms against "
         "190 ms. Its 0.26 % is the difference of two rounded figures, 3.87 and "
         "3.86.",
@@ -403,10 +403,9 @@ def ladder(
         "multiply-adds of table 10 to its last digit. Its accuracies rise by "
         f"{design:.2f} points from {table.index[0]} to {table.index[-1]}, most by "
         f"{_largest(accuracy.diff())}; the training alone had given {recipe:.2f} "
-        "points before.",
+        "points before. The accuracies are cited.",
         table=table,
-        caveat="The accuracies are cited. In billions of multiply-adds the rest "
-        f"differ: {odd}. A layer norm multiplies nothing here, so it cannot cost "
-        "0.31 billion; the separate downsampling does, and in the paper's table "
-        "11 the jump stands there.",
+        method=f"In billions of multiply-adds the rest differ: {odd}. A layer norm "
+        "multiplies nothing here, so it cannot cost 0.31 billion; the separate "
+        "downsampling does, and in the paper's table 11 the jump stands there.",
     )

@@ -92,8 +92,8 @@ def two_gpus(network: models.AlexNet2012 | None = None) -> Evidence:
         f"layers only ({', '.join(crossed)}): {crossing['forward'].sum():,} per "
         f"image forward, {crossing['backward'].sum():,} gradients back.",
         table=run.traffic,
-        caveat="It is true of the 2012 network. The later one-GPU network of the "
-        "same name, which torchvision has, is not split.",
+        method="The network is that of 2012. The later one-GPU network of the same "
+        "name, which torchvision has, is not split.",
     )
 
 

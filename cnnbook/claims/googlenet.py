@@ -397,8 +397,8 @@ def global_average_pooling(networks: Networks | None = None) -> Evidence:
         f"layers of VGG-16 have {table.params['vgg16']:,}, those of AlexNet "
         f"{table.params['alexnet']:,}.",
         table=heads(networks),
-        caveat="In training the auxiliary heads, with two linear layers each, "
-        "produce class scores too.",
+        method="It is the network that is used. In training the auxiliary heads, "
+        "with two linear layers each, produce class scores too.",
     )
 
 

@@ -85,7 +85,7 @@ def _compare(
 
 
 def _evidence(
-    table, what: str, caveat: str, whose: str, unit: str, truth: str = "as measured"
+    table, what: str, remark: str, whose: str, unit: str, truth: str = "as measured"
 ) -> Evidence:
     formula, measured = table.iloc[:, 0], table.iloc[:, 1]
     equal = int((formula == measured).sum())
@@ -96,7 +96,7 @@ def _evidence(
         measured=f"{what} in {equal} of {len(table)} convolution and linear layers "
         f"{whose}; in all {total:,.0f} {unit} by the formula {beside} {truth}.",
         table=table,
-        caveat=caveat,
+        method=remark,
     )
 
 

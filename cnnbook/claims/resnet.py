@@ -336,7 +336,7 @@ def preactivation_block(kinds: Networks | None = None) -> Evidence:
         f"{others['unchanged'].max():.1f} % of random inputs unchanged, as the "
         "ReLU after their sum cuts off what is negative.",
         table=table,
-        caveat="Inside a stage, a basic block's input comes from such a ReLU and "
+        method="Inside a stage, a basic block's input comes from such a ReLU and "
         "is nowhere negative: those it does pass on. What it cannot do is to let a "
         "signal through whole, of either sign.",
     )

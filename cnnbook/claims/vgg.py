@@ -214,7 +214,9 @@ def _stage(
         + ", ".join(f"{count} in {name}" for name, count in found.items())
         + ".",
         table=table,
-        caveat=f"It is not so in every VGG: {differing}." if differing else None,
+        method=f"The notes write those of {' and '.join(allowed)}; {differing}."
+        if differing
+        else None,
     )
 
 
@@ -279,7 +281,7 @@ def stage_5(networks: Networks | None = None) -> Evidence:
         holds=fourth.holds and fifth.holds,
         measured=f"{fourth.measured} {fifth.measured}",
         table=_counts(4, networks).join(_counts(5, networks)),
-        caveat=fifth.caveat,
+        method=fifth.method,
     )
 
 
@@ -361,9 +363,10 @@ def two_3x3_cheaper(networks: Networks | None = None) -> Evidence:
         f"{table['flops'].iloc[1] / 1e6:,.1f} million: "
         f"{100 * ratio['params']:.0f} % and {100 * ratio['flops']:.0f} %.",
         table=table,
-        caveat=f"They have {ratio['memory_kb']:.0f} times the memory, an output "
-        "each. And the channels between the two must not be many more than around "
+        caveat="The channels between the two must not be many more than around "
         "them: with twice as many they cost more than the 5×5.",
+        method=f"They have {ratio['memory_kb']:.0f} times the memory, an output "
+        "each.",
     )
 
 
@@ -410,7 +413,7 @@ def two_3x3_nonlinearity(networks: Networks | None = None) -> Evidence:
         + ". Without the ReLU, the two convolutions are a linear map, as the one "
         "is.",
         table=table,
-        caveat="A single 5×5 convolution in a network has a ReLU after it as well: "
+        method="A single 5×5 convolution in a network has a ReLU after it as well: "
         "it is two against one, not one against none.",
     )
 

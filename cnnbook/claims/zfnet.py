@@ -68,8 +68,8 @@ def trial_and_error(
         f"error, the network that it describes {kept:g} %. No rule had led to the "
         f"better one. {_search(runs, tried)}",
         table=ranked(tried or runs) if runs else None,
-        caveat="AlexNet's paper gives no rule for its sizes, and no table of "
-        "others either.",
+        caveat="Of AlexNet it can only be supposed: its paper gives no rule for "
+        "its sizes, and no table of others either.",
     )
 
 

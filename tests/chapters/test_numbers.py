@@ -29,11 +29,11 @@ from __future__ import annotations
 
 import html
 import re
+import tomllib
 from pathlib import Path
 
 import nbformat
 import pytest
-import tomllib
 
 from cnnbook.claims import published
 

@@ -67,9 +67,9 @@ def test_where_the_book_limits_a_claim_so_does_its_question():
 # apply.
 NETWORKS = ("vgg16", "mobilenet_v3_large", "regnet_y_400mf", "swin_t", "vit_b_16")
 VERDICTS = """
-measuring/memory                  C C C C C
-measuring/params                  C n n n C  without biases in all but VGG and ViT
-measuring/flops                   C C C C C
+measuring/memory                  H H H H H
+measuring/params                  H n n n H  without biases in all but VGG and ViT
+measuring/flops                   H H H H H
 alexnet/early-memory              H H H n n  a transformer has one convolution
 alexnet/fc-params                 n n n n n  89.4 % of VGG's; a transformer shares its own
 alexnet/conv-flops                H H H n n

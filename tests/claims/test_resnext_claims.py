@@ -72,12 +72,14 @@ def test_without_runs_it_is_not_yet_measured():
     "slope, spread, word",
     [(0.3, 0, "agree"), (0.1, 3, "do not decide it"), (-0.3, 0, "disagree")],
 )
-def test_the_caveat_says_what_our_runs_say(slope, spread, word):
-    caveat = group_convolution(networks(), runs=runs(slope, spread)).caveat
+def test_it_says_what_our_runs_say_and_limits_the_statement_unless_they_agree(slope, spread, word):
+    found = group_convolution(networks(), runs=runs(slope, spread))
+    said = found.measured if word == "agree" else found.caveat
+    assert (found.caveat is None) == (word == "agree")
     assert (
         f"cost {word}: a doubling of the paths adds {slope + spread / 3:+.2f}".replace("-", "−")
-        in caveat
+        in said
     )
     undecided = word == "do not decide it"
-    assert ("To tell the paper's 0.32 points a doubling from zero" in caveat) == undecided
-    assert " a step" not in caveat and caveat.count("points a doubling") == undecided
+    assert ("To tell the paper's 0.32 points a doubling from zero" in said) == undecided
+    assert " a step" not in said and said.count("points a doubling") == undecided

@@ -1,7 +1,7 @@
 import platform
 import subprocess
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def run(folder, **options):
 
 
 def test_every_trial_and_seed_leaves_a_record(two_widths, tmp_path):
-    before = datetime.now(timezone.utc).replace(microsecond=0, tzinfo=None)
+    before = datetime.now(UTC).replace(microsecond=0, tzinfo=None)
     runs = run(tmp_path)
     assert [(r.arm, r.seed) for r in runs] == [
         ("narrow", 0), ("narrow", 1), ("wide", 0), ("wide", 1),
@@ -49,7 +49,7 @@ def test_every_trial_and_seed_leaves_a_record(two_widths, tmp_path):
     assert wide.versions["python"] == platform.python_version()
     assert wide.versions["cnnbook"] == cnnbook.__version__
     started = datetime.strptime(wide.started, "%Y-%m-%dT%H:%M:%SZ")
-    assert before <= started <= datetime.now(timezone.utc).replace(tzinfo=None)
+    assert before <= started <= datetime.now(UTC).replace(tzinfo=None)
     assert 0.3 < wide.test_accuracy < 1
     assert wide.precision == "fp32" and wide.chooses is None
     assert wide.test_correct.mean() == pytest.approx(wide.test_accuracy, abs=1e-6)
