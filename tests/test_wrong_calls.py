@@ -171,6 +171,9 @@ def right() -> dict[str, dict]:
         "figures.connections": {"reads": {"one": torch.ones(2, 3, dtype=torch.bool)}},
         "figures.curves": {"history": history},
         "figures.degradation": {"errors": run, "kinds": {"plain": ("a", "b"), "res": ("a", "b")}},
+        "figures.differences": {
+            "found": {"a": records.interval([1.0, 2.0], "a")}, "xlabel": "x", "margin": 0.5,
+        },
         "figures.dots": {
             "table": networks[["accuracy", "seconds"]], "xlabel": "x", "form": ".1f",
         },

@@ -10,6 +10,7 @@ from cnnbook.figures.block import block
 from cnnbook.figures.comparison import factors, seconds, trade_off, winners
 from cnnbook.figures.convolution import convolution, pooling
 from cnnbook.figures.depth import by_depth, degradation, through_depth
+from cnnbook.figures.differences import differences
 from cnnbook.figures.groups import by_arm, connections
 from cnnbook.figures.landing import error_against_cost
 from cnnbook.figures.learning import curves, filters, images, runs
@@ -54,6 +55,7 @@ __all__ = [
     "convolution",
     "curves",
     "degradation",
+    "differences",
     "dots",
     "explanations",
     "factors",

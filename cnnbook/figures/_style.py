@@ -16,6 +16,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
+from cnnbook import models
 from cnnbook._arguments import checked
 
 if TYPE_CHECKING:
@@ -89,7 +90,12 @@ def kind_color(kind: str) -> str:
 def in_words(table: pd.DataFrame) -> list[str]:
     """The rows' names as a reader calls them, where a profile's table says how."""
     known = table.attrs.get("labels", {})
-    return [known.get(name, name) for name in table.index]
+    return [known.get(name, titled(name)) for name in table.index]
+
+
+def titled(name: str) -> str:
+    """An architecture's name as it is written in print; any other name as it is."""
+    return models.title(name) if name in models.names() else name
 
 
 def halvings(side: int, image: int) -> int:

@@ -23,6 +23,7 @@ from cnnbook.figures._style import (
     new_figure,
     plain_ticks,
     styled,
+    titled,
 )
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def _label(figure: Figure, ax: Axes, names, xs, ys, radii, kept_free=()) -> None
     `radii` of the discs are in points; `kept_free` are other points (x, y) not to
     be covered.
     """
+    names = [titled(name) for name in names]
     figure.draw_without_rendering()  # lays it out, so that points have a place
     renderer = FigureCanvasAgg(figure).get_renderer()
     points = ax.transData.transform(list(zip(xs, ys, strict=True)))

@@ -15,6 +15,7 @@ from cnnbook.figures._style import (
     TEXT,
     new_figure,
     styled,
+    titled,
 )
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def scaling(table: pd.DataFrame) -> Figure:
             dashes,
             color=color,
             marker=mark,
-            label=name,
+            label=titled(name),
         )
     ax.set(xscale="log", xlabel="GPUs", ylabel="efficiency (%)", ylim=(0, 105))
     ax.set_xticks(table["gpus"].unique())

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from cnnbook.figures._style import BLUE, FAINT, ORANGE, TEXT, new_figure, styled
+from cnnbook.figures._style import (
+    BLUE,
+    FAINT,
+    ORANGE,
+    TEXT,
+    new_figure,
+    styled,
+    titled,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,4 +55,4 @@ def ranking(
 
 
 def _named(arm: str, marked: Mapping[str, str]) -> str:
-    return f"{marked[arm]}: {arm}" if arm in marked else arm
+    return f"{marked[arm]}: {arm}" if arm in marked else titled(arm)

@@ -10,7 +10,7 @@ stride, and H/s and W/s are rounded up.
 """
 
 from cnnbook._arguments import guard
-from cnnbook.models._common import create, names
+from cnnbook.models._common import create, names, title
 from cnnbook.models.alexnet import AlexNet, AlexNet2012, alexnet
 from cnnbook.models.alexnet_split import AlexNetHalf, SplitRun, run_split
 from cnnbook.models.convnext import ConvNeXt, ConvNeXtBlock, convnext_tiny
@@ -192,6 +192,7 @@ __all__ = [
     "se_resnet50",
     "set_identity",
     "stem_network",
+    "title",
     "weights",
     "vgg11",
     "vgg11_bn",

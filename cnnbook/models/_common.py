@@ -4,6 +4,7 @@ images."""
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -35,6 +36,45 @@ def names() -> tuple[str, ...]:
     return tuple(
         sorted(BUILDERS, key=lambda name: FILES.index(_file(BUILDERS[name])))
     )
+
+
+# How a name is written in print: what it begins with, and what it may end with.
+# Between the two is a number of layers.
+FAMILIES = {
+    "alexnet": "AlexNet",
+    "zfnet": "ZFNet",
+    "vgg": "VGG-",
+    "googlenet": "GoogLeNet",
+    "resnet": "ResNet-",
+    "plain": "plain-",
+    "preact_resnet": "pre-activation ResNet-",
+    "resnext": "ResNeXt-",
+    "densenet": "DenseNet-",
+    "se_resnet": "SE-ResNet-",
+    "mobilenet_v2": "MobileNetV2",
+    "efficientnet_b0": "EfficientNet-B0",
+    "convnext_tiny": "ConvNeXt-T",
+    "kernel_stack": "stack of kernels",
+    "stem_network": "network behind a stem",
+}
+ENDINGS = {"": "", "_bn": " with BN", "_5x5": " with 5×5"}
+
+
+def title(name: str) -> str:
+    """An architecture's name as it is written in print: "VGG-16" for ``vgg16``.
+
+    Raises:
+        ValueError: if no architecture has this name (near names are offered).
+    """
+    if name not in BUILDERS:
+        raise ValueError(f"unknown architecture {name!r}; {near(name, BUILDERS)}")
+    if name in FAMILIES:
+        return FAMILIES[name]
+    parts = re.fullmatch(r"(.*?)(\d+)(_bn|_5x5|_\d+x\d+d)?", name)
+    assert parts is not None, name  # a test asks for the title of each
+    family, layers, ending = parts.groups(default="")
+    ending = ENDINGS.get(ending, ending.replace("_", " ").replace("x", "×"))
+    return f"{FAMILIES[family]}{layers}{ending}"
 
 
 def _file(builder: Callable) -> str:

@@ -157,7 +157,7 @@ EXPECTED = {
     "paths": {"… 32 in all …"},
     "head": {"avg pool 5×5", "stride 3", "avg pool to 4×4", "linear, 1024", "ReLU, dropout"},
     "interaction": {"heads", "no heads", "without", "with", "test accuracy (%)"},
-    "measures": {"memory (MB)", "1.5 M", "2 G", "900", "googlenet"},
+    "measures": {"memory (MB)", "1.5 M", "2 G", "900", "GoogLeNet"},
     "pairs": {"1.5 M  params", "2 G  flops", "3 M", "cost"},
 }
 

@@ -38,7 +38,7 @@ def table():
 def test_every_network_is_named_once_and_apart(draw, table):
     figure = draw(table)
     (ax,) = figure.axes
-    assert sorted(text.get_text() for text in ax.texts) == sorted(NETWORKS)
+    assert sorted(text.get_text() for text in ax.texts) == sorted(map(models.title, NETWORKS))
     renderer = FigureCanvasAgg(figure).get_renderer()
     boxes = {text.get_text(): text.get_window_extent(renderer) for text in ax.texts}
     for (one, box), (other, other_box) in itertools.combinations(boxes.items(), 2):

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
-from cnnbook import figures
+from cnnbook import figures, models
 
 ROWS = [
     (network, batch, intensity * batch**power, 1e9 * rate * batch ** (power / 2))
@@ -59,7 +59,9 @@ def test_a_point_above_the_roof_is_shown_too():
 
 def test_names_are_apart(ax):
     named = [text.get_text() for text in ax.texts]
-    assert sorted(named) == sorted([*set(TABLE.network), "ridge", "most operations a second"])
+    assert sorted(named) == sorted(
+        [*map(models.title, set(TABLE.network)), "ridge", "most operations a second"]
+    )
     renderer = FigureCanvasAgg(ax.figure).get_renderer()
     boxes = [text.get_window_extent(renderer) for text in ax.texts]
     assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))

@@ -60,3 +60,12 @@ def test_names_are_in_the_notes_order():
     assert len(names) == len(set(names)) >= 25
     main = ["alexnet", "zfnet", "vgg16", "googlenet", "resnet50", "resnext50_32x4d"]
     assert sorted(main, key=names.index) == main
+
+
+def test_each_has_a_name_in_print():
+    titles = [models.title(name) for name in models.names()]
+    assert len(set(titles)) == len(titles) and not any("_" in title for title in titles)
+    assert models.title("vgg16_bn") == "VGG-16 with BN"
+    assert models.title("resnext101_32x8d") == "ResNeXt-101 32×8d"
+    with pytest.raises(ValueError, match="unknown architecture 'vgg15'; did you mean"):
+        models.title("vgg15")
