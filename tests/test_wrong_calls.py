@@ -201,14 +201,13 @@ def right() -> dict[str, dict]:
         "figures.seconds": {"table": networks},
         "figures.shares": {"table": table},
         "figures.stages": {"table": profile(models.alexnet()).table},
-        "figures.through_depth": {
-            "norms": {kind: {n: [1.0, 2.0] for n in "abc"} for kind in "xy"}, "ylabel": "y",
+        "figures.through_layers": {
+            "sizes": {kind: {n: [1.0, 2.0] for n in "abc"} for kind in "xy"}, "ylabel": "y",
         },
         "figures.timeline": {
             "rows": {"a": {"computes": (0, 1), "waits": (1, 2)}}, "xlabel": "x",
             "idle": ("waits",),
         },
-        "figures.totals": {"table": networks},
         "figures.trade_off": {"table": networks},
         "figures.winners": {"table": networks},
         "interpret.gradient_map": {"model": network, "layer": "conv", "input_size": (1, 8, 8)},

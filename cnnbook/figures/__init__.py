@@ -9,7 +9,7 @@ from cnnbook.figures.aligned import aligned
 from cnnbook.figures.block import block
 from cnnbook.figures.comparison import factors, seconds, trade_off, winners
 from cnnbook.figures.convolution import convolution, pooling
-from cnnbook.figures.depth import by_depth, degradation, through_depth
+from cnnbook.figures.depth import by_depth, degradation, through_layers
 from cnnbook.figures.differences import differences
 from cnnbook.figures.groups import by_arm, connections
 from cnnbook.figures.landing import error_against_cost
@@ -34,8 +34,8 @@ from cnnbook.figures.report import report
 from cnnbook.figures.roofline import roofline
 from cnnbook.figures.scaling import scaling
 from cnnbook.figures.search import ranking
-from cnnbook.figures.side_by_side import interaction, measures, pairs
-from cnnbook.figures.stages import columns, stages, totals
+from cnnbook.figures.side_by_side import interaction, pairs
+from cnnbook.figures.stages import columns, measures, stages
 from cnnbook.figures.training import bars, dots, ring, timeline
 from cnnbook.figures.two_gpus import two_gpus
 from cnnbook.figures.whole import whole
@@ -88,10 +88,9 @@ __all__ = [
     "shares",
     "stages",
     "stems",
-    "through_depth",
+    "through_layers",
     "timeline",
     "top_nine",
-    "totals",
     "trade_off",
     "two_gpus",
     "transfer",

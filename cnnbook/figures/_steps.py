@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from torch import nn
 
 from cnnbook.figures._graph import Node
+from cnnbook.figures._style import INK, TEXT, grid_color
 from cnnbook.interpret.graph import Graph
 from cnnbook.interpret.graph import Node as Operation
 from cnnbook.interpret.graph import graph as graph_of
@@ -157,3 +160,29 @@ def lanes(graph: Graph) -> list[Node]:
         else:
             found[node.name] = inputs[0]
     return list(dict.fromkeys(found.values()))
+
+
+def box(
+    ax: Axes,
+    node: Operation,
+    corner: tuple[float, float],
+    size: tuple[float, float],
+    image: int,
+) -> str:
+    """The box of a layer in the colour of its grid, empty if it pools.
+
+    Returns the colour of the letters in it.
+    """
+    full = node.kind != "pool"
+    ax.add_patch(
+        Rectangle(
+            corner,
+            *size,
+            fill=full,
+            facecolor=grid_color(node.shape, image),
+            edgecolor=TEXT,
+            lw=0.7,
+            zorder=2,
+        )
+    )
+    return INK if full else TEXT

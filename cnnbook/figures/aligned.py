@@ -7,17 +7,22 @@ from itertools import groupby
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import PathPatch, Rectangle
+from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from torch import nn
 
-from cnnbook.figures._steps import Operation, Shortcut, column, one_line, traced
+from cnnbook.figures._steps import (
+    Operation,
+    Shortcut,
+    box,
+    column,
+    one_line,
+    traced,
+)
 from cnnbook.figures._style import (
-    INK,
     LEGIBLE,
     TEXT,
     WIDTH,
-    grid_color,
     halvings,
     styled,
 )
@@ -130,19 +135,7 @@ def _column(ax: Axes, x: float, width: float, places: dict, image: int) -> None:
         if before is not None:
             ax.plot((x, x), (before + half, y - half), color=TEXT, lw=1, zorder=0)
         before = y
-        color = grid_color(node.shape, image)
-        full = node.kind != "pool"
-        ax.add_patch(
-            Rectangle(
-                (x - width / 2, y - half),
-                width,
-                2 * half,
-                fill=full,
-                facecolor=color,
-                edgecolor=TEXT,
-                lw=0.7,
-            )
-        )
+        ink = box(ax, node, (x - width / 2, y - half), (width, 2 * half), image)
         ax.text(
             x,
             y,
@@ -150,7 +143,7 @@ def _column(ax: Axes, x: float, width: float, places: dict, image: int) -> None:
             ha="center",
             va="center_baseline",
             fontsize=LEGIBLE,
-            color=INK if full else TEXT,
+            color=ink,
         )
 
 

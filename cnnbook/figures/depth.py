@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cnnbook.figures._style import (
-    BLUE,
     COLORS,
-    GREEN,
-    ORANGE,
     name_lines,
     new_figure,
     styled,
@@ -108,28 +106,33 @@ def degradation(errors: pd.DataFrame, kinds: Mapping[str, Sequence[str]]) -> Fig
 
 
 @styled
-def through_depth(
-    norms: Mapping[str, Mapping[str, Sequence[float]]], ylabel: str
+def through_layers(
+    sizes: Mapping[str, Mapping[str, Sequence[float]]], ylabel: str
 ) -> Figure:
-    """A quantity of each layer, on a logarithmic scale: a panel per kind, three
-    networks each.
+    """A quantity of each layer on a logarithmic scale: a panel each, up to four
+    lines in it.
+
+    Lines that are the same in all panels are named once, beside the last.
 
     Args:
-        norms: by the panel's title, by the network's name: a number per layer, in
+        sizes: by the panel's title, by the line's name: a number per layer, in
             order.
         ylabel: what the numbers are.
     """
     figure = new_figure(2.7)
-    panels = figure.subplots(1, len(norms), sharey=True)
-    for ax, (kind, networks) in zip(panels, norms.items(), strict=True):
-        for (name, values), color in zip(
-            networks.items(), (BLUE, ORANGE, GREEN), strict=True
-        ):
-            ax.plot(
-                range(1, len(values) + 1), values, color=color, lw=1.6, label=name
-            )
-        _name_lines(ax, at=0)
-        ax.set(title=kind, xlabel="layer", yscale="log")
+    panels = figure.subplots(1, len(sizes), sharey=True, squeeze=False)[0]
+    shared = len({tuple(series) for series in sizes.values()}) == 1
+    for ax, (title, series) in zip(panels, sizes.items(), strict=True):
+        for (name, values), color in zip(series.items(), COLORS, strict=False):
+            ax.plot(range(1, len(values) + 1), values, color=color, label=name)
+        ax.set(title=title, xlabel="layer", yscale="log")
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        if not shared:
+            _name_lines(ax, at=0)
+    if shared:
+        name_lines(
+            panels[-1], loc="center left", bbox_to_anchor=(1, 0.5), reverse=True
+        )
     panels[0].set(ylabel=ylabel)
     return figure
 

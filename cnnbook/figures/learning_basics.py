@@ -141,30 +141,6 @@ def lines(
 
 
 @styled
-def through_layers(
-    sizes: Mapping[str, Mapping[str, Sequence[float]]], ylabel: str
-) -> Figure:
-    """A quantity of each layer on a logarithmic scale: a panel each, the same lines
-    in all.
-
-    Args:
-        sizes: by the panel's title, by the line's name: a number per layer, in
-            order.
-        ylabel: what the numbers are.
-    """
-    figure = new_figure(2.7)
-    panels = figure.subplots(1, len(sizes), sharey=True)
-    for ax, (title, series) in zip(panels, sizes.items(), strict=True):
-        for (name, values), color in zip(series.items(), COLORS, strict=False):
-            ax.plot(range(1, len(values) + 1), values, color=color, label=name)
-        ax.set(title=title, xlabel="layer", yscale="log")
-        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    panels[0].set(ylabel=ylabel)
-    name_lines(panels[-1], loc="center left", bbox_to_anchor=(1, 0.5), reverse=True)
-    return figure
-
-
-@styled
 def valley(
     paths: Mapping[str, Tensor], heights: Tensor, extent: Sequence[float]
 ) -> Figure:

@@ -11,7 +11,6 @@ from cnnbook.figures._style import (
     BLUE,
     ORANGE,
     TEXT,
-    in_words,
     new_figure,
     styled,
 )
@@ -19,30 +18,6 @@ from cnnbook.figures.stages import _compact
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@styled
-def measures(table: pd.DataFrame) -> Figure:
-    """The three measures, a bar for each row in each.
-
-    Args:
-        table: ``memory_kb``, ``params`` and ``flops`` of each network, or part of
-            one.
-    """
-    figure = new_figure(0.3 * len(table) + 0.45)
-    panels = figure.subplots(1, 3, sharey=True)
-    titles = {"memory_kb": "memory (MB)", "params": "params", "flops": "flops"}
-    for ax, (measure, title) in zip(panels, titles.items(), strict=True):
-        values = table[measure] / (1024 if measure == "memory_kb" else 1)
-        ax.barh(range(len(table)), values, color=BLUE, height=0.62)
-        for y, value in enumerate(values):
-            ax.text(value + 0.03 * values.max(), y, _compact(value), va="center")
-        ax.set(title=title, xlim=(0, 1.62 * values.max()), xticks=[])
-        ax.spines[["bottom"]].set_visible(False)
-        ax.tick_params(length=0)
-    panels[0].set_yticks(range(len(table)), in_words(table))
-    panels[0].invert_yaxis()
-    return figure
 
 
 @styled

@@ -60,7 +60,8 @@ def _counts(kinds: list[str]) -> str:
 def _panels(labels: Sequence[str], sums: pd.DataFrame) -> Figure:
     """A row per label: bars of the three measures, each to its own scale and with
     its value."""
-    figure = new_figure(0.44 * len(labels) + 0.5)
+    lines = max(label.count("\n") for label in labels) + 1
+    figure = new_figure((0.16 + 0.14 * lines) * len(labels) + 0.5)
     panels = figure.subplots(1, 3, sharey=True)
     titles = {"memory_kb": "memory (MB)", "params": "params", "flops": "flops"}
     for ax, (measure, title) in zip(panels, titles.items(), strict=True):
@@ -104,9 +105,13 @@ def stages(table: pd.DataFrame) -> Figure:
 
 
 @styled
-def totals(table: pd.DataFrame) -> Figure:
-    """Networks compared: a row each, indexed by name, with ``memory_kb``,
-    ``params``, ``flops``."""
+def measures(table: pd.DataFrame) -> Figure:
+    """The three measures, a bar for each row in each.
+
+    Args:
+        table: ``memory_kb``, ``params`` and ``flops`` of each network, or part of
+            one.
+    """
     return _panels(in_words(table), table)
 
 

@@ -6,17 +6,14 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from torch import nn
 
-from cnnbook.figures._steps import Operation, column, short, traced
+from cnnbook.figures._steps import Operation, box, column, short, traced
 from cnnbook.figures._style import (
-    INK,
     LEGIBLE,
     ORANGE,
     TEXT,
     canvas,
-    grid_color,
     styled,
 )
 
@@ -111,27 +108,13 @@ def _before(graph, node: Operation, layers: list[Operation]) -> str:
 def _box(
     ax: Axes, x: float, y: float, node: Operation, image: int, norm: str | None
 ) -> None:
-    color = grid_color(node.shape, image)
-    full = node.kind != "pool"
-    ax.add_patch(
-        Rectangle(
-            (x - BOX / 2, y - HALF),
-            BOX,
-            2 * HALF,
-            fill=full,
-            facecolor=color,
-            edgecolor=TEXT,
-            lw=0.7,
-            zorder=2,
-        )
-    )
+    ink = box(ax, node, (x - BOX / 2, y - HALF), (BOX, 2 * HALF), image)
     name, rest = short(node)
-    if full:  # a half of the outputs
+    if node.kind != "pool":  # a half of the outputs
         rest = rest.removesuffix(", 2 groups")
         rest = rest.replace(str(node.shape[0]), str(node.shape[0] // 2), 1)
     if norm:
         rest += f", {norm}"
-    ink = INK if full else TEXT
     _write(ax, x, y - 0.09, name, color=ink)
     _write(ax, x, y + 0.1, rest, color=ink)
 

@@ -49,7 +49,7 @@ def drawn():
         "filters": lambda: figures.filters(kernels),
         "gradient": lambda: figures.gradient(spot, 11),
         "stages": lambda: figures.stages(vggs["VGG-19"]),
-        "totals": lambda: figures.totals(
+        "measures": lambda: figures.measures(
             pd.DataFrame([p.total, p.total], ["AlexNet, whole", "again\nwith a long name"])
         ),
         "columns": lambda: figures.columns(vggs),
@@ -80,7 +80,7 @@ EXPECTED = {
     "images": {"Ankle boot", "Trouser"},
     "gradient": {"11 px"},
     "stages": {"56 × 56\n1 pool, 4 conv", "1 × 1\n3 linear", "24.5", "124 M", "6.47 G"},
-    "totals": {"again\nwith a long name", "61.1 M", "717 M", "2.28"},
+    "measures": {"again\nwith a long name", "61.1 M", "717 M", "2.28"},
     "columns": {"VGG-11", "VGG-19", "14 × 14", "conv 64", "pool 512", "linear 4096"},
     "ranking": {"3x3-s2-12", "ZFNet: 7x7-s2-24", "test accuracy (%)"},
     "occlusion": {"Bag", "Coat", "probability of the class, with a square there covered"},

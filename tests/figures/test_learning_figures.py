@@ -89,7 +89,7 @@ def test_panels_through_layers_share_their_lines():
         "ReLU": {"He": [1.0, 1.1], "Glorot": [1.0, 0.5]},
         "tanh": {"He": [1, 1], "Glorot": [1, 1]},
     }
-    figure = learning_basics.through_layers(sizes, "size")
+    figure = figures.through_layers(sizes, "size")
     assert [ax.get_title() for ax in figure.axes] == ["ReLU", "tanh"]
     assert figure.axes[0].lines[1].get_ydata().tolist() == [1.0, 0.5]
 
