@@ -16,7 +16,7 @@ from torch import nn
 
 from benchmarks import _harness
 from cnnbook import models
-from cnnbook.training.outputs import main_logits
+from cnnbook.training.recipe import main_logits
 
 BATCH = 256
 STEPS = 10

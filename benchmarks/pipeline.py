@@ -32,9 +32,9 @@ from torchvision import transforms
 from benchmarks import _harness
 from cnnbook import Recipe, data
 from cnnbook.data import ImageSet
-from cnnbook.training.images import Normalise
+from cnnbook.training.images import reader
 from cnnbook.training.loop import batches
-from cnnbook.training.reading import reader
+from cnnbook.training.recipe import make_normalise
 
 CPU = torch.device("cpu")
 BATCH = 128
@@ -73,7 +73,7 @@ def theirs(images: ImageSet, side: int, workers: int) -> DataLoader:
 
 def ours(images: ImageSet, side: int):
     recipe = Recipe(batch_size=BATCH, image_size=side, augment=("flip", "crop"))
-    normalise = Normalise.as_recipe(images, recipe, CPU)
+    normalise = make_normalise(images, recipe, CPU)
     source, generator = reader(images, CPU), torch.Generator().manual_seed(0)
 
     def epoch() -> None:

@@ -25,10 +25,9 @@ from tqdm import tqdm
 from benchmarks import _harness
 from cnnbook import Recipe, data, models
 from cnnbook.training.device import autocast
-from cnnbook.training.images import Normalise
+from cnnbook.training.images import reader
 from cnnbook.training.loop import batches, train_epoch
-from cnnbook.training.optimisation import make_optimizer, make_schedule
-from cnnbook.training.reading import reader
+from cnnbook.training.recipe import make_normalise, make_optimizer, make_schedule
 
 CPU = torch.device("cpu")
 BATCH = 128
@@ -51,7 +50,7 @@ def prepare(name: str, options: dict, side: int) -> dict[str, Callable[[], None]
     )
     torch.manual_seed(0)
     start = models.create(name, num_classes=10, in_channels=1, **options)
-    normalise = Normalise.as_recipe(train, recipe, CPU)
+    normalise = make_normalise(train, recipe, CPU)
     # The peers get their images ready: what `fit` does to a batch counts against it alone.
     ready = [
         (normalise(i).contiguous(), j)

@@ -461,7 +461,7 @@ def _close_stdout() -> None:
 def _is_shortage(error: BaseException) -> bool:
     if isinstance(error, MemoryError):
         return True
-    from cnnbook.training.memory import is_shortage
+    from cnnbook.training.check import is_shortage
 
     return is_shortage(error)
 

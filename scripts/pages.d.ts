@@ -202,7 +202,6 @@ declare namespace Explorer {
   /** A call as the backward pass meets it. */
   interface Node {
     out: Value;
-    size: number;
     saved: Block[];
     reads: Map<Value, boolean>;
     weights: number[];

@@ -110,7 +110,7 @@
         /** @type {Map<Explorer.Value, boolean>} */
         const reads = new Map();
         for (const one of inputs) if (one.wants) reads.set(one, Boolean(hands) && !reads.has(one));
-        this.nodes.push({out, size, saved, reads, weights});
+        this.nodes.push({out, saved, reads, weights});
       }
       for (const one of inputs) this.drop(one.block);
       return out;
@@ -120,22 +120,29 @@
     backward(out) {
       if (out.wants) out.grad = this.make(FLOAT * count(out.shape));
       this.drop(out.block);
-      for (const {out, size, saved, reads, weights} of this.nodes.reverse()) {
+      for (const {out, saved, reads, weights} of this.nodes.reverse()) {
         // Who reads it went first, and made it.
         const grad = /** @type {Explorer.Block} */ (out.grad);
-        for (const [value, hands] of reads) {
-          const bytes = hands ? size : FLOAT * count(value.shape);
-          const block = hands ? this.hold(grad) : this.make(bytes);
-          if (value.grad && value.grad.holders > 1) {
-            // another's too: the sum is a new one
-            const sum = this.make(bytes);
-            this.drop(value.grad);
-            value.grad = sum;
-          }
-          if (value.grad) this.drop(block);
-          else value.grad = block;
-        }
+        const made = [...reads].map(([value, hands]) =>
+          hands ? this.hold(grad) : this.make(FLOAT * count(value.shape)),
+        );
         for (const weight of weights) this.make(0, FLOAT * weight);
+        for (const [n, [value, hands]] of [...reads].entries()) {
+          const own = FLOAT * count(value.shape);
+          const block = made[n];
+          // Autograd adds a gradient to one that nothing else refers to and that fills its storage
+          // (a slice of a concatenation's does not); else the sum is a new one.
+          /** @param {Explorer.Block} one @param {number} holders */
+          const takesSum = (one, holders) => one.holders === holders && one.each === own;
+          if (value.grad && takesSum(value.grad, 1)) this.drop(block);
+          else if (value.grad) {
+            const taken = takesSum(block, hands ? 2 : 1);
+            const sum = taken ? block : this.make(own);
+            this.drop(value.grad);
+            if (!taken) this.drop(block);
+            value.grad = sum;
+          } else value.grad = block;
+        }
         this.drop(grad);
         for (const block of saved) this.drop(block);
       }
@@ -188,7 +195,7 @@
         if (layer.type === "batchnorm") buffers += 2 * FLOAT * row.shape[0] + INDEX;
       }
     }
-    step.drop(image.block);
+    // Who trains holds the image until the step is over.
     step.backward(value);
     return {weights, buffers, kept: step.kept, moments: step.moments};
   };

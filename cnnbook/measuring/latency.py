@@ -16,7 +16,7 @@ from torch import nn
 
 from cnnbook.profiling import Profile, profile
 from cnnbook.training.device import device_name, find_device, seeded
-from cnnbook.training.outputs import loss_of
+from cnnbook.training.recipe import loss_of
 
 DTYPES = {
     "float32": torch.float32,

@@ -144,16 +144,17 @@ class Call(NamedTuple):
     strides: list[tuple[int, ...]]  # by output
     needs: list[bool]  # by output: whether a gradient goes through it
     saved: list[tuple[str, int]]  # ("input", i), ("output", j) or ("new", bytes)
-    # An input, the output whose gradient it gets, bytes.
-    grads: list[tuple[int, int | None, int]]
+    # An input, the output whose gradient it gets, bytes of that storage and of the
+    # gradient itself: slices of a concatenation's share a larger one.
+    grads: list[tuple[int, int | None, int, int]]
 
 
 class Node(NamedTuple):
     """A call as the backward pass meets it."""
 
     outs: list[Any]  # slots
-    # Slot, output, bytes, whether a parameter's.
-    grads: list[tuple[Any, int | None, int, bool]]
+    # Slot, output, bytes of the storage and its own, whether a parameter's.
+    grads: list[tuple[Any, int | None, int, int, bool]]
     saved: list[Block]
     name: str
 
@@ -221,7 +222,7 @@ def _learn(func, args, kwargs, needs, device, copies: bool) -> Call:
 
 def _gradients(
     outs: list[Tensor], leaves: dict[int, Tensor]
-) -> list[tuple[int, int | None, int]]:
+) -> list[tuple[int, int | None, int, int]]:
     through = [j for j, t in enumerate(outs) if t.requires_grad]
     wanted = [(i, t) for i, t in enumerate(leaves.values()) if t.requires_grad]
     if not through or not wanted:
@@ -239,7 +240,12 @@ def _gradients(
         found = [torch.empty_like(t) for _, t in wanted]
     owners = {storage(t): j for j, t in zip(through, handed, strict=True)}
     return [
-        (i, owners.get(storage(grad)), grad.untyped_storage().nbytes())
+        (
+            i,
+            owners.get(storage(grad)),
+            grad.untyped_storage().nbytes(),
+            grad.numel() * grad.element_size(),
+        )
         for (i, _), grad in zip(wanted, found, strict=True)
         if grad is not None
     ]
@@ -340,6 +346,7 @@ class Step(Shapes):
         self.moments: list[tuple[int, str]] = []
         self.nodes: list[Node] = []
         self.kept: dict[int, Block] = {}
+        self.given: list[Block] = []
         self.phase, self.at_call = "forward", ""
 
     def now(self) -> str:
@@ -460,8 +467,14 @@ class Step(Shapes):
             j += 1
         if any(call.needs):
             grads = [
-                (self.slot_of(inputs[i]), source, size, inputs[i].requires_grad)
-                for i, source, size in call.grads
+                (
+                    self.slot_of(inputs[i]),
+                    source,
+                    size,
+                    own,
+                    inputs[i].requires_grad,
+                )
+                for i, source, size, own in call.grads
             ]
             found: list[Block | None] = []
             for kind, n in call.saved:
@@ -492,9 +505,10 @@ class Step(Shapes):
         return id(t) if t.requires_grad else getattr(t, "slot", None)
 
     def begin(self, image: Tensor) -> None:
-        """`image` is there before the step, and after it."""
+        """`image` is there before the step, and after it: who trains holds it."""
         noted: Any = image
         noted.block = Block(self, image.untyped_storage().nbytes())
+        self.given.append(noted.block)
 
     def backward(self, outputs: list[Tensor]) -> None:
         """Go through the calls the other way; `outputs` is emptied, for nothing
@@ -514,19 +528,42 @@ class Step(Shapes):
             outs = [slots.pop(slot, None) for slot in node.outs]
             if all(block is None for block in outs):
                 continue
-            for slot, source, size, is_parameter in node.grads:
+            made: list[Block] = []
+            for _, source, size, _, _ in node.grads:
                 block = outs[source] if source is not None else None
-                if block is None:
-                    block = Block(self, size)
+                made.append(Block(self, size) if block is None else block)
+            block = None
+            # It is given all of them at once.
+            for slot, source, _, own, is_parameter in node.grads:
                 if is_parameter:
-                    weights.setdefault(slot, block)
+                    weights.setdefault(slot, made[0])
                 elif slot not in slots:
-                    slots[slot] = block
-                elif sys.getrefcount(slots[slot]) > 2:
-                    # It is another's too: the sum is a new tensor.
-                    slots[slot] = Block(self, size)
-                block = None
+                    slots[slot] = made[0]
+                elif not _takes_sum(slots, slot, own, _ALONE):
+                    # `outs` refers to what was handed on.
+                    held = _ALONE + (source is not None)
+                    fills = _takes_sum(made, 0, own, held)
+                    slots[slot] = made[0] if fills else Block(self, own)
+                del made[0]
             del node, outs
+
+
+def _references(block: object) -> int:
+    return sys.getrefcount(block)
+
+
+# Of what a list or a dictionary alone refers to; Pythons count otherwise.
+_LISTED = [object()]
+_ALONE = _references(_LISTED[0])
+
+
+def _takes_sum(place: Any, at: Any, own: int, held: int) -> bool:
+    """Whether autograd adds to the gradient ``place[at]`` of `own` bytes.
+
+    It does where nothing else refers to it (`held` references are known) and it
+    fills its storage; else the sum is a new tensor.
+    """
+    return place[at].size == own and _references(place[at]) <= held
 
 
 def wants_gradient(t: Tensor) -> bool:

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from cnnbook.training.optimisation import make_optimizer, make_schedule
-from cnnbook.training.recipe import Recipe
+from cnnbook.training.recipe import Recipe, make_optimizer, make_schedule
 
 STEEP = 20.0  # curvature of the valley across; along it is 1
 

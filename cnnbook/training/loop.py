@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from cnnbook.data import ImageSet, ImageStream
 from cnnbook.training import distributed
-from cnnbook.training.check import check_fit
+from cnnbook.training.check import check_fit, enough_memory
 from cnnbook.training.checkpoint import Checkpoints, RandomState, identity_of
 from cnnbook.training.device import (
     autocast,
@@ -28,19 +28,29 @@ from cnnbook.training.device import (
     resolve_precision,
     seeded,
 )
-from cnnbook.training.images import AUGMENTATIONS, Normalise
-from cnnbook.training.log import check_log, history_log
-from cnnbook.training.memory import enough_memory
-from cnnbook.training.optimisation import (
+from cnnbook.training.images import (
+    AUGMENTATIONS,
+    Normalise,
+    Resident,
+    Streamed,
+    reader,
+)
+from cnnbook.training.recipe import (
+    Recipe,
+    loss_of,
+    main_logits,
     make_average,
+    make_normalise,
     make_optimizer,
     make_schedule,
 )
-from cnnbook.training.outputs import loss_of, main_logits
-from cnnbook.training.progress import progress_bar
-from cnnbook.training.reading import Resident, Streamed, reader
-from cnnbook.training.recipe import Recipe
-from cnnbook.training.run import Run, history_columns
+from cnnbook.training.run import (
+    Run,
+    check_log,
+    history_columns,
+    history_log,
+    progress_bar,
+)
 
 EVALUATION_BATCH = 256
 
@@ -113,7 +123,7 @@ def fit(
         train.subset(range(recipe.fixed_images)) if recipe.fixed_images else None
     )
     mixed = autocast(device, precision)
-    normalise = Normalise.as_recipe(train, recipe, device)
+    normalise = make_normalise(train, recipe, device)
     model.to(device).to(memory_format=normalise.layout)
     source = reader(train, device)
     optimizer = make_optimizer(model, recipe)

@@ -1,13 +1,21 @@
-"""What training leaves behind."""
+"""What training shows and leaves: a bar of progress, a log for TensorBoard, and a
+run."""
 
 from __future__ import annotations
 
 import html
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pandas as pd
 from torch import Tensor, nn
+from tqdm import tqdm
 
+from cnnbook._files import check_folder
+from cnnbook.training import distributed
 from cnnbook.training.images import Normalise
 from cnnbook.training.recipe import Recipe
 
@@ -101,3 +109,102 @@ class Run:
 
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(self.summary()).replace(chr(10), '<br>')}</p>"
+
+
+class _NotebookLine:
+    """A file that shows the last line written to it in a notebook's output, and
+    keeps only that.
+
+    A notebook's standard error keeps every state of the bar, and tqdm's own
+    notebook bar needs ipywidgets in the kernel and in the page.
+    """
+
+    encoding = "utf-8"  # by which tqdm knows that it may draw with blocks
+
+    def __init__(self):
+        from IPython.display import display
+
+        self.handle = display({"text/plain": ""}, raw=True, display_id=True)
+
+    def write(self, text: str) -> None:
+        if line := text.strip():
+            self.handle.update({"text/plain": line}, raw=True)
+
+    def flush(self) -> None:
+        pass
+
+
+def progress_bar(images: int, shown: bool) -> tqdm:
+    """A bar over so many images: the share done, time left, images a second.
+
+    In a terminal it is drawn on standard error, in a notebook as one line of
+    output; a log file or a pipe gets none.
+    """
+    # A notebook's shell has a kernel; a terminal's IPython has none.
+    shell = (
+        sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    )
+    if shown and getattr(shell, "kernel", None) is not None:
+        return tqdm(
+            total=images,
+            unit=" images",
+            mininterval=0.5,
+            file=_NotebookLine(),
+            ncols=80,
+        )
+    # tqdm draws nothing where disable=None and standard error is no terminal.
+    disable = None if shown else True
+    return tqdm(
+        total=images,
+        unit=" images",
+        mininterval=0.5,
+        dynamic_ncols=True,
+        disable=disable,
+    )
+
+
+def check_log(folder: str | os.PathLike | None) -> None:
+    """Raise a ValueError if a log is wanted and cannot be: no TensorBoard, or no
+    such folder."""
+    if folder is None:
+        return
+    check_folder(folder)
+    try:
+        import torch.utils.tensorboard  # noqa: F401
+    except ImportError as error:
+        raise ValueError(
+            "a log for TensorBoard needs the package tensorboard: pip install "
+            "tensorboard"
+        ) from error
+
+
+@contextmanager
+def history_log(
+    folder: str | os.PathLike | None, epochs: int
+) -> Iterator[Callable[[dict], None]]:
+    """A function that logs a row of the history, a scalar a column, at the step of
+    its epoch.
+
+    Args:
+        folder: where the log is written, by the first process; None: nowhere.
+        epochs: how many epochs the run has behind it. What the folder has of later
+            ones is of a run that was stopped before it could save them, and
+            TensorBoard will forget it.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
+    if folder is None or not distributed.is_first():
+        yield lambda row: None
+        return
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(os.fspath(folder), purge_step=epochs + 1) as writer:
+
+        def log(row: dict) -> None:
+            for name, value in row.items():
+                if name != "epoch":
+                    writer.add_scalar(name, value, row["epoch"])
+            writer.flush()
+
+        yield log

@@ -51,7 +51,7 @@ def test_fully_connected_parameters_cost_most():
     figure = figures.scaling(found)
     for line, name in zip(figure.axes[0].lines, names, strict=True):
         drawn = found[found["network"] == name]
-        assert line.get_label() == name
+        assert line.get_label() == models.title(name)
         assert list(line.get_ydata()) == (100 * drawn["efficiency"]).tolist()
     with pytest.raises(ValueError, match="at most 5 networks can be told apart, got 6"):
         figures.scaling(scaling_efficiency({str(i): CONV for i in range(6)}))

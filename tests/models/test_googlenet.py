@@ -7,7 +7,7 @@ from torch import nn
 
 from cnnbook import models, profile
 from cnnbook.models.googlenet import TABLE_1
-from cnnbook.training.outputs import loss_of
+from cnnbook.training.recipe import loss_of
 
 VARIANTS = ["torchvision", "paper"]
 

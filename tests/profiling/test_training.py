@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
+from torch.distributed._tools.mem_tracker import MemTracker
 
 from cnnbook import models, profile
 from cnnbook.profiling import ProfileError
@@ -155,3 +157,40 @@ def test_what_is_asked_wrongly():
         profile(model, (3, 8, 8)).largest_batch(8)
     with pytest.raises(ValueError, match="positive number of images"):
         profile(model, (3, 8, 8), training=True).training.peak_kb(0)
+
+
+class Dense(nn.Module):
+    """Each layer reads all before it, side by side: the gradients of those are slices of larger
+    ones, and autograd adds to a slice by making a new tensor."""
+
+    def __init__(self, layers: int):
+        super().__init__()
+        grow = range(3, 3 + 8 * layers, 8)
+        self.layers = nn.ModuleList([nn.Conv2d(width, 8, 3, padding=1) for width in grow])
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = torch.cat([x, layer(x).relu()], 1)
+        return x.mean((2, 3))
+
+
+class Listed(Dense):
+    def forward(self, x):
+        parts = [x]
+        for layer in self.layers:
+            parts.append(layer(torch.cat(parts, 1)).relu())
+        return torch.cat(parts, 1).mean((2, 3))
+
+
+@pytest.mark.parametrize("kind", [Dense, Listed])
+def test_the_peak_of_concatenations_is_that_of_torch_s_tracker(kind):
+    batch, side = 8, 16
+    with FakeTensorMode():
+        model, images = kind(5), torch.zeros(batch, 3, side, side)
+        tracker = MemTracker()
+        tracker.track_external(model, images)
+        with tracker:
+            model(images).sum().backward()
+        peak = tracker.get_tracker_snapshot("peak")[torch.device("cpu")]["Total"]
+    found = profile(kind(5), (3, side, side), training=True, optimizer="sgd").training
+    assert found.peak_kb(batch) * 1024 == peak - 8  # the loss and its gradient

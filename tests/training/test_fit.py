@@ -12,8 +12,7 @@ from torch import nn
 
 from cnnbook import data
 from cnnbook.training import Recipe, fit
-from cnnbook.training.images import Normalise
-from cnnbook.training.outputs import loss_of
+from cnnbook.training.recipe import loss_of, make_normalise
 
 QUICK = Recipe(epochs=2, batch_size=100, augment=("flip", "crop"))
 
@@ -254,7 +253,7 @@ def test_the_moving_average_is_what_is_left_behind(network, sets, tmp_path):
             torch.testing.assert_close(value, average, msg=name)
             assert not torch.equal(value, saved[name])
     with torch.no_grad():
-        normalise = Normalise.as_recipe(sets[0], recipe, "cpu")
+        normalise = make_normalise(sets[0], recipe, "cpu")
         logits = run.model(normalise(sets[1].images))
     accuracy = (logits.argmax(1) == sets[1].labels).float().mean().item()
     assert run.test_accuracy == pytest.approx(accuracy)

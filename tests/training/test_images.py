@@ -5,6 +5,7 @@ from torchvision.transforms.v2 import functional as TF
 
 from cnnbook.training import Recipe
 from cnnbook.training.images import Normalise, crop, flip
+from cnnbook.training.recipe import make_normalise
 
 
 def generator(seed=0):
@@ -83,7 +84,7 @@ def test_a_channel_of_one_grey_level_stays_finite():
 
 def test_a_recipe_may_leave_pixels_in_zero_to_one(sets):
     train, _ = sets
-    plain = Normalise.as_recipe(train, Recipe(normalise=False), "cpu")(train.images)
+    plain = make_normalise(train, Recipe(normalise=False), "cpu")(train.images)
     torch.testing.assert_close(plain, train.images / 255)
-    normalised = Normalise.as_recipe(train, Recipe(image_size=14), "cpu")(train.images)
+    normalised = make_normalise(train, Recipe(image_size=14), "cpu")(train.images)
     assert normalised.mean().abs() < 0.02 and normalised.shape[-2:] == (14, 14)

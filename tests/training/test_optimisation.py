@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from cnnbook.training import Recipe
-from cnnbook.training.optimisation import make_optimizer, make_schedule
+from cnnbook.training.recipe import make_optimizer, make_schedule
 
 
 def rates(recipe, steps_per_epoch):

@@ -3,7 +3,7 @@ import io
 import nbformat
 from nbclient import NotebookClient
 
-from cnnbook.training.progress import progress_bar
+from cnnbook.training.run import progress_bar
 
 
 class Terminal(io.StringIO):
@@ -42,7 +42,7 @@ def test_a_pipe_or_a_log_file_gets_none(capsys):
 
 def test_a_notebook_keeps_one_line(tmp_path):
     code = """
-from cnnbook.training.progress import progress_bar
+from cnnbook.training.run import progress_bar
 print("before")
 with progress_bar(1000, True) as bar:
     for _ in range(10):

@@ -14,7 +14,8 @@ from cnnbook.profiling.training import Training
 from cnnbook.teaching import descent
 from cnnbook.teaching.asked import _layers as layers
 from cnnbook.teaching.asking import Choice, Number, number, question
-from cnnbook.training import Recipe, optimisation
+from cnnbook.training import Recipe
+from cnnbook.training.recipe import make_optimizer
 
 
 @cache
@@ -207,7 +208,7 @@ def shares() -> list[Number]:
 @question("training/decays")
 def decays() -> list[Choice]:
     net = layers.on_meta(models.resnet18)
-    groups = optimisation.make_optimizer(net, Recipe()).param_groups
+    groups = make_optimizer(net, Recipe()).param_groups
     kept = {id(p) for g in groups if g["weight_decay"] for p in g["params"]}
     examples = {
         "The scale of a normalisation": net.bn1.weight,
