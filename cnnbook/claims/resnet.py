@@ -239,7 +239,7 @@ def _made_of(networks: Networks, expected: tuple[int, ...]) -> Evidence:
         }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
     listed = ", ".join(
-        f"{row['blocks']} of {name}" for name, row in table.iterrows()
+        f"{row['blocks']} of {models.title(name)}" for name, row in table.iterrows()
     )
     convolutions = ", ".join(f"{k}×{k}" for k in expected)
     return Evidence(

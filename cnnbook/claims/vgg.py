@@ -6,7 +6,7 @@ All are checked on the networks' own layers; none needs training.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import UnionType
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,10 @@ Networks = Mapping[str, nn.Module]
 def _networks() -> Networks:
     with torch.device("meta"):  # hyperparameters and shapes need no weights
         return {name: models.create(name) for name in NAMES}
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(models.title, names))
 
 
 def _features(
@@ -111,7 +115,7 @@ def convolutions(networks: Networks | None = None) -> Evidence:
     found, all_ = table["as stated"].sum(), table["layers"].sum()
     return Evidence(
         holds=bool(found == all_),
-        measured=f"{found} of {all_} convolutions of {', '.join(table.index)} have "
+        measured=f"{found} of {all_} convolutions of {_listed(table.index)} have "
         "kernel 3×3, stride 1 and padding 1.",
         table=table,
         caveat="The paper's table 1 also has a configuration C, with three 1×1 "
@@ -131,7 +135,7 @@ def max_pools(networks: Networks | None = None) -> Evidence:
     found, all_ = table["as stated"].sum(), table["layers"].sum()
     return Evidence(
         holds=bool(found == all_),
-        measured=f"{found} of {all_} max pools of {', '.join(table.index)} have "
+        measured=f"{found} of {all_} max pools of {_listed(table.index)} have "
         "kernel 2×2 and stride 2.",
         table=table,
     )
@@ -153,7 +157,7 @@ def double_channels(networks: Networks | None = None) -> Evidence:
     )
     return Evidence(
         holds=bool(doubled),
-        measured=f"The stages have {counts} channels in {', '.join(table.index)}: "
+        measured=f"The stages have {counts} channels in {_listed(table.index)}: "
         f"they double after {factors.eq(2).all().sum()} of the {factors.shape[1]} "
         "pools between stages.",
         table=table,
@@ -178,7 +182,9 @@ def five_stages(networks: Networks | None = None) -> Evidence:
     return Evidence(
         holds=bool((counts == 5).all()),
         measured="Runs of convolutions that end with a max pool: "
-        + ", ".join(f"{count} in {name}" for name, count in counts.items())
+        + ", ".join(
+            f"{count} in {models.title(name)}" for name, count in counts.items()
+        )
         + ".",
         table=table,
     )
@@ -204,17 +210,19 @@ def _stage(
     found = table[number]
     others = {name: count for name, count in found.items() if name not in allowed}
     differing = ", ".join(
-        f"{name} has {count}"
+        f"{models.title(name)} has {count}"
         for name, count in others.items()
         if count not in set(allowed.values())
     )
     return Evidence(
         holds=all(found[name] == count for name, count in allowed.items()),
         measured=f"Convolutions in stage {number}: "
-        + ", ".join(f"{count} in {name}" for name, count in found.items())
+        + ", ".join(
+            f"{count} in {models.title(name)}" for name, count in found.items()
+        )
         + ".",
         table=table,
-        method=f"The notes write those of {' and '.join(allowed)}; {differing}."
+        method=f"The notes write those of {_listed(allowed)}; {differing}."
         if differing
         else None,
     )
@@ -249,10 +257,10 @@ def stage_2(networks: Networks | None = None) -> Evidence:
 def stage_3(networks: Networks | None = None) -> Evidence:
     found = _stage(3, {"vgg16": 2, "vgg19": 2}, networks)
     counts = _counts(3, networks)[3]
-    true_of = ", ".join(counts.index[counts == 2]) or "none"
+    true_of = _listed(counts.index[counts == 2]) or "none"
     caveat = (
-        f"It is true of {true_of}. The other lines of the notes are those of vgg16 "
-        "and vgg19."
+        f"It is true of {true_of}. The other lines of the notes are those of "
+        "VGG-16 and VGG-19."
     )
     return Evidence(found.holds, found.measured, found.table, caveat)
 
@@ -330,7 +338,7 @@ def two_3x3_receptive_field(networks: Networks | None = None) -> Evidence:
             (table.nunique() == 1).all()
             and (table["derived"] == table["measured"]).all()
         ),
-        measured="The side of what an output depends on, by the gradient: "
+        measured="Receptive field, by the gradient: "
         + ", ".join(
             f"{side} pixels for {name}" for name, side in table["measured"].items()
         )
@@ -466,5 +474,6 @@ def equal_compute(networks: Networks | None = None) -> Evidence:
         "stages 2 to 4 reads half the channels and takes "
         f"{'half' if halves else 'another amount'}; that of stage 1 reads the "
         "image's 3. And stages differ in their number of convolutions: "
-        f"{', '.join(f'{t:.2f}' for t in totals)} billion in those of {network}.",
+        f"{', '.join(f'{t:.2f}' for t in totals)} billion in those of "
+        f"{models.title(network)}.",
     )

@@ -93,6 +93,6 @@ def _search(runs: Sequence[Record], tried: Sequence[Record]) -> str:
             f" Trained anew, with other seeds, the first's test accuracy {ahead}."
         )
     return (
-        f"{found} The order is of one run a stem, the rest: {how(runs)}. What a "
-        "search on ImageNet would find, ours cannot say."
+        f"{found} The order is of one run a stem. The runs are at {how(runs)}. "
+        "What a search on ImageNet would find, ours cannot say."
     )

@@ -67,8 +67,12 @@ def short(node: Operation) -> tuple[str, str]:
 
 
 def one_line(node: Operation) -> str:
-    """A layer in one line: ``conv 3×3, 64 /2``, ``max pool 2×2 /2``."""
-    return (" " if node.kind == "pool" else ", ").join(filter(None, short(node)))
+    """A layer in one line: ``conv 3×3, 64 /2``, ``max pool 2×2 /2``; a grouped
+    convolution, which has more to say, by its kernel: ``3×3, 64 /2, 32 groups``."""
+    name, rest = short(node)
+    if node.settings.get("groups", 1) > 1:
+        name = name.removeprefix("conv ")
+    return (" " if node.kind == "pool" else ", ").join(filter(None, (name, rest)))
 
 
 def _times(sides: tuple[int, ...]) -> str:

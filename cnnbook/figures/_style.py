@@ -90,12 +90,7 @@ def kind_color(kind: str) -> str:
 def in_words(table: pd.DataFrame) -> list[str]:
     """The rows' names as a reader calls them, where a profile's table says how."""
     known = table.attrs.get("labels", {})
-    return [known.get(name, titled(name)) for name in table.index]
-
-
-def titled(name: str) -> str:
-    """An architecture's name as it is written in print; any other name as it is."""
-    return models.title(name) if name in models.names() else name
+    return [known.get(name, models.title(name)) for name in table.index]
 
 
 def halvings(side: int, image: int) -> int:
@@ -181,9 +176,9 @@ def canvas(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
     return figure, ax
 
 
-def plain_ticks(axis: Axis) -> None:
+def plain_ticks(axis: Axis, subs: Sequence[int] = (1, 2, 5)) -> None:
     """1, 2, 5, 10, … on a logarithmic axis, in plain figures."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_locator(NullLocator())
 

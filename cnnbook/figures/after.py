@@ -54,7 +54,7 @@ def ladder(table: pd.DataFrame) -> Figure:
         table: a row per step, with ``accuracy`` (%), ``flops``, ``params`` and
             ``memory_kb``.
     """
-    figure = new_figure(0.3 * len(table) + 0.75)
+    figure = new_figure(0.3 * len(table) + 0.9)
     first, *others = figure.subplots(
         1, 4, sharey=True, gridspec_kw={"width_ratios": (1.75, 1, 1, 1)}
     )
@@ -63,7 +63,7 @@ def ladder(table: pd.DataFrame) -> Figure:
     low, high = table.accuracy.min(), table.accuracy.max()
     for y, value in zip(rows, table.accuracy, strict=True):
         first.text(
-            value + 0.07 * (high - low),
+            value + 0.1 * (high - low),
             y,
             f"{value:.1f}",
             va="center",
@@ -74,9 +74,9 @@ def ladder(table: pd.DataFrame) -> Figure:
         xlim=(low - 0.1 * (high - low), high + 0.32 * (high - low)),
     )
     measures = {
-        "flops": ("flops (10⁹)", 1e9, ORANGE),
-        "params": ("params (10⁶)", 1e6, GREEN),
-        "memory_kb": ("memory (MB)", 1024, PURPLE),
+        "flops": ("flops\n(10⁹)", 1e9, ORANGE),
+        "params": ("params\n(10⁶)", 1e6, GREEN),
+        "memory_kb": ("memory\n(MB)", 1024, PURPLE),
     }
     for ax, measure in zip(others, measures, strict=True):
         title, unit, color = measures[measure]
@@ -118,17 +118,11 @@ def separable(table: pd.DataFrame, kernel: int = 3) -> Figure:
     found = table.groupby(["C'", "factor"]).size().reset_index(name="blocks")
     sizes = 32 * found.blocks
     ax.scatter(found["C'"], found.factor, s=sizes, color=BLUE, lw=0)
-    for row in found.itertuples(index=False):
-        ax.annotate(
-            f"{row.blocks} block{'s' * (row.blocks > 1)}",
-            (row[0], row.factor),
-            xytext=(9, -11),
-            textcoords="offset points",
-            fontsize=8.5,
-        )
     ax.set(xlabel="channels written (C′)", ylabel="times fewer multiply-adds")
     ax.set(xscale="log", xlim=(4, channels[-1]), ylim=(0, area + 1.2))
     plain_ticks(ax.xaxis)
+    names = [f"{n} block{'s' * (n > 1)}" for n in found.blocks]
+    _label(figure, ax, names, found["C'"], found.factor, sizes**0.5 / 2)
     return figure
 
 

@@ -124,4 +124,5 @@ def _draw(ax: Axes, node: Node) -> None:
     box.set(fill=True, facecolor=kind_color(node.kind), linewidth=0)
     write(node.text, -0.11 if node.notes else 0.0, color=INK, fontsize=9)
     if node.notes:
-        write(", ".join(node.notes), 0.13, color=INK, fontsize=8.5)
+        notes = ", ".join(node.notes)
+        write(notes, 0.13, color=INK, fontsize=8.5 if len(notes) < 18 else 7.8)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
+from cnnbook import models
 from cnnbook.figures._style import (
     BLUE,
     COLORS,
@@ -23,7 +24,6 @@ from cnnbook.figures._style import (
     new_figure,
     plain_ticks,
     styled,
-    titled,
 )
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _label(figure: Figure, ax: Axes, names, xs, ys, radii, kept_free=()) -> None
     `radii` of the discs are in points; `kept_free` are other points (x, y) not to
     be covered.
     """
-    names = [titled(name) for name in names]
+    names = [models.title(name) for name in names]
     figure.draw_without_rendering()  # lays it out, so that points have a place
     renderer = FigureCanvasAgg(figure).get_renderer()
     points = ax.transData.transform(list(zip(xs, ys, strict=True)))
@@ -244,7 +244,7 @@ def factors(table: pd.DataFrame) -> Figure:
         ax.hlines(rows, 1, values, color=color, lw=3)
         ax.plot(values, rows, "o", color=color, ms=6, label=name)
     ax.set(xscale="log", xlabel="times as much")
-    plain_ticks(ax.xaxis)
+    plain_ticks(ax.xaxis, subs=(1,))
     ax.set_yticks(range(len(table)), table.index)
     ax.tick_params(axis="y", length=0)
     ax.invert_yaxis()

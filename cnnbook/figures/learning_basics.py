@@ -136,7 +136,11 @@ def lines(
             plain_ticks(axis)
     if x is None and "x" not in log:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    name_lines(ax, loc="center left", bbox_to_anchor=(1, 0.5))
+    # In the order in which they end.
+    ends = sorted(
+        ax.lines, key=lambda line: -float(np.asarray(line.get_ydata())[-1])
+    )
+    name_lines(ax, ends, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 

@@ -17,9 +17,9 @@ from cnnbook.figures._cells import STRONG, word
 from cnnbook.figures._style import (
     BLUE,
     GRIDS,
+    NARROW,
     ORANGE,
     PURPLE,
-    WIDTH,
     canvas,
     halvings,
     styled,
@@ -45,9 +45,9 @@ class Sheet:
         """Axes without marks for a picture, its upper left corner at (x, y)."""
         ax = self.figure.add_axes(
             (
-                x / WIDTH,
+                x / NARROW,
                 1 - (y + height) / self.height,
-                width / WIDTH,
+                width / NARROW,
                 height / self.height,
             )
         )
@@ -118,7 +118,7 @@ def feature_maps(
     for title, maps in layers.items():
         if maps.dim() != 3:
             raise ValueError(f"{title} has no maps but {maps.dim()} dimension(s)")
-    side = (WIDTH - (columns - 1) * GAP) / columns
+    side = (NARROW - (columns - 1) * GAP) / columns
     first = 1.25
     sheet = Sheet(HEAD + first + len(layers) * (HEAD + side + 0.08))
     sheet.left(0, HEAD / 2, caption, fontweight="bold")
@@ -132,7 +132,9 @@ def feature_maps(
         chosen = maps.flatten(1).abs().amax(1).topk(min(columns, len(maps))).indices
         shape = " × ".join(map(str, maps.shape))
         sheet.left(0, y + HEAD / 2, title, fontweight="bold")
-        word(sheet.ax, WIDTH, y + HEAD / 2, f"{shape}, ± {largest:.2g}", ha="right")
+        word(
+            sheet.ax, NARROW, y + HEAD / 2, f"{shape}, ± {largest:.2g}", ha="right"
+        )
         for i, channel in enumerate(sorted(chosen.tolist())):
             place = (i * (side + GAP), y + HEAD, side, side)
             _map(sheet.picture(*place), maps[channel], largest)
@@ -146,7 +148,7 @@ def _scores(
     """A bar for each of the five most probable classes, right of the image."""
     best = sorted(scores.items(), key=lambda item: -item[1])[:5]
     step, start = height / len(best), x + 1.3
-    longest = WIDTH - start - 0.6
+    longest = NARROW - start - 0.6
     for i, (name, share) in enumerate(best):
         y = HEAD + (i + 0.5) * step
         word(sheet.ax, start - 0.1, y, name, ha="right")
@@ -177,12 +179,12 @@ def kernels_and_maps(
         raise ValueError(f"{weight.shape[0]} kernels make no {len(maps)} maps")
     weight, maps = weight.detach(), maps.detach()
     columns = len(chosen)
-    side = (WIDTH - (columns - 1) * GAP) / columns
+    side = (NARROW - (columns - 1) * GAP) / columns
     ratio = maps.shape[1] / maps.shape[2]
-    first = min(2.0, WIDTH * image.shape[1] / image.shape[2])
+    first = min(2.0, NARROW * image.shape[1] / image.shape[2])
     sheet = Sheet(first + 0.12 + side * 0.6 + 0.1 + side * ratio)
     width = first * image.shape[2] / image.shape[1]
-    _show(sheet.picture((WIDTH - width) / 2, 0, width, first), image)
+    _show(sheet.picture((NARROW - width) / 2, 0, width, first), image)
     largest = max(float(maps[list(chosen)].abs().max()), 1e-12)
     for i, channel in enumerate(chosen):
         x, y = i * (side + GAP), first + 0.12
@@ -278,7 +280,7 @@ def top_nine(features: Mapping[str, Sequence[tuple[Projection, Tensor]]]) -> Fig
         features: by title, pairs of a projection and its image, nine at most.
     """
     across, between, apart = 2, 0.28, 0.1
-    small = (WIDTH - between - 2 * apart - 8 * 0.04) / 12
+    small = (NARROW - between - 2 * apart - 8 * 0.04) / 12
     block = 3 * small + 2 * 0.04
     rows = math.ceil(len(features) / across)
     sheet = Sheet(rows * (HEAD + block + 0.12))
@@ -322,7 +324,7 @@ def explanations(
     """
     titles = list(rows[0][2])
     columns = 1 + len(titles)
-    side = (WIDTH - (columns - 1) * GAP) / columns
+    side = (NARROW - (columns - 1) * GAP) / columns
     head = HEAD + (0.2 if kinds else 0)
     sheet = Sheet(head + len(rows) * (side + HEAD))
     for i, title in enumerate(["image", *titles]):
@@ -365,7 +367,7 @@ def stems(
             `interpret.kernel_table`.
         columns: kernels in a row.
     """
-    side = (WIDTH - (columns - 1) * GAP) / columns
+    side = (NARROW - (columns - 1) * GAP) / columns
     heights = [
         HEAD + math.ceil(len(t) / columns) * (side + GAP) + HEAD
         for _, t in tables.values()

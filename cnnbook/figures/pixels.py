@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from cnnbook.figures._style import INK, NARROW, SMALL, new_figure, styled
@@ -36,6 +37,8 @@ def gradient(map: Tensor, side: int) -> Figure:
     figure = new_figure(3.4, 4.2)
     ax = figure.subplots()
     picture = ax.imshow((map / map.max()).numpy(), cmap="viridis")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
     rows, columns = (map > 0).any(1).nonzero(), (map > 0).any(0).nonzero()
     corner = (float(columns.min()) - 0.5, float(rows.min()) - 0.5)
     ax.add_patch(Rectangle(corner, side, side, fill=False, edgecolor="white", lw=2))

@@ -43,7 +43,7 @@ def errors(
         )
     ax.set_yticks(range(len(values)), values)
     ax.margins(x=0.12)
-    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.xaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
     start, _ = ax.get_xlim()
     ax.hlines(range(len(values)), start, list(values.values()), color=FAINT, lw=0.8)
     ax.set(xlabel=xlabel, xlim=(start, None), ylim=(len(values) - 0.4, -0.6))

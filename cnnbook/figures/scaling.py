@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from cnnbook import models
 from cnnbook.figures._style import (
     BLUE,
     GREEN,
@@ -15,7 +16,6 @@ from cnnbook.figures._style import (
     TEXT,
     new_figure,
     styled,
-    titled,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def scaling(table: pd.DataFrame) -> Figure:
             dashes,
             color=color,
             marker=mark,
-            label=titled(name),
+            label=models.title(name),
         )
     ax.set(xscale="log", xlabel="GPUs", ylabel="efficiency (%)", ylim=(0, 105))
     ax.set_xticks(table["gpus"].unique())

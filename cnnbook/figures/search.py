@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
+from cnnbook import models
 from cnnbook.figures._style import (
     BLUE,
     FAINT,
@@ -14,7 +15,6 @@ from cnnbook.figures._style import (
     TEXT,
     new_figure,
     styled,
-    titled,
 )
 
 if TYPE_CHECKING:
@@ -55,4 +55,4 @@ def ranking(
 
 
 def _named(arm: str, marked: Mapping[str, str]) -> str:
-    return f"{marked[arm]}: {arm}" if arm in marked else titled(arm)
+    return f"{marked[arm]}: {arm}" if arm in marked else models.title(arm)

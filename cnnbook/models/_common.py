@@ -61,13 +61,10 @@ ENDINGS = {"": "", "_bn": " with BN", "_5x5": " with 5×5"}
 
 
 def title(name: str) -> str:
-    """An architecture's name as it is written in print: "VGG-16" for ``vgg16``.
-
-    Raises:
-        ValueError: if no architecture has this name (near names are offered).
-    """
+    """An architecture's name as it is written in print: "VGG-16" for ``vgg16``; any
+    other name as it is."""
     if name not in BUILDERS:
-        raise ValueError(f"unknown architecture {name!r}; {near(name, BUILDERS)}")
+        return name
     if name in FAMILIES:
         return FAMILIES[name]
     parts = re.fullmatch(r"(.*?)(\d+)(_bn|_5x5|_\d+x\d+d)?", name)

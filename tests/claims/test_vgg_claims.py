@@ -107,7 +107,7 @@ def test_one_convolution_more_in_a_stage(check, stage, name):
 def test_stage_3_would_hold_of_shallower_networks():
     evidence = vgg.stage_3(networks())
     assert evidence.verdict == "does not hold"
-    assert "true of vgg11, vgg13" in evidence.caveat
+    assert "true of VGG-11, VGG-13" in evidence.caveat
     shallower = networks(vgg16=(2, 2, 2, 3, 3), vgg19=(2, 2, 2, 4, 4))
     assert vgg.stage_3(shallower).verdict == "holds with a caveat"
 
