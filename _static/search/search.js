@@ -76,12 +76,20 @@
   const ranked = (query) => {
     const wanted = things(query);
     if (!wanted.length) return [];
+    // Of several words, that they stand side by side counts once more, most in a heading.
+    const words = split(query).map(stem);
+    const together = words.length > 1 ? {asked: words.join(" "), phrases: [words.join(" ")]} : null;
     const results = [];
     for (const page of pages) {
       const scores = page.sections.map((section) => wanted.map((thing) => said(section, thing)));
       const sums = wanted.map((_, i) => scores.reduce((sum, score) => sum + score[i], 0));
       if (sums.some((sum) => sum === 0)) continue; // a page has all that was asked for
-      const whole = scores.map((score) => score.reduce((sum, n) => sum + Math.log1p(n), 0));
+      const whole = scores.map((score, i) =>
+        score.reduce(
+          (sum, n) => sum + Math.log1p(n),
+          together ? Math.log1p(said(page.sections[i], together)) : 0,
+        ),
+      );
       const best = whole.indexOf(Math.max(...whole));
       const depth = sums.reduce((sum, n) => sum + Math.log1p(n), 0);
       const title = ` ${stems(page.title).join(" ")} `;
