@@ -114,7 +114,7 @@ def separable(table: pd.DataFrame, kernel: int = 3) -> Figure:
     channels, area = np.arange(1, 1.3 * table["C'"].max()), kernel**2
     ax.plot(channels, area * channels / (area + channels), color=TEXT, zorder=0)
     ax.axhline(area, color=TEXT, lw=1, ls=":")
-    ax.text(channels[-1], area, f"K² = {area}", ha="right", va="bottom")
+    ax.text(4.3, area, f"K² = {area}", va="bottom")
     found = table.groupby(["C'", "factor"]).size().reset_index(name="blocks")
     sizes = 32 * found.blocks
     ax.scatter(found["C'"], found.factor, s=sizes, color=BLUE, lw=0)
