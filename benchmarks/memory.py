@@ -6,19 +6,7 @@ tensors, forward, backward and optimiser. Of each of torchvision's classifiers t
 cold, with nothing learnt from any network before, and is called again. The networks may be named:
 ``python -m benchmarks.memory resnet50 swin_t``.
 
-So far 12 of the 80 classifiers have been run: on one core of a shared machine, in batches of 8, by
-torch 2.15. The peaks in MB, the difference in %, and how many times as fast the first call was:
-
-    alexnet              725.7    725.6    0.02    7    resnet18      289.3    290.1   -0.27
-    squeezenet1_0        292.7    292.7   -0.00   10    resnet50      896.8    898.7   -0.22
-    squeezenet1_1        180.5    180.5   -0.00   13    vgg16       2,116    2,116      0.01
-    mobilenet_v2         632.4    632.3    0.01   12    convnext_base 2,513  2,513      0.00   58
-    mobilenet_v3_small   150.7    150.6    0.02   10    mnasnet0_5    217.5    217.5    0.02   11
-    mobilenet_v3_large   390.9    390.9    0.01   12    mnasnet1_0    380.1    380.1    0.01   13
-
-A second call, which has learnt nothing new to do, was 40 to 126 times as fast. So the goal of 20
-times is missed on a first call of a small network, where most of the time goes into asking torch
-what each function saves, once for each shape.
+`benchmarks/memory.md` has all 80 of them, and why the worst three differ.
 """
 
 from __future__ import annotations
@@ -100,8 +88,8 @@ def _with_memory(model: nn.Module) -> None:
 
 
 def compare(name: str) -> dict:
-    side = side_of(name)
     model = build(name)
+    side = getattr(model, "image_size", side_of(name))  # a ViT takes no other
     CALLS.clear()
     start = time.process_time()
     training = profile(model, (3, side, side), training=True).training
