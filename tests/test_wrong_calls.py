@@ -163,7 +163,6 @@ def right() -> dict[str, dict]:
         "figures.architecture": {"profile": p},
         "figures.bars": {"values": {"a": 1.0, "b": 2.0}, "xlabel": "x", "form": ".1f"},
         "figures.block": {"module": network, "input_size": (1, 8, 8)},
-        "figures.by_arm": {"accuracy": run.set_index("arm")["test_accuracy"]},
         "figures.by_depth": {
             "runs": run.assign(kind="plain", layers=8), "measures": {"test_accuracy": "accuracy"},
         },

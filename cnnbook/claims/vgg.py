@@ -38,6 +38,10 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(map(models.title, names))
 
 
+def _counted(counts: pd.Series) -> str:
+    return ", ".join(f"{n} in {models.title(name)}" for name, n in counts.items())
+
+
 def _features(
     networks: Networks | None, kind: type[nn.Module] | UnionType
 ) -> dict[str, list[nn.Module]]:
@@ -182,10 +186,7 @@ def five_stages(networks: Networks | None = None) -> Evidence:
     return Evidence(
         holds=bool((counts == 5).all()),
         measured="Runs of convolutions that end with a max pool: "
-        + ", ".join(
-            f"{count} in {models.title(name)}" for name, count in counts.items()
-        )
-        + ".",
+        f"{_counted(counts)}.",
         table=table,
     )
 
@@ -216,11 +217,7 @@ def _stage(
     )
     return Evidence(
         holds=all(found[name] == count for name, count in allowed.items()),
-        measured=f"Convolutions in stage {number}: "
-        + ", ".join(
-            f"{count} in {models.title(name)}" for name, count in found.items()
-        )
-        + ".",
+        measured=f"Convolutions in stage {number}: {_counted(found)}.",
         table=table,
         method=f"The notes write those of {_listed(allowed)}; {differing}."
         if differing

@@ -11,7 +11,7 @@ from cnnbook.figures.comparison import factors, seconds, trade_off, winners
 from cnnbook.figures.convolution import convolution, pooling
 from cnnbook.figures.depth import by_depth, degradation, through_layers
 from cnnbook.figures.differences import differences
-from cnnbook.figures.groups import by_arm, connections
+from cnnbook.figures.groups import connections
 from cnnbook.figures.landing import error_against_cost
 from cnnbook.figures.learning import curves, filters, images, runs
 from cnnbook.figures.lesions import lesions
@@ -47,7 +47,6 @@ __all__ = [
     "architecture",
     "bars",
     "block",
-    "by_arm",
     "by_depth",
     "columns",
     "compound",

@@ -8,16 +8,14 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from cnnbook.figures._style import (
-    BLUE,
     COLORS,
-    ORANGE,
     TEXT,
     new_figure,
     styled,
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 
 @styled
@@ -46,36 +44,4 @@ def connections(reads: dict[str, Tensor]) -> Figure:
             ax.text(-0.6, y, name, ha="right", va="center")
         ax.set(title=title, xlim=(-2.2, len(columns) - 0.5), ylim=(-0.25, 1.25))
         ax.axis("off")
-    return figure
-
-
-@styled
-def by_arm(accuracy: pd.Series) -> Figure:
-    """Every run as a dot, the mean of each arm as a line and in words.
-
-    Args:
-        accuracy: in [0, 1], a value per run, indexed by arm.
-    """
-    arms = list(dict.fromkeys(accuracy.index))
-    figure = new_figure(0.42 * len(arms) + 0.7)
-    ax = figure.subplots()
-    low, high = accuracy.min(), accuracy.max()
-    room = max(high - low, 0.01)
-    for y, arm in enumerate(arms):
-        values = accuracy.loc[[arm]]
-        ax.plot(values, [y] * len(values), "o", color=BLUE, ms=7, mfc="none")
-        ax.plot([values.mean()] * 2, [y - 0.28, y + 0.28], color=ORANGE)
-        ax.text(high + 0.12 * room, y, f"mean {values.mean():.1%}", va="center")
-    ax.set_yticks(range(len(arms)), arms)
-    ax.set(xlabel="test accuracy", xlim=(low - 0.1 * room, high + 0.65 * room))
-    ax.set_xticks(
-        [
-            tick
-            for tick in ax.get_xticks()
-            if low - 0.1 * room <= tick <= high + 1e-9
-        ]
-    )
-    ax.xaxis.set_major_formatter(lambda value, _: f"{value:.1%}")
-    ax.set_ylim(len(arms) - 0.5, -0.5)
-    ax.tick_params(axis="y", length=0)
     return figure

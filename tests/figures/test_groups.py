@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import torch
 
 from cnnbook import figures
@@ -28,17 +27,3 @@ def test_connections_are_those_of_the_matrix():
         assert drawn == {tuple(pair) for pair in matrix.nonzero().tolist()}
         colors = {line.get_color() for line in lines}
         assert len(colors) == len({tuple(row) for row in matrix.tolist()})
-
-
-def test_by_arm_shows_every_run_and_each_mean():
-    accuracy = pd.Series([0.80, 0.82, 0.90, 0.94], index=["1x16d", "1x16d", "4x6d", "4x6d"])
-    figure = figures.by_arm(accuracy)
-    figure.draw_without_rendering()
-    (ax,) = figure.axes
-    assert texts(ax) == ["mean 81.0%", "mean 92.0%"]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["1x16d", "4x6d"]
-    dots = [x for line in ax.lines if line.get_linestyle() == "None" for x in line.get_xdata()]
-    assert sorted(dots) == sorted(accuracy)
-    low, high = ax.get_xlim()
-    assert low < 0.80 and high > 0.94
-    assert all(0.78 <= tick <= 0.94 + 1e-6 for tick in ax.get_xticks())

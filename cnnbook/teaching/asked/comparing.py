@@ -14,11 +14,8 @@ from cnnbook.teaching.asked import _layers as layers
 from cnnbook.teaching.asking import Choice, Number, Order, number, question
 
 NAMES = {
-    "AlexNet": "alexnet",
-    "VGG-16": "vgg16",
-    "GoogLeNet": "googlenet",
-    "ResNet-18": "resnet18",
-    "ResNet-50": "resnet50",
+    models.title(name): name
+    for name in ("alexnet", "vgg16", "googlenet", "resnet18", "resnet50")
 }
 
 

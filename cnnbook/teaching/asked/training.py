@@ -152,18 +152,14 @@ def optimizer_memory() -> list[Number]:
 @question("training/gradient-bytes")
 def gradient_bytes() -> list[Number]:
     found = []
-    for name, words in (
-        ("resnet50", "ResNet-50"),
-        ("alexnet", "AlexNet"),
-        ("vgg16", "VGG-16"),
-    ):
+    for name in ("resnet50", "alexnet", "vgg16"):
         p, of = _training(name)
         answer = of.gradients_kb
         found.append(
             Number(
-                f"{words} has {p.total.params:,} parameters. How many KB do the "
-                "gradients take that each device shares in every step, in numbers "
-                "of four bytes? (MB will do: write the unit.)",
+                f"{models.title(name)} has {p.total.params:,} parameters. How many "
+                "KB do the gradients take that each device shares in every step, "
+                "in numbers of four bytes? (MB will do: write the unit.)",
                 answer,
                 f"{p.total.params:,} · 4 / 1,024 = {answer:,.0f} KB, "
                 f"{answer / 1024:.0f} MB.",
