@@ -16,13 +16,9 @@ from dataclasses import MISSING, fields, is_dataclass
 
 from sphinx.ext.autodoc import FunctionDocumenter, ModuleDocumenter
 
+from cnnbook.models._common import FILES
+
 MODELS = "cnnbook.models"
-# Its files in the order of the chapters; what makes any network comes first.
-FILES = (
-    "_common", "pretrained", "alexnet", "alexnet_split", "zfnet", "vgg", "inception", "googlenet",
-    "residual", "resnet", "resnet_cifar", "deepen", "preactivation", "resnext", "resnext_forms",
-    "densenet", "se_resnet", "mobilenet", "efficientnet", "convnext", "stacks",
-)  # fmt: skip
 CODE = re.compile(r"(``.*?``|`[^`]*`)")
 PRIME = re.compile(r"\b([A-Z])'(?!\w)")
 LONG = 1e6  # such a number is shown as the source writes it: 989e12

@@ -110,6 +110,11 @@ class Claim:
         """Whether the notes say it, by its source."""
         return self.source.startswith(NOTES)
 
+    @property
+    def anchor(self) -> str:
+        """The anchor of its card on a page."""
+        return f"claim-{self.id.replace('/', '-')}"
+
 
 _CLAIMS: dict[str, Claim] = {}
 
@@ -222,11 +227,6 @@ def typeset(text: str) -> str:
     return escape(text)
 
 
-def anchor(id: str) -> str:
-    """The anchor of a claim's card on a page."""
-    return f"claim-{id.replace('/', '-')}"
-
-
 @dataclass(frozen=True)
 class Card:
     """A claim beside its evidence, as HTML in a notebook and as plain text
@@ -265,7 +265,7 @@ class Card:
             + "".join(f"<p>{line}</p>" for line in more)
             + "</details>"
         )
-        card = f'class="claim {CSS_CLASSES[found.verdict]}" id="{anchor(claim.id)}"'
+        card = f'class="claim {CSS_CLASSES[found.verdict]}" id="{claim.anchor}"'
         return f"<div {card}>{''.join(parts)}</div>"
 
     def __repr__(self) -> str:

@@ -8,7 +8,6 @@ from html import escape
 from cnnbook.claims._mechanism import (
     CSS_CLASSES,
     Card,
-    anchor,
     ledger,
     show,
     typeset,
@@ -46,7 +45,7 @@ class Table:
             )
             rows.append(
                 f'<tr class="{kind}"><td>{verdict}</td>'
-                f'<td><a href="#{anchor(card.claim.id)}">'
+                f'<td><a href="#{card.claim.anchor}">'
                 f"{escape(card.claim.statement)}</a></td>"
                 f"<td>{words}</td></tr>"
             )

@@ -11,12 +11,12 @@ from torch import nn
 
 from cnnbook import models
 from cnnbook.claims._mechanism import Evidence, claim
-from cnnbook.claims.published import ACCURACY, value
 from cnnbook.models.convnext_ladder import LADDER
 from cnnbook.models.densenet import DenseNet
 from cnnbook.models.efficientnet import SCALES, EfficientNet, MBConv
 from cnnbook.models.mobilenet import InvertedResidual
 from cnnbook.profiling import profile
+from cnnbook.records.published import ACCURACY, value
 
 DENSENET201 = (6, 12, 48, 32)  # layers of each block: Huang et al. 2017, table 1
 SIMILAR = 1.0  # points of top-1 error within which two networks are "similar"

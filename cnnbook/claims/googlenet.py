@@ -18,6 +18,7 @@ from cnnbook import models, records
 from cnnbook.claims._deciding import how, recorded, undecided
 from cnnbook.claims._mechanism import Evidence, claim
 from cnnbook.models.googlenet import TABLE_1
+from cnnbook.models.published import published_accuracy
 from cnnbook.profiling import Layer, Profile, profile
 from cnnbook.profiling.table import times
 from cnnbook.records import Record
@@ -50,15 +51,6 @@ def _executed(network: Profile) -> int:
     """Parameters without those that do not run in inference: the auxiliary
     heads'."""
     return network.total.params - sum(network.not_run.values())
-
-
-def published_accuracy(name: str) -> float:
-    """Top-1 accuracy in % of torchvision's ImageNet weights, on one central crop of
-    224 pixels."""
-    import torchvision
-
-    weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
-    return weights.meta["_metrics"]["ImageNet-1K"]["acc@1"]
 
 
 @claim(

@@ -11,11 +11,10 @@ import torch
 from torch import nn
 
 from cnnbook import models, records
-from cnnbook.claims import published
 from cnnbook.claims._deciding import how, recorded, undecided
 from cnnbook.claims._mechanism import Evidence, claim
 from cnnbook.profiling import profile
-from cnnbook.records import Record
+from cnnbook.records import Record, published
 
 # Top-1 error in % on ImageNet's validation images, one crop: Xie et al. 2017,
 # table 3.

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cnnbook import records
-from cnnbook.claims import published
 from cnnbook.claims._deciding import how, recorded
 from cnnbook.claims._mechanism import Evidence, claim
-from cnnbook.records import Record
+from cnnbook.records import Record, published
 
 if TYPE_CHECKING:
     import pandas as pd

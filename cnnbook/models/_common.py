@@ -15,12 +15,13 @@ from cnnbook.models import pretrained
 Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {}
-# The order of the notes, what came after them by year, then the book's own small
-# networks.
+# What makes any network, then the order of the notes, what came after them by year,
+# and the book's own small networks. The page of the package has the same order.
 FILES = (
-    "alexnet", "zfnet", "vgg", "googlenet", "resnet", "resnet_cifar",
-    "preactivation", "resnext", "densenet", "se_resnet", "mobilenet",
-    "efficientnet", "convnext", "stacks",
+    "_common", "pretrained", "alexnet", "alexnet_split", "zfnet", "vgg",
+    "inception", "googlenet", "residual", "resnet", "resnet_cifar", "deepen",
+    "preactivation", "resnext", "resnext_forms", "densenet", "se_resnet",
+    "mobilenet", "efficientnet", "convnext", "stacks",
 )  # fmt: skip
 
 

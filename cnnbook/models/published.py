@@ -33,6 +33,16 @@ def published_names() -> tuple[str, ...]:
     return tuple(name for name in BUILDERS if hasattr(torchvision.models, name))
 
 
+def published_accuracy(name: str) -> float:
+    """Top-1 accuracy in % that torchvision states for these weights: of ImageNet's
+    validation images, on one central crop of each.
+
+    Raises:
+        ValueError: if `name` is none of :func:`published_names`.
+    """
+    return _weights(name).meta["_metrics"]["ImageNet-1K"]["acc@1"]
+
+
 def load_published(name: str, options: dict[str, Any]) -> nn.Module:
     """The architecture `name` with torchvision's weights (``IMAGENET1K_V1``), in
     evaluation mode.
@@ -53,15 +63,8 @@ def load_published(name: str, options: dict[str, Any]) -> nn.Module:
             damaged.
         ConnectionError: if the file is not in the cache and cannot be downloaded.
     """
-    import torchvision
-
-    if name not in published_names():
-        raise ValueError(
-            f'torchvision has no weights="{SOURCE}" for {name!r}; '
-            f"{near(name, published_names())}"
-        )
+    weights = _weights(name)
     model = _fitting(name, dict(options))
-    weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
     state = _downloaded(name, weights)
     if name == "googlenet":
         state = {
@@ -92,6 +95,18 @@ def normalise(images: Tensor) -> Tensor:
         for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     )
     return (images - mean) / std
+
+
+def _weights(name: str):
+    """What torchvision says of the weights that it published first."""
+    import torchvision
+
+    if name not in published_names():
+        raise ValueError(
+            f'torchvision has no weights="{SOURCE}" for {name!r}; '
+            f"{near(name, published_names())}"
+        )
+    return torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
 
 
 def _fitting(name: str, options: dict[str, Any]) -> nn.Module:

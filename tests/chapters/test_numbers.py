@@ -18,7 +18,7 @@ What is cited: a number whose sentence, or the one before or after it in the par
 to another site or names a section, table, figure or appendix.
 
 What is published: of cited numbers, those of an error or an accuracy (a number with a unit or with
-decimals, in a sentence that says so) are in `cnnbook.claims.published`, or in an output.
+decimals, in a sentence that says so) are in `cnnbook.records.published`, or in an output.
 
 What is listed: `numbers.toml`, an entry for each phrase with the reason why no output has its
 number. Where it is a setting or cited data of a cell, `code` quotes it, and has to be in the
@@ -35,7 +35,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from cnnbook.claims import published
+from cnnbook.records import published
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from cnnbook import records
-from cnnbook.claims import published, zfnet
+from cnnbook.claims import zfnet
+from cnnbook.records import published
 
 ALEXNET, ZFNET = zfnet.PUBLISHED["AlexNet"], zfnet.PUBLISHED["ZFNet"]
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 from functools import cache
 
 from cnnbook import models
-from cnnbook.claims import published
-from cnnbook.claims.googlenet import published_accuracy
 from cnnbook.measuring import traffic
+from cnnbook.models.published import published_accuracy
 from cnnbook.profiling import Profile, profile
+from cnnbook.records import published
 from cnnbook.teaching.asked import _layers as layers
 from cnnbook.teaching.asking import Choice, Number, Order, number, question
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pybtex.database import parse_file
 
-from cnnbook.claims import published
-from cnnbook.claims.published import TOP5, figures, table, value
+from cnnbook.records import published
+from cnnbook.records.published import TOP5, figures, table, value
 
 ROOT = Path(__file__).resolve().parents[2]
 

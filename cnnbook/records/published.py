@@ -6,7 +6,7 @@ networks on 144 crops are four points apart (GoogLeNet, table 3). So each figure
 here has the paper (its key in ``references.bib``), the table or section, and how it
 was measured.
 
->>> from cnnbook.claims import published
+>>> from cnnbook.records import published
 >>> published.value("he2015", "plain-34")
 28.54
 
