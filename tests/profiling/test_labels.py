@@ -56,3 +56,34 @@ def test_a_table_keeps_them_for_its_drawings():
     rows = p.table.drop("avgpool")
     assert rows.attrs["labels"] == p.labels
     assert p.labels["classifier.6"] == "linear, 1000"
+
+
+def above(reads: dict, is_row: dict) -> dict[str, set]:
+    """For each row, by name, the rows whose outputs reach it by way of no other row."""
+    reached: dict = {}
+    for step, sources in reads.items():
+        rows = set()
+        for source in sources:
+            rows |= {is_row[source]} if source in is_row else reached[source]
+        reached[step] = rows
+    return {name: reached[step] for step, name in is_row.items()}
+
+
+def test_the_drawings_read_what_the_profile_reads():
+    """Of two passes one answers shapes and one computes. Their edges are the same."""
+    for name in models.names():
+        with torch.device("meta"):
+            network = models.create(name).eval()
+        size = (3, 224, 224)
+        p = profile(network, size)
+        steps = graph(network, size)
+        names = [layer.name for layer in p.layers]
+        called = above(
+            {place: call.reads for place, call in enumerate(p.calls)},
+            {place: names[call.row] for place, call in enumerate(p.calls) if call.row is not None},
+        )
+        drawn = above(
+            {node.name: node.inputs for node in steps},
+            {node.name: node.name for node in steps if node.name in names},
+        )
+        assert drawn == called, name
