@@ -21,7 +21,7 @@ LENGTH = 160  # letters of a description that search engines show
 
 def version_of(root: Path) -> str:
     """The package's version, read and not imported."""
-    text = (root / "cnnbook" / "__init__.py").read_text(encoding="utf-8")
+    text = (root / "cnnbook" / "_version.py").read_text(encoding="utf-8")
     found = re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)
     return found[1] if found else ""
 

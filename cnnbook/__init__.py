@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from cnnbook._version import __version__ as __version__
 
 # Where each public name lives. Loaded on first use, so that `import cnnbook` costs
 # nothing.

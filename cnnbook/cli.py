@@ -20,8 +20,8 @@ from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter, convert
 
-from cnnbook import __version__
 from cnnbook._files import write_whole
+from cnnbook._version import __version__
 
 # What a console that has no such sign shows instead.
 PLAIN = {

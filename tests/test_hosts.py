@@ -199,7 +199,7 @@ def test_the_citation_has_a_person_s_name_of_which_keys_are_made():
 
 def test_the_project_is_named_once(tmp_path):
     (tmp_path / "cnnbook").mkdir()
-    (tmp_path / "cnnbook" / "__init__.py").write_text('__version__ = "1.2"\n', encoding="utf-8")
+    (tmp_path / "cnnbook" / "_version.py").write_text('__version__ = "1.2"\n', encoding="utf-8")
     for url, address in (("", ""), ("https://github.com/Ann/book", "https://ann.github.io/book/")):
         (tmp_path / "_config.yml").write_text(f'repository: {{url: "{url}"}}', encoding="utf-8")
         config = SimpleNamespace(html_title="A title", html_baseurl="")

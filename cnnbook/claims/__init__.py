@@ -13,16 +13,8 @@ notes' order.
 """
 
 from cnnbook._arguments import guard
-from cnnbook.claims._mechanism import (
-    Card,
-    Claim,
-    Evidence,
-    askable,
-    check,
-    claim,
-    ledger,
-    show,
-)
+from cnnbook.claims._cards import Card, askable, check, show
+from cnnbook.claims._mechanism import Claim, Evidence, claim, ledger
 from cnnbook.claims._notes import Notes, Sentence, sentences
 from cnnbook.claims._table import Table, table
 

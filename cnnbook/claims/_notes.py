@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 
-from cnnbook.claims._mechanism import CSS_CLASSES, Claim, ledger
+from cnnbook.claims._cards import CSS_CLASSES
+from cnnbook.claims._mechanism import Claim, ledger
 
 WORD = re.compile(r"[a-z0-9']+", re.IGNORECASE)
 # A section of the notes and the chapters that answer for it.

@@ -5,13 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
-from cnnbook.claims._mechanism import (
-    CSS_CLASSES,
-    Card,
-    ledger,
-    show,
-    typeset,
-)
+from cnnbook.claims._cards import CSS_CLASSES, Card, show, typeset
+from cnnbook.claims._mechanism import ledger
 
 # What a reader of the notes least expects comes first.
 SURPRISE = (

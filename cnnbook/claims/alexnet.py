@@ -15,7 +15,7 @@ from torch import nn
 from cnnbook import models
 from cnnbook.claims._mechanism import Evidence, claim
 from cnnbook.profiling import Profile, profile
-from cnnbook.profiling.table import BYTES_PER_ELEMENT
+from cnnbook.profiling.rows import BYTES_PER_ELEMENT
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,7 +20,7 @@ from cnnbook.claims._mechanism import Evidence, claim
 from cnnbook.models.googlenet import TABLE_1
 from cnnbook.models.published import published_accuracy
 from cnnbook.profiling import Layer, Profile, profile
-from cnnbook.profiling.table import times
+from cnnbook.profiling.rows import times
 from cnnbook.records import Record
 
 if TYPE_CHECKING:

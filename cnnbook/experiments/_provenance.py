@@ -11,8 +11,10 @@ from pathlib import Path
 import torch
 import torchvision
 
-import cnnbook
+from cnnbook._version import __version__
 from cnnbook.training.device import full_name
+
+PACKAGE = Path(__file__).parents[1]
 
 
 def surroundings(device: str, shared: int = 1) -> dict:
@@ -33,7 +35,7 @@ def surroundings(device: str, shared: int = 1) -> dict:
             "python": platform.python_version(),
             "torch": torch.__version__,
             "torchvision": torchvision.__version__,
-            "cnnbook": cnnbook.__version__,
+            "cnnbook": __version__,
         },
         "commit": code_commit() or os.environ.get("CNNBOOK_COMMIT") or None,
     }
@@ -48,10 +50,9 @@ def digits(value: float) -> float:
 def code_commit() -> str | None:
     """The commit of the package's code, "-dirty" if the code differs from it; None
     without git."""
-    package = Path(cnnbook.__file__).parent
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(package), *arguments]
+        command = ["git", "-C", str(PACKAGE), *arguments]
         return subprocess.run(
             command, capture_output=True, encoding="utf-8", check=True
         ).stdout.strip()

@@ -10,7 +10,8 @@ stride, and H/s and W/s are rounded up.
 """
 
 from cnnbook._arguments import guard
-from cnnbook.models._common import create, names, title
+from cnnbook.models._common import names, title
+from cnnbook.models._create import create
 from cnnbook.models.alexnet import AlexNet, AlexNet2012, alexnet
 from cnnbook.models.alexnet_split import AlexNetHalf, SplitRun, run_split
 from cnnbook.models.convnext import ConvNeXt, ConvNeXtBlock, convnext_tiny

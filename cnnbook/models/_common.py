@@ -10,15 +10,13 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
-from cnnbook.models import pretrained
-
 Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 # What makes any network, then the order of the notes, what came after them by year,
 # and the book's own small networks. The page of the package has the same order.
 FILES = (
-    "_common", "pretrained", "alexnet", "alexnet_split", "zfnet", "vgg",
+    "_create", "_common", "pretrained", "alexnet", "alexnet_split", "zfnet", "vgg",
     "inception", "googlenet", "residual", "resnet", "resnet_cifar", "deepen",
     "preactivation", "resnext", "resnext_forms", "densenet", "se_resnet",
     "mobilenet", "efficientnet", "convnext", "stacks",
@@ -77,34 +75,6 @@ def title(name: str) -> str:
 
 def _file(builder: Callable) -> str:
     return builder.__module__.rpartition(".")[2]
-
-
-def create(name: str, *, weights: str | None = None, **options) -> nn.Module:
-    """Build the architecture `name` on the CPU: in training mode, randomly
-    initialised.
-
-    Args:
-        name: one of :func:`names`.
-        weights: trained ones: "fashion-mnist", which come with the package (they
-            set all options themselves; `cnnbook.models.weights` lists them), or
-            "imagenet", torchvision's, which are downloaded. The network is in
-            evaluation mode then.
-        options: passed to the builder; every builder takes ``num_classes`` and
-            ``in_channels``.
-
-    Raises:
-        ValueError: if no architecture has this name (near names are offered), there
-            are no such weights, or an option contradicts them.
-    """
-    if name not in BUILDERS:
-        raise ValueError(f"unknown architecture {name!r}; {near(name, BUILDERS)}")
-    if weights is None:
-        return BUILDERS[name](**options)
-    if weights == "imagenet":
-        from cnnbook.models.published import load_published
-
-        return load_published(name, options)
-    return pretrained.build(BUILDERS[name], name, weights, options)
 
 
 def near(word: str, known) -> str:

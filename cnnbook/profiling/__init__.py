@@ -20,6 +20,7 @@ and then the output sees all of it.
 """
 
 from cnnbook.profiling.profile import profile
-from cnnbook.profiling.table import Layer, Profile, ProfileError, TooSmall, Total
+from cnnbook.profiling.rows import Layer, ProfileError, TooSmall, Total
+from cnnbook.profiling.table import Profile
 
 __all__ = ["Layer", "Profile", "ProfileError", "TooSmall", "Total", "profile"]

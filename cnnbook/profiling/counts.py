@@ -13,14 +13,11 @@ neither is it counted here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
-from cnnbook.profiling.table import ProfileError
-
-if TYPE_CHECKING:
-    from cnnbook.profiling.calls import Call
-    from cnnbook.profiling.table import Profile
+from cnnbook.profiling.calls import Call
+from cnnbook.profiling.rows import Layer, ProfileError
 
 RECTIFIERS = {"relu", "relu6", "elu", "prelu", "gelu", "silu"}
 
@@ -61,25 +58,28 @@ class Counted(NamedTuple):
         return (math.prod(shape) if shape else 0) + (of_bias if biased else 0)
 
 
-def as_counted_by(profile: Profile, tool: str) -> int:
-    """See `Profile.as_counted_by`."""
+def counted_by(
+    tool: str,
+    calls: Sequence[Call],
+    layers: Sequence[Layer],
+    modules: Mapping[str, str],
+) -> int:
+    """See `Profile.as_counted_by`: of its calls, rows and the classes of its
+    modules."""
     count = TOOLS.get(tool) if isinstance(tool, str) else None
     if count is None:
         raise ProfileError(f"tool is one of {', '.join(TOOLS)}; got {tool!r}")
-    if profile.of_training:
-        raise ProfileError(
-            f"{tool} counts inference: profile the network without training"
-        )
-    return sum(count(each) for each in _counted(profile))
+    return sum(count(each) for each in _counted(calls, layers, modules))
 
 
-def _counted(profile: Profile) -> list[Counted]:
-    calls = profile.calls
-    inner = {path.rpartition(".")[0] for path in profile.modules if path}
+def _counted(
+    calls: Sequence[Call], layers: Sequence[Layer], modules: Mapping[str, str]
+) -> list[Counted]:
+    inner = {path.rpartition(".")[0] for path in modules if path}
     found = []
     for call in calls[1:]:
-        layer = None if call.row is None else profile.layers[call.row]
-        owner = "" if call.module in inner else profile.modules.get(call.module, "")
+        layer = None if call.row is None else layers[call.row]
+        owner = "" if call.module in inner else modules.get(call.module, "")
         function = FUNCTIONS.get(call.function, call.function.strip("_"))
         inputs = math.prod(calls[call.reads[0]].shape) if call.reads else 0
         flops, kind = (layer.flops, layer.kind) if layer else (0, "")

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cnnbook.profiling.calls import Call
-    from cnnbook.profiling.table import Layer
+    from cnnbook.profiling.rows import Layer
 
 # What a function's arguments are called, and their values where they are left out;
 # all that the drawings and exports know of it is here. A function that is not in

@@ -15,8 +15,9 @@ from torch.utils._pytree import tree_iter, tree_map_only
 
 from cnnbook.profiling.calls import calls_of
 from cnnbook.profiling.reach import Axis
+from cnnbook.profiling.rows import ProfileError, TooSmall
 from cnnbook.profiling.shapes import META, Shapes
-from cnnbook.profiling.table import Profile, ProfileError, TooSmall
+from cnnbook.profiling.table import Profile
 from cnnbook.profiling.training import PRECISIONS, Step, training_of
 from cnnbook.profiling.twin import Twins
 

@@ -40,7 +40,7 @@ from torch import Tensor, nn
 from cnnbook.profiling import reach as fields
 from cnnbook.profiling.primitives import overwrite, transposed
 from cnnbook.profiling.reach import Axis, merge, mix, windowed
-from cnnbook.profiling.table import ProfileError, TooSmall, times
+from cnnbook.profiling.rows import ProfileError, TooSmall, times
 
 META = torch.device("meta")
 

@@ -20,6 +20,7 @@ from torch.utils._pytree import tree_iter, tree_map
 
 from cnnbook.profiling.primitives import Primitives, reach_of, tensors_in
 from cnnbook.profiling.reach import extent, sees
+from cnnbook.profiling.rows import Layer, ProfileError
 from cnnbook.profiling.rules import (
     GETTERS,
     KINDS,
@@ -29,7 +30,6 @@ from cnnbook.profiling.rules import (
     RULES,
     VALUES,
 )
-from cnnbook.profiling.table import Layer, ProfileError
 
 # torch's own list of the functions that take a device.
 FACTORIES = _device_constructors()

@@ -1,84 +1,23 @@
-"""What a profile says: a row per layer, their sums, and the errors instead."""
+"""What a profile says: a row per layer, and their sums, as a table, in words and in
+files."""
 
 from __future__ import annotations
 
 import html
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from cnnbook.profiling.calls import Call
+from cnnbook.profiling.counts import counted_by
+from cnnbook.profiling.labels import labels
+from cnnbook.profiling.rows import Layer, ProfileError, Total, times
+from cnnbook.profiling.training import Training
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cnnbook.profiling.calls import Call
-    from cnnbook.profiling.training import Training
-
-BYTES_PER_ELEMENT = 4
 COLUMNS = ("kind", "output", "memory_kb", "params", "flops", "receptive_field")
-
-
-class ProfileError(ValueError):
-    """The network cannot be profiled as asked; the message says at which layer and
-    why."""
-
-
-class TooSmall(ProfileError):
-    """The image is so small that a layer's output would be empty."""
-
-
-class Layer(NamedTuple):
-    """A row of the table: one use of one layer.
-
-    Attributes:
-        name: the layer's name in the network's code.
-        kind: what it is, such as "conv", "linear" or "pool".
-        output: its shape without the batch, of one image: a batch of 1 is left out
-            where it comes first, and else (sequences first, windows folded into the
-            batch) the shape is whole.
-        params: the weights and biases that it learns; 0 where it is used again.
-        flops: its multiply-adds for one image.
-        receptive_field: in pixels, a side, or (height, width) where they differ;
-            None where shapes cannot tell it.
-        sees: what `receptive_field` is: "exact", a size in pixels; "whole image",
-            where some operation mixed all positions; or "unknown" and the
-            operation that lost it.
-        kept_kb: in training, what the backward pass needs of the layer's output and
-            of all that is made of it before the next row.
-    """
-
-    name: str
-    kind: str
-    output: tuple[int, ...]
-    params: int
-    flops: int
-    receptive_field: int | tuple[int, int] | None
-    sees: str = "exact"
-    kept_kb: float | None = None
-
-    @property
-    def memory_kb(self) -> float:
-        return math.prod(self.output) * BYTES_PER_ELEMENT / 1024
-
-
-class Total(NamedTuple):
-    """The three measures of a whole network.
-
-    Attributes:
-        memory_kb: of the outputs of all rows, for one image.
-        params: every parameter that the network has.
-        flops: multiply-adds for one image.
-    """
-
-    memory_kb: float
-    params: int
-    flops: int
-
-    @property
-    def macs(self) -> int:
-        """The multiply-adds, under the name that nothing else has."""
-        return self.flops
 
 
 @dataclass(frozen=True)
@@ -134,9 +73,11 @@ class Profile:
             ProfileError: there is no such tool here, or the network does something
                 of which it is not known how the tool counts it.
         """
-        from cnnbook.profiling.counts import as_counted_by
-
-        return as_counted_by(self, tool)
+        if self.of_training:
+            raise ProfileError(
+                f"{tool} counts inference: profile the network without training"
+            )
+        return counted_by(tool, self.calls, self.layers, self.modules)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -184,8 +125,6 @@ class Profile:
         >>> profile(models.alexnet()).labels["features.0"]
         'conv 11×11, 64, stride 4'
         """
-        from cnnbook.profiling.labels import labels
-
         return labels(self.layers, self.calls)
 
     def by_kind(self) -> pd.DataFrame:
@@ -367,10 +306,3 @@ def _short(n: int) -> str:
         if n >= size:
             return f"{n / size:.3g} {unit}"
     return f"{n} "
-
-
-def times(shape: int | Iterable[int] | None, sign: str) -> str:
-    """(64, 55, 55) → "64×55×55"; a missing value → "—"."""
-    if shape is None:
-        return "—"
-    return str(shape) if isinstance(shape, int) else sign.join(map(str, shape))

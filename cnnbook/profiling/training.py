@@ -32,9 +32,9 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._pytree import tree_flatten, tree_iter, tree_map_only
 
+from cnnbook.profiling.rows import ProfileError
 from cnnbook.profiling.rules import GETTERS
 from cnnbook.profiling.shapes import FACTORIES, META, Shapes, writes
-from cnnbook.profiling.table import ProfileError
 
 KB, GIB = 1024, 1 << 30
 STATES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}  # copies of the weights

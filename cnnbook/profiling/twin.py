@@ -17,8 +17,8 @@ from torch._C import DisableTorchFunction
 from torch.nn.parameter import is_lazy
 from torch.utils.hooks import RemovableHandle
 
+from cnnbook.profiling.rows import ProfileError
 from cnnbook.profiling.rules import LAYERS
-from cnnbook.profiling.table import ProfileError
 
 if TYPE_CHECKING:
     from cnnbook.profiling.shapes import Shapes

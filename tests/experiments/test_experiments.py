@@ -167,7 +167,7 @@ def test_the_commit_names_the_code(tmp_path, monkeypatch):
     package = tmp_path / "cnnbook"
     (package / "records" / "zoo" / "quick").mkdir(parents=True)
     (package / "__init__.py").touch()
-    monkeypatch.setattr(cnnbook, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(_provenance, "PACKAGE", package)
     commit = _provenance.code_commit.__wrapped__
     assert commit() is None
     git("init", "--quiet")
