@@ -57,6 +57,14 @@ class WatchedClient(NotebookClient):
             self._done.set()
             watch.join()
 
+    async def async_start_new_kernel_client(self, **options):
+        try:
+            return await super().async_start_new_kernel_client(**options)
+        except RuntimeError:  # it died at once: another process had taken one of its ports
+            self.create_kernel_manager()
+            await self.async_start_new_kernel()
+            return await super().async_start_new_kernel_client(**options)
+
     async def async_execute_cell(self, cell, cell_index, *args, **kwargs):
         self._cell, self._alive, self._began = cell_index, time.monotonic(), time.monotonic()
         try:

@@ -1,8 +1,11 @@
 """A slow cell is no error; a kernel that only waits is one, and its cell is named."""
 
+import socket
+
 import pytest
 import watched
 import yaml
+from jupyter_client.connect import LocalPortCache
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 
@@ -37,6 +40,23 @@ def test_work_and_words_take_as_long_as_they_take(client, capfd):
     out = capfd.readouterr().err
     assert "chapters/one.ipynb, cell 2 of 3 (import time): " in out
     assert "chapters/one.ipynb, cell 3 of 3 (end = time.monotonic() + 8): " in out
+
+
+def test_a_port_that_another_process_took_first_is_no_error(client, monkeypatch):
+    given, find = [], LocalPortCache.find_available_port
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+
+        def first_taken(cache, ip):
+            given.append(find(cache, ip) if given else taken)
+            return given[-1]
+
+        monkeypatch.setattr(LocalPortCache, "find_available_port", first_taken)
+        notebook = client("1 + 1").execute()
+    assert notebook.cells[1].outputs[0]["data"]["text/plain"] == "2"
+    assert given[0] == taken and len(given) == 10  # a kernel has five ports
 
 
 def test_no_limit_of_time_stands_anywhere(pytestconfig):
