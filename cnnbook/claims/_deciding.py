@@ -16,7 +16,7 @@ def recorded(experiment: str) -> tuple[Record, ...]:
 
 
 def undecided(*differences: tuple[Difference, float], whose: str = "") -> str:
-    """What would decide a statement whose intervals do not.
+    """What would decide a statement whose intervals do not, or what they rule out.
 
     Args:
         differences: each with the size of the effect that the paper found, in its
@@ -29,6 +29,11 @@ def undecided(*differences: tuple[Difference, float], whose: str = "") -> str:
             f"{abs(effect):.2g} {found.unit}" for found, effect in differences
         )
     )
+    if all(
+        max(-found.low, found.high) < abs(effect) for found, effect in differences
+    ):
+        where = "the interval" if len(differences) == 1 else "the intervals"
+        return f"An effect of {sizes} lies outside of {where}."
     enough = [number for number in seeds if number is not None]
     if len(enough) < len(seeds):
         return (

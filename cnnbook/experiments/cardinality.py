@@ -6,6 +6,7 @@ is the slope of accuracy against log₂(paths), a line for each seed over all ar
 is refuted by an interval of the slopes below zero. The paper's own five arms of
 ResNet-50 (table 3: 23.9 to 22.2 % top-1 error from 1 to 32 paths) rise by
 `PUBLISHED_SLOPE` points a doubling. No arm is picked afterwards as the best.
+From 1 to 32 paths that is 1.6 points, which five seeds resolve.
 Learning rates are chosen by runs as long as those that are reported: after two
 epochs one looks as good as the other.
 """
@@ -47,7 +48,7 @@ SCALES = {
     "cardinality",
     title="ResNeXts of equal depth, multiply-adds and parameters, with 1 to 32 "
     "paths a block: do more and narrower paths classify better?",
-    seeds={"full": 3, "standard": 10, "quick": 3},
+    seeds={"full": 3, "standard": 5, "quick": 3},
 )
 def cardinality(scale: str) -> list[Trial]:
     templates, channels, blocks, data, images, recipe, rates = SCALES[scale]

@@ -83,3 +83,11 @@ def test_it_says_what_our_runs_say_and_limits_the_statement_unless_they_agree(sl
     undecided = word == "do not decide it"
     assert ("To tell the paper's 0.32 points a doubling from zero" in said) == undecided
     assert " a step" not in said and said.count("points a doubling") == undecided
+
+
+def test_it_says_so_where_an_effect_as_large_as_the_paper_s_is_ruled_out():
+    found = group_convolution(networks(), runs=runs(-0.01, 0.02))
+    assert "do not decide it" in found.caveat
+    assert "An effect of the paper's 0.32 points a doubling lies outside of the interval." in (
+        found.caveat
+    )
