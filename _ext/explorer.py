@@ -10,27 +10,17 @@ import json
 from importlib import resources
 from pathlib import Path
 
+import own_pages
+
 PAGE = "chapters/explorer"
 # In the order in which they use one another.
 SCRIPTS = ("layers", "arithmetic", "training", "pytorch", "bars", "presets", "page")
 
 
-def only_here(app, config) -> None:
-    """Take the explorer's files from the lists of every page, where jupyter-book puts all files."""
-    for files in (config.html_js_files, config.html_css_files):
-        files[:] = [
-            file
-            for file in files
-            if not (file if isinstance(file, str) else file[0]).startswith("explorer/")
-        ]
-
-
 def add_scripts(app, pagename, templatename, context, doctree) -> None:
     """Load the explorer's files on its page alone."""
     if pagename == PAGE:
-        app.add_css_file("explorer/explorer.css")
-        for i, name in enumerate(SCRIPTS):
-            app.add_js_file(f"explorer/{name}.js", priority=800 + i, loading_method="defer")
+        own_pages.load(app, "explorer", SCRIPTS)
 
 
 def write_scripts(app, exception) -> None:
@@ -48,7 +38,7 @@ def write_scripts(app, exception) -> None:
 
 
 def setup(app) -> dict:
-    app.connect("config-inited", only_here, priority=100)
+    app.connect("config-inited", own_pages.taken_off("explorer"), priority=100)
     app.connect("html-page-context", add_scripts)
     app.connect("build-finished", write_scripts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -13,10 +13,7 @@ from html import escape
 from pathlib import Path
 
 from colab import repository
-from docutils import nodes
 from sphinx.errors import ConfigError
-
-LENGTH = 160  # letters of a description that search engines show
 
 
 def version_of(root: Path) -> str:
@@ -44,19 +41,6 @@ def name_project(app, config) -> None:
     config.html_baseurl = config.html_baseurl or pages_of(root)
 
 
-def describe(app, pagename, templatename, context, doctree) -> None:
-    """Let a page's description be its first paragraph."""
-    if doctree is None:
-        return
-    paragraphs = (node.astext() for node in doctree.findall(nodes.paragraph))
-    text = " ".join(next(filter(str.strip, paragraphs), "").split())
-    if len(text) > LENGTH:
-        text = f"{text[:LENGTH].rpartition(' ')[0]} …"
-    if text:
-        tag = f'<meta name="description" content="{escape(text)}" />'
-        context["metatags"] = f"{context.get('metatags') or ''}\n{tag}"
-
-
 def write_sitemap(app, exception) -> None:
     if exception is not None or app.builder.format != "html" or not app.config.html_baseurl:
         return
@@ -72,6 +56,5 @@ def write_sitemap(app, exception) -> None:
 
 def setup(app) -> dict:
     app.connect("config-inited", name_project)
-    app.connect("html-page-context", describe)
     app.connect("build-finished", write_sitemap)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -18,7 +18,7 @@ from figure_svg import inlined
 
 PAGE = "intro"
 LEDGER = "chapters/claims"
-# A network for each step of the story: name, label, year, chapter.
+# A network for each step of the story: name, year, chapter.
 STEPS = (
     ("alexnet", 2012, "alexnet"),
     ("vgg16", 2014, "vgg"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import own_pages
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 
@@ -20,22 +21,10 @@ SCRIPTS = (
 )  # fmt: skip
 
 
-def only_here(app, config) -> None:
-    """Take the page's files from the lists of every page, where jupyter-book puts all files."""
-    for files in (config.html_js_files, config.html_css_files):
-        files[:] = [
-            file
-            for file in files
-            if not (file if isinstance(file, str) else file[0]).startswith("live/")
-        ]
-
-
 def add_scripts(app, pagename, templatename, context, doctree) -> None:
     """Load the live network's files on its page alone."""
     if pagename == PAGE:
-        app.add_css_file("live/live.css")
-        for i, name in enumerate(SCRIPTS):
-            app.add_js_file(f"live/{name}.js", priority=800 + i, loading_method="defer")
+        own_pages.load(app, "live", SCRIPTS)
 
 
 def link_views(app, doctree) -> None:
@@ -58,7 +47,7 @@ def write_networks(app, exception) -> None:
 
 
 def setup(app) -> dict:
-    app.connect("config-inited", only_here, priority=100)
+    app.connect("config-inited", own_pages.taken_off("live"), priority=100)
     app.connect("html-page-context", add_scripts)
     app.connect("doctree-read", link_views)
     app.connect("build-finished", write_networks)

@@ -11,6 +11,7 @@ import json
 import re
 from pathlib import Path
 
+import own_pages
 from bs4 import BeautifulSoup, Tag
 
 FOLDER = "search/"
@@ -72,15 +73,6 @@ def words(element) -> str:
     return " ".join(text.split())
 
 
-def only_here(app, config) -> None:
-    for files in (config.html_js_files, config.html_css_files):
-        files[:] = [
-            file
-            for file in files
-            if not (file if isinstance(file, str) else file[0]).startswith(FOLDER)
-        ]
-
-
 def add_scripts(page: str) -> str:
     """The search page with the scripts between the code they use and the index that starts it."""
     tags = "".join(f'<script src="_static/{FOLDER}{name}.js"></script>\n' for name in SCRIPTS)
@@ -111,6 +103,6 @@ def write_texts(app, exception) -> None:
 
 
 def setup(app) -> dict:
-    app.connect("config-inited", only_here, priority=100)
+    app.connect("config-inited", own_pages.taken_off("search"), priority=100)
     app.connect("build-finished", write_texts, priority=450)  # before the last hand
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -8,13 +8,14 @@ from then on.
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 import math
 import os
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 from numbers import Integral, Real
 from typing import Any, Union, get_args, get_origin
@@ -246,3 +247,13 @@ def short(value) -> str:
     else:
         text = type(value).__name__
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def near(word: object, known: Iterable[str], most: int = 40) -> str:
+    """The end of an error line for a misspelt `word`: the names near to it, or else
+    those there are, at most so many."""
+    names = {name.lower(): name for name in known}
+    if close := difflib.get_close_matches(str(word).lower(), names):
+        return f"did you mean {' or '.join(names[name] for name in close)}?"
+    more = ", …" if len(names) > most else ""
+    return f"there is {', '.join(list(names.values())[:most])}{more}"

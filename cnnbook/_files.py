@@ -52,6 +52,15 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             raise
 
 
+@contextlib.contextmanager
+def said(path: str | os.PathLike, what: str = "cannot write") -> Iterator[None]:
+    """Turn an OSError into a ValueError of one line that names `path`."""
+    try:
+        yield
+    except OSError as error:  # also of a name that is too long to ask for
+        raise ValueError(f"{what} {path}: {error.strerror or error}") from None
+
+
 def check_file(path: str | os.PathLike, size: int = 1) -> None:
     """Raise an error now if `write_whole` could not write `size` bytes to `path`
     later.
@@ -62,13 +71,9 @@ def check_file(path: str | os.PathLike, size: int = 1) -> None:
             room.
     """
     path = Path(path)
-    try:
+    with said(path):
         if why := _no_file(path, Path(os.path.realpath(path)), size):
             raise ValueError(f"cannot write {path}: {why}")
-    except OSError as error:  # also of a name that is too long to ask for
-        raise ValueError(
-            f"cannot write {path}: {error.strerror or error}"
-        ) from None
 
 
 def _no_file(path: Path, target: Path, size: int) -> str | None:
@@ -86,9 +91,8 @@ def _no_file(path: Path, target: Path, size: int) -> str | None:
     return None
 
 
-def check_folder(path: str | os.PathLike, size: int = 1) -> None:
-    """Raise an error now if no file of `size` bytes could be written in the folder
-    `path`.
+def check_folder(path: str | os.PathLike) -> None:
+    """Raise an error now if no file could be written in the folder `path`.
 
     The folder itself need not be there, and is not made.
 
@@ -103,15 +107,11 @@ def check_folder(path: str | os.PathLike, size: int = 1) -> None:
         there = there.parent
     if not there.is_dir():
         raise ValueError(f"cannot write into {path}: {there} is no folder")
-    try:
-        _probe(there, size)
-    except OSError as error:
-        raise ValueError(
-            f"cannot write into {path}: {error.strerror or error}"
-        ) from None
+    with said(path, "cannot write into"):
+        _probe(there)
 
 
-def _probe(folder: Path, size: int) -> None:
+def _probe(folder: Path, size: int = 1) -> None:
     """OSError unless a file of `size` bytes can be written there; it is removed."""
     part = folder / ".part-of-nothing"  # one name: killed here, one is left at most
     try:

@@ -14,13 +14,12 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter, convert
 
-from cnnbook._files import write_whole
+from cnnbook._files import said, write_whole
 from cnnbook._version import __version__
 
 # What a console that has no such sign shows instead.
@@ -150,7 +149,8 @@ def profile(
         peak = found.training.peak_kb(batch)
         moment = found.training.peak_moment(batch)
     if csv is not None:
-        _write(csv, lambda path: found.to_csv(path))
+        with said(csv):
+            write_whole(csv, found.to_csv)
     if html is not None:
         from cnnbook.figures import report
 
@@ -495,13 +495,3 @@ def _json(value) -> str:
     # Where the console has not all signs, JSON has another way to write them.
     has_all = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     return json.dumps(value, indent=2, ensure_ascii=not has_all)
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    """As `write_whole`, with an error that says what could not be written."""
-    try:
-        write_whole(path, write)
-    except OSError as error:
-        raise ValueError(
-            f"cannot write {path}: {error.strerror or error}"
-        ) from None

@@ -3,8 +3,8 @@
     python scripts/lecture.py        into _build/teacher: slides/, figures.zip, plan.md
 
 A slide is made of what a chapter has: its title and question, each figure with its caption, its
-claims with their verdicts, what it left unsolved. There is no second copy of any text. A cell
-that is tagged `no-slide` is left out. The tests' browser makes pictures and PDFs.
+claims with their verdicts, what it left unsolved. There is no second copy of any text. The tests'
+browser makes pictures and PDFs.
 
 A figure is as large as its slide lets it be: its caption stands beneath it, or beside it if it is
 tall. One whose letters would still be too small to read is cut where it has a gap, and the parts
@@ -116,8 +116,7 @@ def text_of(markdown: str) -> str:
 
 
 def cells_of(chapter: str, root: Path = ROOT) -> list:
-    cells = nbformat.read(root / "chapters" / f"{chapter}.ipynb", as_version=4).cells
-    return [cell for cell in cells if "no-slide" not in cell.metadata.get("tags", [])]
+    return nbformat.read(root / "chapters" / f"{chapter}.ipynb", as_version=4).cells
 
 
 def figures(chapter: str, root: Path = ROOT) -> list[Figure]:

@@ -165,7 +165,7 @@ def test_data_says_what_a_set_holds(call):
         (["train", "resnet1"], "unknown architecture 'resnet1'; did you mean resnet18"),
         (["train", "resnet18", "--lr", "-1"], "lr must be a positive number, got -1.0"),
         (["train", "resnet18", "--epochs", "many"], "--epochs"),
-        (["train", "resnet18", "--augment", "flop"], "unknown augment 'flop'; did you mean 'flip'"),
+        (["train", "resnet18", "--augment", "flop"], "unknown augment 'flop'; did you mean flip"),
         (["train", "resnet18", "--data", "fashion"], "unknown data set 'fashion'"),
         (["train", "resnet18", "--device", "gpu"], "no device 'gpu' here"),
         (["train", "resnet18", "--weights", "/no/such/w.pt"], "/no/such is no folder"),

@@ -14,8 +14,6 @@ import identity
 import pytest
 import torch_from
 import yaml
-from docutils import nodes
-from docutils.utils import new_document
 from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -211,16 +209,3 @@ def test_the_project_is_named_once(tmp_path):
     identity.write_sitemap(app, None)
     sitemap = (tmp_path / "sitemap.xml").read_text(encoding="utf-8")
     assert "<loc>https://ann.github.io/book/chapters/one.html</loc>" in sitemap
-
-
-def test_a_page_is_described_by_its_first_paragraph():
-    page = new_document("page")
-    page += nodes.title("", "Title")
-    page += nodes.paragraph("", 'Is 3 < 4 "here"? ' + 60 * "word ")
-    context = {}
-    identity.describe(None, "page", "page.html", context, page)
-    assert (
-        '<meta name="description" content="Is 3 &lt; 4 &quot;here&quot;? word'
-        in context["metatags"]
-    )
-    assert len(context["metatags"]) < 240  # cut at a word

@@ -160,6 +160,7 @@
 
   /** @param {number[]} sizes */
   const cross = (sizes) => sizes.join("×");
+  explorer.cross = cross;
   /** @param {Explorer.State} state @param {string} what */
   const needMap = (state, what) => {
     if (state.shape.length === 1)

@@ -2,7 +2,7 @@
 ((explorer) => {
   "use strict";
 
-  const {KINDS} = explorer;
+  const {KINDS, cross} = explorer;
   const START = "alexnet";
   // What "a network of your own" begins with: small, and with something of every kind.
   const OWN = "net=c32k3p1.b.r.m2s2.c64k3p1.b.r.m2s2.c128k3p1.b.r.g1.f.l10&in=3x32x32";
@@ -19,7 +19,6 @@
   const SHORT = new Intl.NumberFormat("en-GB", {maximumSignificantDigits: 3});
   const whole = (n) => WHOLE.format(n);
   const decimal = (n) => DECIMAL.format(n);
-  const cross = (shape) => shape.join("×");
   const inUnits = (bytes) => {
     const power = Math.min(Math.floor(Math.log2(Math.max(bytes, 1024)) / 10), 4);
     return `${SHORT.format(bytes / 1024 ** power)} ${["", "KB", "MB", "GB", "TB"][power]}`;

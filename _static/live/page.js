@@ -876,9 +876,10 @@
       const at = mapsAt(event.offsetX, event.offsetY);
       if (at) choose(state.column, at);
     });
+    /** The cell of a map, along a side of `n`, that lies `v` pixels from its edge. */
+    const inside = (v, n) => Math.max(0, Math.min(n - 1, Math.floor(v / unit)));
     find("map").addEventListener("click", (event) => {
       const [, height, width] = shown(state.column).shape;
-      const inside = (v, n) => Math.max(0, Math.min(n - 1, Math.floor(v / unit)));
       choose(state.column, [
         state.at[0],
         inside(event.offsetY, height),
@@ -887,7 +888,6 @@
     });
     find("map").addEventListener("pointermove", (event) => {
       const [, height, width] = shown(state.column).shape;
-      const inside = (v, n) => Math.max(0, Math.min(n - 1, Math.floor(v / unit)));
       hover(state.column, [
         state.at[0],
         inside(event.offsetY, height),

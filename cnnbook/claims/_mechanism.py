@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
+
+from cnnbook._arguments import near
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,10 +144,5 @@ def find(id: str) -> Claim:
     """The claim `id`. ValueError if there is none (near ones are offered)."""
     _load()
     if id not in _CLAIMS:
-        close = difflib.get_close_matches(id, _CLAIMS, n=3, cutoff=0.4) or list(
-            _CLAIMS
-        )
-        raise ValueError(
-            f"there is no claim {id!r}; did you mean {' or '.join(close)}?"
-        )
+        raise ValueError(f"there is no claim {id!r}; {near(id, _CLAIMS, most=3)}")
     return _CLAIMS[id]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 import torch
-import torchvision
 from torch import nn
 
 from cnnbook import models
@@ -15,6 +14,7 @@ from cnnbook.models.convnext_ladder import LADDER
 from cnnbook.models.densenet import DenseNet
 from cnnbook.models.efficientnet import SCALES, EfficientNet, MBConv
 from cnnbook.models.mobilenet import InvertedResidual
+from cnnbook.models.published import published_accuracy
 from cnnbook.profiling import profile
 from cnnbook.records.published import ACCURACY, value
 
@@ -50,17 +50,6 @@ ROUNDING = 0.0051  # of a figure with two decimals
 APPROXIMATE = 0.15  # share by which "approximately" may miss
 
 
-def on_meta(build: Callable[..., nn.Module], *args) -> nn.Module:
-    with torch.device("meta"):  # a profile needs no weights
-        return build(*args)
-
-
-def torchvision_error(name: str) -> float:
-    """Top-1 error (%) of torchvision's first weights, from its own records."""
-    weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
-    return 100 - weights.meta["_metrics"]["ImageNet-1K"]["acc@1"]
-
-
 @claim(
     "after/densenet-parameters",
     chapter="after",
@@ -79,10 +68,10 @@ def densenet_parameters(
         errors: top-1, in %, of the two by torchvision's weights.
     """
     networks = networks or {
-        "densenet201": on_meta(DenseNet, DENSENET201),
-        "resnet101": on_meta(models.resnet101),
+        "densenet201": models.on_meta(DenseNet, DENSENET201),
+        "resnet101": models.on_meta(models.resnet101),
     }
-    errors = errors or {name: torchvision_error(name) for name in networks}
+    errors = errors or {name: 100 - published_accuracy(name) for name in networks}
     rows = {}
     for name, network in networks.items():
         total = profile(network).total
@@ -142,8 +131,8 @@ def _gated(network: nn.Module) -> int:
 def se_cost(networks: Mapping[str, nn.Module] | None = None) -> Evidence:
     """What the gates add, by their layers alone and with the means and products."""
     networks = networks or {
-        "resnet50": on_meta(models.resnet50),
-        "se_resnet50": on_meta(models.se_resnet50),
+        "resnet50": models.on_meta(models.resnet50),
+        "se_resnet50": models.on_meta(models.se_resnet50),
     }
     total = {name: profile(network).total for name, network in networks.items()}
     plain, gated = total["resnet50"], total["se_resnet50"]
@@ -210,7 +199,7 @@ def separable_pairs(network: nn.Module) -> pd.DataFrame:
 )
 def separable_cost(network: nn.Module | None = None) -> Evidence:
     """Whether the two steps do 1/C' + 1/K² of a full one's multiply-adds."""
-    table = separable_pairs(network or on_meta(models.mobilenet_v2))
+    table = separable_pairs(network or models.on_meta(models.mobilenet_v2))
     formula = 1 / table["C'"] + 1 / 9
     exact = ((table["two steps"] / table["full 3×3"] - formula).abs() < 1e-12).sum()
     return Evidence(
@@ -233,7 +222,7 @@ def separable_cost(network: nn.Module | None = None) -> Evidence:
 )
 def eight_to_nine(network: nn.Module | None = None) -> Evidence:
     """Where the two steps are 8 to 9 times cheaper than one full convolution."""
-    table = separable_pairs(network or on_meta(models.mobilenet_v2))
+    table = separable_pairs(network or models.on_meta(models.mobilenet_v2))
     inside = table.factor.between(8, 9)
     whole = table["full 3×3"].sum() / table["two steps"].sum()
     narrow = table["C'"][~inside]
@@ -272,7 +261,7 @@ def compound_scaling(
     """
     rows = {}
     for number, (width, depth, side) in enumerate(scales):
-        network = on_meta(build, width, depth)
+        network = models.on_meta(build, width, depth)
         blocks = sum(isinstance(module, MBConv) for module in network.modules())
         flops = profile(network, (3, side, side)).total.flops
         rows[f"B{number}"] = (width, depth, blocks, side, flops)
@@ -315,7 +304,7 @@ def inverting_saves(
     """Multiply-adds by kind of layer, before and after the inversion."""
     found = {}
     for step in ("wider", "inverted"):
-        network = on_meta(ladder[step])
+        network = models.on_meta(ladder[step])
         rows = profile(network).table
         layers = dict(network.named_modules())
         kind = [
@@ -352,7 +341,7 @@ def ladder_costs(
     """A row per step: the three measures, and the paper's flops and accuracy."""
     rows = {}
     for step, build in ladder.items():
-        total = profile(on_meta(build)).total
+        total = profile(models.on_meta(build)).total
         rows[step] = {
             "memory_kb": total.memory_kb,
             "params": total.params,

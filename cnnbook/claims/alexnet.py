@@ -1,6 +1,6 @@
 """The notes' four statements on AlexNet.
 
-The first three are checked on both networks of that name: the one-GPU network that
+The last three are checked on both networks of that name: the one-GPU network that
 the lecture draws, on its 227×227 image, and the two-GPU one of the paper, on
 224×224.
 """
@@ -27,10 +27,10 @@ IMAGES = {"torchvision": (3, 227, 227), "paper": (3, 224, 224)}
 
 def _profiles(networks: dict[str, nn.Module] | None) -> dict[str, Profile]:
     if networks is None:
-        with torch.device("meta"):  # a profile needs no weights
-            networks = {
-                variant: models.alexnet(variant=variant) for variant in IMAGES
-            }
+        networks = {
+            variant: models.on_meta(models.alexnet, variant=variant)
+            for variant in IMAGES
+        }
     return {
         variant: profile(network, IMAGES[variant])
         for variant, network in networks.items()

@@ -17,11 +17,13 @@ from torch import fx, nn
 from cnnbook import models, records
 from cnnbook.claims._deciding import how, recorded, undecided
 from cnnbook.claims._mechanism import Evidence, claim
+from cnnbook.claims._networks import Networks, build, until
 from cnnbook.models.googlenet import TABLE_1
 from cnnbook.models.published import published_accuracy
-from cnnbook.profiling import Layer, Profile, profile
+from cnnbook.profiling import profile
 from cnnbook.profiling.rows import times
 from cnnbook.records import Record
+from cnnbook.records.effects import effect, margin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,28 +31,9 @@ if TYPE_CHECKING:
 NOTES = "Lecture notes, GoogLeNet (2014)"
 PAPER = "Szegedy et al. 2015"
 
-# Points of accuracy that a normalised head gained on ImageNet, and what counts as
-# none.
-PUBLISHED_EFFECT = 0.4
-MARGIN = PUBLISHED_EFFECT / 3
-
-Networks = Mapping[str, nn.Module]
-
-
-def _build(*names: str) -> dict[str, nn.Module]:
-    with torch.device("meta"):  # shapes and hyperparameters need no weights
-        return {name: models.create(name) for name in names}
-
 
 def _paper() -> nn.Module:
-    with torch.device("meta"):
-        return models.googlenet(variant="paper")
-
-
-def _executed(network: Profile) -> int:
-    """Parameters without those that do not run in inference: the auxiliary
-    heads'."""
-    return network.total.params - sum(network.not_run.values())
+    return models.on_meta(models.googlenet, variant="paper")
 
 
 @claim(
@@ -66,14 +49,14 @@ def efficiency(
     """`networks` and their `accuracy` by name: alexnet, vgg16, googlenet."""
     import pandas as pd
 
-    networks = networks or _build("alexnet", "vgg16", "googlenet")
+    networks = networks or build("alexnet", "vgg16", "googlenet")
     accuracy = accuracy or {name: published_accuracy(name) for name in networks}
     rows = {}
     for name, network in networks.items():
         p = profile(network, (3, 224, 224))
         rows[name] = {
             "top-1 %": accuracy[name],
-            "params": _executed(p),
+            "params": p.params_used,
             "flops": p.total.flops,
             "memory_kb": p.total.memory_kb,
         }
@@ -100,25 +83,13 @@ def efficiency(
     )
 
 
-def until(network: Profile, side: int) -> tuple[Layer, ...]:
-    """The first layers of a network, to the one whose output is `side` pixels wide.
-
-    Raises:
-        ValueError: if there is none.
-    """
-    for i, layer in enumerate(network.layers):
-        if layer.output[-1] == side:
-            return network.layers[: i + 1]
-    raise ValueError(f"no layer has an output {side} pixels wide")
-
-
 def stems(networks: Networks | None = None) -> pd.DataFrame:
     """What each network spends until its output is 28 pixels wide, from 224: a row
     per network."""
     import pandas as pd
 
     rows = {}
-    for name, network in (networks or _build("vgg16", "googlenet")).items():
+    for name, network in (networks or build("vgg16", "googlenet")).items():
         layers = until(profile(network, (3, 224, 224)), 28)
         rows[name] = {
             "convolutions": sum(layer.kind == "conv" for layer in layers),
@@ -233,7 +204,7 @@ def kernel_sizes(networks: Networks | None = None) -> Evidence:
     if networks is None:
         networks = {
             "paper": _paper(),
-            "torchvision": _build("googlenet")["googlenet"],
+            "torchvision": build("googlenet")["googlenet"],
         }
     rows = [
         (variant, name, ", ".join(f"{k}×{k}" for k in _kernels(module)))
@@ -322,9 +293,6 @@ def bottleneck(network: nn.Module | None = None) -> Evidence:
     )
 
 
-TITLES = {"alexnet": "AlexNet", "vgg16": "VGG-16", "googlenet": "GoogLeNet"}
-
-
 def heads(networks: Networks | None = None) -> pd.DataFrame:
     """What follows the last convolution or max pooling of each network, to be read:
     a row per network.
@@ -336,7 +304,7 @@ def heads(networks: Networks | None = None) -> pd.DataFrame:
     shapes = [times(shape, "×") for shape in table["features"]]
     return (
         table.assign(features=shapes)
-        .rename(index=TITLES)
+        .rename(index=models.title)
         .rename(columns={"read": "numbers read", "params": "parameters"})
     )
 
@@ -348,7 +316,7 @@ def _heads(networks: Networks | None) -> pd.DataFrame:
 
     rows = {}
     for name, network in (
-        networks or _build("alexnet", "vgg16", "googlenet")
+        networks or build("alexnet", "vgg16", "googlenet")
     ).items():
         layers = profile(network, (3, 224, 224)).layers
         linear = [layer for layer in layers if layer.kind == "linear"]
@@ -448,13 +416,15 @@ def aux_classifiers(runs: Sequence[Record] | None = None) -> Evidence:
     with batch norm than without it, and with it within a margin of none, a third of
     what Szegedy et al. found.
     """
-    runs = recorded("aux-vs-batchnorm") if runs is None else runs
+    experiment = "aux-vs-batchnorm"
+    runs = recorded(experiment) if runs is None else runs
     if not runs:
         return Evidence(None, "The experiment aux-vs-batchnorm has not run yet.")
     found = differences(runs)
     before, after = (found[name] for name in list(EFFECTS)[:2])
     smaller = found[SMALLER]
-    needless, less = after.within(MARGIN, "higher"), smaller.decides("higher")
+    none, sought = margin(experiment), effect(experiment)
+    needless, less = after.within(none, "higher"), smaller.decides("higher")
     holds = (
         True if needless and less else False if False in (needless, less) else None
     )
@@ -469,7 +439,7 @@ def aux_classifiers(runs: Sequence[Record] | None = None) -> Evidence:
         caveat="ImageNet has its own answer: to Szegedy et al. (2016, section 4 "
         "and table 3) a head with batch norm in it is still of use, as a "
         "regulariser: 21.6 became 21.2 % top-1 error.",
-        open=undecided((after, PUBLISHED_EFFECT), (smaller, PUBLISHED_EFFECT))
+        open=undecided((after, sought), (smaller, sought))
         if holds is None
         else None,
     )

@@ -1,7 +1,7 @@
 """The notes' statements on ResNet.
 
-Those on the architecture are checked on the network's own layers, the one on
-degradation reads the record of the experiment ``degradation``.
+Those on the architecture are checked on the network's own layers, the two on
+degradation read the records of the experiment ``degradation``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from torch import nn
 from cnnbook import models, records
 from cnnbook.claims._deciding import how, recorded, undecided
 from cnnbook.claims._mechanism import Evidence, claim
+from cnnbook.claims._networks import Networks, build, until
 from cnnbook.models import preactivation as residuals
-from cnnbook.profiling import Layer, profile
+from cnnbook.profiling import profile
 from cnnbook.records import Record
+from cnnbook.records.effects import effect
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,19 +29,8 @@ PAPER = "He et al. 2016"
 BASIC, BOTTLENECK = ("resnet18", "resnet34"), ("resnet50", "resnet101", "resnet152")
 SHALLOW, DEEP = "plain20", "plain56"
 
-Networks = Mapping[str, nn.Module]
-
-
-def _build(*names: str) -> dict[str, nn.Module]:
-    with torch.device("meta"):  # shapes and hyperparameters need no weights
-        return {name: models.create(name) for name in names}
-
 
 # The problem.
-
-
-# Points of top-1 error from plain-18 (27.94) to plain-34 (28.54), table 2.
-PUBLISHED_EFFECT = 0.6
 
 
 def training_errors(runs: Sequence[Record]) -> pd.DataFrame:
@@ -85,7 +76,7 @@ def deeper_worse(runs: Sequence[Record] | None = None) -> Evidence:
         f"shortcuts it goes from {error['resnet20']:.1f} to "
         f"{error['resnet56']:.1f} %: {residual}. This is at {how(runs)}.",
         table=table,
-        open=undecided((plain, PUBLISHED_EFFECT)) if holds is None else None,
+        open=undecided((plain, effect("degradation"))) if holds is None else None,
         caveat="It is true of plain networks beyond some depth; up to there depth "
         "helps: VGG-16 is better than VGG-11, and with shortcuts it helps far "
         "beyond.",
@@ -114,7 +105,7 @@ def harder_to_optimize(
     holds = gap.decides("higher") if difference == 0 else False
     return Evidence(
         holds=holds,
-        open=undecided((gap, PUBLISHED_EFFECT)) if holds is None else None,
+        open=undecided((gap, effect("degradation"))) if holds is None else None,
         measured="The weights of the shallow plain network, copied into the deep "
         "one with the identity in all other layers, give logits that differ by "
         f"{difference:g}. So there are weights for the deep one with a training "
@@ -262,7 +253,7 @@ def _made_of(networks: Networks, expected: tuple[int, ...]) -> Evidence:
     source=f"{NOTES}; {PAPER}, figure 5 and table 1",
 )
 def basic_block(networks: Networks | None = None) -> Evidence:
-    return _made_of(networks or _build(*BASIC), (3, 3))
+    return _made_of(networks or build(*BASIC), (3, 3))
 
 
 @claim(
@@ -273,7 +264,7 @@ def basic_block(networks: Networks | None = None) -> Evidence:
     source=f"{NOTES}; {PAPER}, figure 5 and table 1",
 )
 def bottleneck_block(networks: Networks | None = None) -> Evidence:
-    return _made_of(networks or _build(*BOTTLENECK), (1, 3, 1))
+    return _made_of(networks or build(*BOTTLENECK), (1, 3, 1))
 
 
 def _zeroed() -> dict[str, nn.Module]:
@@ -386,7 +377,7 @@ def stages(
 def network_stages(networks: Networks | None = None) -> Evidence:
     import pandas as pd
 
-    networks = networks or _build(*BASIC, *BOTTLENECK)
+    networks = networks or build(*BASIC, *BOTTLENECK)
     table = pd.concat({name: stages(network) for name, network in networks.items()})
     table = table.rename_axis(["network", "stage"])
     first = table.groupby(level="network").head(1)
@@ -407,14 +398,6 @@ def network_stages(networks: Networks | None = None) -> Evidence:
     )
 
 
-def stem_layers(network: nn.Module, side: int = 56) -> list[Layer]:
-    """The layers from the image of 224 pixels to the first output that is `side`
-    pixels wide."""
-    layers = profile(network, (3, 224, 224)).layers
-    end = next(i for i, layer in enumerate(layers) if layer.output[-1] == side)
-    return list(layers[: end + 1])
-
-
 def _square(value: int | tuple[int, int]) -> int:
     return value if isinstance(value, int) else value[0]
 
@@ -430,11 +413,11 @@ def stem(networks: Networks | None = None) -> Evidence:
     """`networks`: "resnet50" and "googlenet"."""
     import pandas as pd
 
-    networks = networks or _build("resnet50", "googlenet")
+    networks = networks or build("resnet50", "googlenet")
     rows = []
     for name, network in networks.items():
         modules = dict(network.named_modules())
-        for layer in stem_layers(network):
+        for layer in until(profile(network), 56):
             module = modules[layer.name]
             kernel, stride = _square(module.kernel_size), _square(module.stride)
             kind = f"{layer.kind} {kernel}×{kernel}, stride {stride}"
@@ -449,7 +432,7 @@ def stem(networks: Networks | None = None) -> Evidence:
     first = next(iter(blocks(networks["resnet50"])))
     before = profile(networks["resnet50"], (3, 224, 224)).layers[len(ours)]
     factor = 224 // ours["output"].iloc[-1][-1]
-    total = sum(layer.flops for layer in stem_layers(networks["googlenet"], 28))
+    total = sum(layer.flops for layer in until(profile(networks["googlenet"]), 28))
     return Evidence(
         holds=same and factor == 4 and before.name.startswith(first),
         measured=f"Both begin with {' and '.join(ours['kind'])}: {factor} times "
@@ -472,7 +455,7 @@ def global_average_pooling(networks: Networks | None = None) -> Evidence:
     import pandas as pd
 
     rows = {}
-    for name, network in (networks or _build(*BASIC, *BOTTLENECK)).items():
+    for name, network in (networks or build(*BASIC, *BOTTLENECK)).items():
         layers = profile(network, (3, 224, 224)).layers
         before, pool, last = layers[-3:]
         positions = before.output[1] * before.output[2]

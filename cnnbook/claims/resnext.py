@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
-import torch
 from torch import nn
 
-from cnnbook import models, records
+from cnnbook import records
 from cnnbook.claims._deciding import how, recorded, undecided
 from cnnbook.claims._mechanism import Evidence, claim
+from cnnbook.claims._networks import build
+from cnnbook.models.published import published_accuracy
 from cnnbook.profiling import profile
 from cnnbook.records import Record, published
+from cnnbook.records.effects import effect
 
 # Top-1 error in % on ImageNet's validation images, one crop: Xie et al. 2017,
 # table 3.
@@ -22,17 +24,8 @@ PUBLISHED = {
     "resnet50": published.value("xie2016", "ResNet-50, 1×64d"),
     "resnext50_32x4d": published.value("xie2016", "ResNeXt-50, 32×4d"),
 }
-# The same from the accuracies of torchvision's weights, IMAGENET1K_V1 of each.
-TORCHVISION = {"resnet50": 100 - 76.13, "resnext50_32x4d": 100 - 77.618}
-# Points a doubling: least squares through table 3, ResNet-50.
-PUBLISHED_SLOPE = 0.32
 # "At equal cost": parameters and multiply-adds differ by no more than this share.
 EQUAL = 0.05
-
-
-def _networks() -> dict[str, nn.Module]:
-    with torch.device("meta"):  # a profile needs no weights
-        return {name: models.create(name) for name in PUBLISHED}
 
 
 def _structure(
@@ -54,7 +47,7 @@ def _structure(
             "params": total.params,
             "flops": total.flops,
             "error, paper (%)": errors[name],
-            "error, torchvision (%)": TORCHVISION[name],
+            "error, torchvision (%)": 100 - published_accuracy(name),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
 
@@ -74,7 +67,7 @@ def _our_runs(runs: Sequence[Record]) -> tuple[bool | None, str]:
     word = {True: "agree", False: "disagree", None: "do not decide it"}[rising]
     left = ""
     if rising is None:
-        left = " " + undecided((found, PUBLISHED_SLOPE), whose="the paper's ")
+        left = " " + undecided((found, effect("cardinality")), whose="the paper's ")
     return rising, (
         f"Our own small networks of nearly equal cost {word}: a doubling of the "
         f"paths adds {replace(found, unit='points')} of test accuracy. This is at "
@@ -101,7 +94,7 @@ def group_convolution(
         errors: of the two, published, in %.
         runs: of the experiment "cardinality".
     """
-    table = _structure(networks or _networks(), errors or PUBLISHED)
+    table = _structure(networks or build(*PUBLISHED), errors or PUBLISHED)
     runs = recorded("cardinality") if runs is None else runs
     if not runs:
         return Evidence(

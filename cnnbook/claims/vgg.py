@@ -15,6 +15,7 @@ from torch import nn
 
 from cnnbook import models
 from cnnbook.claims._mechanism import Evidence, claim
+from cnnbook.claims._networks import Networks, build
 from cnnbook.interpret import measured_receptive_field
 from cnnbook.models.stacks import stack
 from cnnbook.profiling import profile
@@ -25,13 +26,6 @@ if TYPE_CHECKING:
 NOTES = "Lecture notes, VGG (2014)"
 PAPER = "Simonyan and Zisserman 2015"
 NAMES = ("vgg11", "vgg13", "vgg16", "vgg19")
-
-Networks = Mapping[str, nn.Module]
-
-
-def _networks() -> Networks:
-    with torch.device("meta"):  # hyperparameters and shapes need no weights
-        return {name: models.create(name) for name in NAMES}
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -46,7 +40,7 @@ def _features(
     networks: Networks | None, kind: type[nn.Module] | UnionType
 ) -> dict[str, list[nn.Module]]:
     """Each network's layers of a kind in its convolutional part, in order."""
-    networks = _networks() if networks is None else networks
+    networks = build(*NAMES) if networks is None else networks
     found = {}
     for name, network in networks.items():
         part = network.get_submodule("features")
@@ -429,7 +423,7 @@ def compute(networks: Networks | None = None) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    for name, network in (_networks() if networks is None else networks).items():
+    for name, network in (build(*NAMES) if networks is None else networks).items():
         stage, place = 1, 1
         for layer in profile(network, (3, 224, 224)).layers:
             if layer.kind == "conv":

@@ -7,11 +7,10 @@ are four photographs to look at.
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 
-from cnnbook._arguments import short
+from cnnbook._arguments import near, short
 from cnnbook.data import (
     cifar10,
     fashion_mnist,
@@ -132,13 +131,7 @@ def load(
             stream=stream,
         )
     if name not in names():
-        near = difflib.get_close_matches(name.lower(), names(), n=3, cutoff=0.5)
-        hint = (
-            f"did you mean {' or '.join(near)}?"
-            if near
-            else f"there is {', '.join(names())}"
-        )
-        raise ValueError(f"unknown data set {name!r}; {hint}")
+        raise ValueError(f"unknown data set {name!r}; {near(name, names())}")
     if image_size is not None:
         raise ValueError(
             f"the images of {name} have a fixed size; leave out image_size"

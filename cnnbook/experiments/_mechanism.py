@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 
 from cnnbook import data, models, records
+from cnnbook._arguments import near
 from cnnbook.data import ImageSet, ImageStream
 from cnnbook.experiments._provenance import digits, surroundings
 from cnnbook.experiments._timing import TimingTrial
@@ -121,7 +121,8 @@ class Trial:
                 done, key=lambda run: run.history.validation_accuracy.iloc[-1]
             )
         else:
-            best = min(done, key=final_loss)
+            _, loss = records.MEASURES["train_loss"]  # after the last epoch
+            best = min(done, key=loss)
         return replace(
             self,
             architecture=best.architecture,
@@ -221,12 +222,7 @@ def find(name: str) -> Experiment:
     offered)."""
     if name not in _EXPERIMENTS:
         if name not in names():
-            near = difflib.get_close_matches(
-                str(name).lower(), names(), n=3, cutoff=0.5
-            )
-            hint = " or ".join(near) if near else ", ".join(names())
-            hint = f"did you mean {hint}?" if near else f"there is {hint}"
-            raise ValueError(f"unknown experiment {name!r}; {hint}")
+            raise ValueError(f"unknown experiment {name!r}; {near(name, names())}")
         importlib.import_module(f"cnnbook.experiments.{name.replace('-', '_')}")
     return _EXPERIMENTS[name]
 
@@ -380,13 +376,6 @@ def _measured(run: Run) -> dict:
         "precision": run.precision,
         "correct": pack(correct.numpy()),
     }
-
-
-def final_loss(record: Record) -> float:
-    """The training loss after the last epoch: on fixed images where the recipe has
-    them."""
-    fixed = "fixed_loss" if record.recipe.fixed_images else "train_loss"
-    return float(record.history[fixed].iloc[-1])
 
 
 def check_recorded(trial: Trial | TimingTrial, record: Record | Timing) -> None:

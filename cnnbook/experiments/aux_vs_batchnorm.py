@@ -3,10 +3,10 @@
 It decides whether what the heads gain gets smaller with batch normalisation, and
 whether it gets so small that they are no longer needed. The first is the interval
 of the gain without less the gain with; it is refuted by one below zero. The second
-holds if the whole interval of the gain with batch normalisation is below `MARGIN`,
-a third of the gain that Szegedy et al. 2016 (section 4) found for a normalised head
-of Inception-v3: 21.6 to 21.2 % top-1 error. Learning rates are chosen by runs of
-two epochs.
+holds if the whole interval of the gain with batch normalisation is below a third of
+the gain that Szegedy et al. 2016 (section 4) found for a normalised head of
+Inception-v3: 21.6 to 21.2 % top-1 error (`records.effects`). Learning rates are
+chosen by runs of two epochs.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from __future__ import annotations
 from cnnbook.experiments._mechanism import Trial, experiment
 from cnnbook.training import Recipe
 
-PUBLISHED_EFFECT = 0.4  # points of accuracy
-MARGIN = PUBLISHED_EFFECT / 3
 # Each condition's name, and whether it has batch normalisation and auxiliary heads.
 ARMS = {
     "neither": (False, False),

@@ -21,8 +21,6 @@ from cnnbook.training import Recipe
 
 DEPTHS = (20, 32, 44, 56)
 RATES = (0.1, 0.05, 0.025, 0.0125)
-# Points of training error within which one arm is no worse than another.
-MARGIN = 0.5
 
 
 @experiment(

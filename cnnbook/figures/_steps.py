@@ -8,13 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch import nn
 
-from cnnbook.figures._graph import Node
+from cnnbook.figures._graph import LAYERS, Node
 from cnnbook.figures._style import INK, TEXT, grid_color
 from cnnbook.interpret.graph import Graph
 from cnnbook.interpret.graph import Node as Operation
 from cnnbook.interpret.graph import graph as graph_of
-
-LAYERS = ("conv", "pool", "linear")
 
 
 @dataclass(eq=False)

@@ -56,6 +56,7 @@ LEGIBLE = 10.4  # where the axes leave no room beside the figure
 # With the margin that a notebook's figure gets, the widest that a phone shows whole
 # with text of the smallest size.
 NARROW = 4.85
+NO_GAP = {"shrinkA": 0, "shrinkB": 0}  # of an arrow
 
 RC: dict[Any, Any] = {
     "figure.facecolor": "none",

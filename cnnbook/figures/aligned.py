@@ -21,6 +21,7 @@ from cnnbook.figures._steps import (
 )
 from cnnbook.figures._style import (
     LEGIBLE,
+    NO_GAP,
     TEXT,
     WIDTH,
     halvings,
@@ -32,7 +33,6 @@ ROW, BOX = 0.285, 0.225  # inches
 LEFT, ARCS = 0.42, 0.24
 GAP = 0.55  # rows of air between two resolutions
 TOP = 0.95  # rows of the titles
-NO_GAP = {"shrinkA": 0, "shrinkB": 0}
 
 
 @styled

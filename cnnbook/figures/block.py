@@ -32,7 +32,7 @@ def block(module: nn.Module, input_size: tuple[int, int, int]) -> Figure:
     are drawn and the number is written.
 
     Args:
-        module: any block that `torch.fx` can trace: one input, one output, no
+        module: any block that runs on one image: one input, one output, no
             branching on values. It is only read.
         input_size: (C, H, W) of its input.
     """

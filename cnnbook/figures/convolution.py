@@ -18,6 +18,7 @@ from cnnbook.figures._style import (
 )
 
 TITLE = 0.34  # inches above a grid
+LINE = 14  # characters of a sum beside a grid
 LARGEST = 9  # cells along a side that can still be read on a phone
 
 
@@ -187,12 +188,12 @@ def _term(value: float) -> str:
     return f"({text})" if value < 0 else text
 
 
-def _wrapped(text: str, width: int = 14) -> list[str]:
-    """Lines of at most `width` characters, broken before a plus or an equals
+def _wrapped(text: str) -> list[str]:
+    """Lines of at most `LINE` characters, broken before a plus or an equals
     sign."""
     lines = [""]
     for part in text.replace(" = ", " §= ").replace(" + ", " §+ ").split("§"):
-        if len(lines[-1]) + len(part) > width:
+        if len(lines[-1]) + len(part) > LINE:
             lines.append("")
         lines[-1] += part
     return [line.strip() for line in lines]

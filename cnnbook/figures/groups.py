@@ -1,8 +1,6 @@
-"""Pictures of grouped convolutions, and of runs side by side."""
+"""Picture of grouped convolutions."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -13,9 +11,6 @@ from cnnbook.figures._style import (
     new_figure,
     styled,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 @styled

@@ -39,7 +39,7 @@ class Sheet:
 
     def __init__(self, height: float):
         self.height = height
-        self.figure, self.ax = canvas(height)
+        self.figure, self.ax = canvas(height, NARROW)
 
     def picture(self, x: float, y: float, width: float, height: float) -> Axes:
         """Axes without marks for a picture, its upper left corner at (x, y)."""
@@ -174,6 +174,9 @@ def kernels_and_maps(
         weight: C' × C × K × K, C 1 or 3.
         maps: C' × rows × columns.
         chosen: which of the kernels.
+
+    Raises:
+        ValueError: if there are not as many maps as kernels.
     """
     if weight.shape[0] != len(maps):
         raise ValueError(f"{weight.shape[0]} kernels make no {len(maps)} maps")

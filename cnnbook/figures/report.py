@@ -111,7 +111,6 @@ def content(profile: Profile) -> dict[str, Any]:
     return {
         "title": _title(profile),
         "name": profile.name,
-        "image": list(profile.input_size),
         "total": total._asdict(),
         "other": profile.other,
         "notRun": profile.not_run,

@@ -29,6 +29,9 @@ def scaling(table: pd.DataFrame) -> Figure:
     Args:
         table: as `cnnbook.scaling_efficiency` returns it: ``network``, ``gpus``,
             ``efficiency``.
+
+    Raises:
+        ValueError: if there are more than five networks.
     """
     networks = table["network"].unique()
     styles = list(

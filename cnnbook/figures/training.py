@@ -60,6 +60,9 @@ def dots(table: pd.DataFrame, xlabel: str, form: str = ".1f") -> Figure:
             there is no number of is NaN.
         xlabel: what is measured, with its unit.
         form: how Python writes a number.
+
+    Raises:
+        ValueError: if there are more than four columns.
     """
     if len(table.columns) > len(COLORS):
         raise ValueError(
@@ -115,6 +118,9 @@ def timeline(
             and those that are `idle`.
         xlabel: the unit of time.
         idle: what is no work but waiting; its bars are hollow.
+
+    Raises:
+        ValueError: if there are more than four kinds that are not idle.
     """
     kinds = list(dict.fromkeys(kind for row in rows.values() for kind in row))
     busy = [kind for kind in kinds if kind not in idle]
@@ -190,6 +196,9 @@ def ring(counts: Tensor, sends: Tensor) -> Figure:
             has the sum in a part (column), before each step and after the last.
         sends: steps × N × N, true where a device sends a part to the next device in
             the step.
+
+    Raises:
+        ValueError: if `counts` has not one table more than `sends`.
     """
     if counts.dim() != 3 or sends.dim() != 3 or len(counts) != len(sends) + 1:
         raise ValueError(

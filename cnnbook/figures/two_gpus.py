@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
+from cnnbook.figures._cells import word
 from cnnbook.figures._steps import Operation, box, column, short, traced
 from cnnbook.figures._style import (
     LEGIBLE,
+    NO_GAP,
     ORANGE,
     TEXT,
     canvas,
@@ -19,7 +19,6 @@ from cnnbook.figures._style import (
 
 ROW, HALF = 0.66, 0.22  # inches: from layer to layer, half a box
 CENTRES, BOX = (1.1, 3.15), 1.5  # inches
-NO_GAP = {"shrinkA": 0, "shrinkB": 0}
 
 
 @styled
@@ -56,12 +55,12 @@ def two_gpus(
     height = (len(layers) + 1) * ROW - 0.1
     figure, ax = canvas(height)
     middle = sum(CENTRES) / 2
-    _write(ax, middle, 0.2, " × ".join(map(str, input_size)), fontweight="bold")
+    word(ax, middle, 0.2, " × ".join(map(str, input_size)), fontweight="bold")
     for x, name, side_of in zip(
         CENTRES, ("GPU 1", "GPU 2"), ("left", "right"), strict=True
     ):
         edge = x - BOX / 2 if side_of == "left" else x + BOX / 2
-        _write(ax, edge, 0.2, name, ha=side_of, fontweight="bold")
+        word(ax, edge, 0.2, name, ha=side_of, fontweight="bold")
     for i, node in enumerate(layers, 1):
         y = 0.28 + i * ROW - 0.12
         for x in CENTRES:
@@ -115,8 +114,8 @@ def _box(
         rest = rest.replace(str(node.shape[0]), str(node.shape[0] // 2), 1)
     if norm:
         rest += f", {norm}"
-    _write(ax, x, y - 0.09, name, color=ink)
-    _write(ax, x, y + 0.1, rest, color=ink)
+    word(ax, x, y - 0.09, name, color=ink)
+    word(ax, x, y + 0.1, rest, color=ink)
 
 
 def _arrow(ax: Axes, start, end, color) -> None:
@@ -127,13 +126,3 @@ def _arrow(ax: Axes, start, end, color) -> None:
         "mutation_scale": 9,
     } | NO_GAP
     ax.annotate("", end, start, arrowprops=style, zorder=1)
-
-
-def _write(ax: Axes, x: float, y: float, text: str, **style) -> None:
-    usual: dict[str, Any] = {
-        "ha": "center",
-        "va": "center_baseline",
-        "fontsize": LEGIBLE,
-        "zorder": 3,
-    }
-    ax.text(x, y, text, **(usual | style))

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from torch import nn
 
+from cnnbook.figures._cells import word
 from cnnbook.figures._graph import Node, _place, _with_skips, readers
 from cnnbook.figures._steps import lanes, traced
 from cnnbook.figures._style import (
@@ -127,7 +128,7 @@ class _Picture:
         """A frame around each block of several lanes, and its name."""
         blocks: dict[str, list[Node]] = {}
         for node in nodes:
-            if getattr(node, "block", ""):
+            if node.block:
                 blocks.setdefault(node.block, []).append(node)
         for name, members in blocks.items():
             xs = {node.x for node in members}
@@ -183,7 +184,7 @@ class _Picture:
         if node.kind == "skip":
             return
         if node.kind == "input":
-            _write(ax, x, y, " × ".join(map(str, node.shape)), fontweight="bold")
+            word(ax, x, y, " × ".join(map(str, node.shape)), fontweight="bold")
             return
         width = 0.9 * self.lane
         if node.text == "concat":
@@ -192,9 +193,7 @@ class _Picture:
             )
         self._box(ax, node, x, y, half, width)
         if node.text == "concat":
-            _write(
-                ax, x, y, f"concat, {' × '.join(map(str, node.shape))}", color=INK
-            )
+            word(ax, x, y, f"concat, {' × '.join(map(str, node.shape))}", color=INK)
         elif alone and node.kind != "norm":
             text = " × ".join(
                 map(
@@ -229,7 +228,7 @@ class _Picture:
         for text, dy in zip(
             texts, (0.0,) if len(texts) == 1 else (-0.085, 0.095), strict=False
         ):
-            _write(ax, x, y + dy, text, color=ink)
+            word(ax, x, y + dy, text, color=ink)
 
     def _head(
         self, ax: Axes, start: Node, steps: Sequence[Node], lane: float
@@ -239,7 +238,7 @@ class _Picture:
         edge = self._x(max(each.x for each in start.inputs or [start]) + 0.45)
         before = y
         ax.plot((edge, x), (y, y), color=TEXT, lw=1, zorder=1)
-        _write(ax, x, y - 0.12, "head", fontweight="bold")
+        word(ax, x, y - 0.12, "head", fontweight="bold")
         y += half + AIR
         for step in steps:
             half = HEIGHTS[step.kind] / 2
@@ -248,19 +247,6 @@ class _Picture:
             self._box(ax, step, x, y, half, 0.9 * self.lane)
             before = y + half
             y += half + AIR
-
-
-def _write(ax: Axes, x: float, y: float, text: str, **style) -> None:
-    ax.text(
-        x,
-        y,
-        text,
-        ha="center",
-        va="center_baseline",
-        fontsize=LEGIBLE,
-        zorder=3,
-        **style,
-    )
 
 
 def _spoken(name: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from torch import Tensor, nn
+
+from cnnbook._arguments import near
 
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
 TRAINED = (
@@ -86,12 +87,23 @@ def check_label(logits: Tensor, label: int) -> None:
         raise ValueError(f"class {label} is outside 0 … {logits.shape[1] - 1}")
 
 
+def find_position(
+    maps: Tensor, layer: str, channel: int, position: tuple[int, int] | None
+) -> tuple[int, int]:
+    """`position` in a channel of `maps` (C × H × W), or where that is largest.
+
+    Raises:
+        ValueError: if there is no such channel or position.
+    """
+    channels, height, width = maps.shape
+    if not 0 <= channel < channels:
+        raise ValueError(f"{layer} has channels 0 … {channels - 1}, not {channel}")
+    row, column = position or divmod(int(maps[channel].argmax()), width)
+    if not (0 <= row < height and 0 <= column < width):
+        raise ValueError(f"{layer} has {height}×{width} positions, not {position}")
+    return row, column
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> ValueError:
     """The error for a misspelt `name`, with the near ones or else the first few."""
-    known = list(known)
-    if close := difflib.get_close_matches(str(name), known, n=3, cutoff=0.5):
-        return ValueError(f"{what} {name!r}; did you mean {' or '.join(close)}?")
-    return ValueError(
-        f"{what} {name!r}; there is {', '.join(known[:8])}"
-        f"{', …' * (len(known) > 8)}"
-    )
+    return ValueError(f"{what} {name!r}; {near(name, known, most=8)}")

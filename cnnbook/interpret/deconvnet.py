@@ -25,7 +25,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnbook.interpret._checks import check_image, check_trained, unknown
+from cnnbook.interpret._checks import (
+    check_image,
+    check_trained,
+    find_position,
+    unknown,
+)
 from cnnbook.interpret.graph import Graph, Node, activations, graph
 
 PASSED = ("response norm", "dropout", "identity", "reshape", "view")
@@ -87,13 +92,7 @@ def deconvnet(
     path = _path(steps, layer)
     values = activations(model, image)
     maps = values[path[-1].name]
-    if not 0 <= channel < len(maps):
-        raise ValueError(f"{layer} has channels 0 … {len(maps) - 1}, not {channel}")
-    row, column = position or divmod(int(maps[channel].argmax()), maps.shape[2])
-    if not (0 <= row < maps.shape[1] and 0 <= column < maps.shape[2]):
-        raise ValueError(
-            f"{layer} has {maps.shape[1]}×{maps.shape[2]} positions, not {position}"
-        )
+    row, column = find_position(maps, layer, channel, position)
     signal = torch.zeros_like(maps)
     signal[channel, row, column] = maps[channel, row, column].clamp(min=0)
     activation = float(signal[channel, row, column])

@@ -57,8 +57,6 @@ class Node:
             itself.
         block: path of the block it belongs to, the outermost module that is no row
             of layers: ``layer1.0``, ``inception3a``; "" outside of one.
-        stage: 1 for the finest grid of positions in the network, 2 for the next, …;
-            0 for the input and for what has no grid any more.
         settings: its numbers by name: ``kernel`` (height, width), ``stride``,
             ``groups``, …
         tensors: its parameters and buffers: their role (weight, bias, mean, var)
@@ -74,7 +72,6 @@ class Node:
     inputs: tuple[str, ...]
     module: str = ""
     block: str = ""
-    stage: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
     tensors: dict[str, str] = field(default_factory=dict)
 
@@ -264,21 +261,12 @@ class Tracer(TorchFunctionMode):
             raise ValueError(
                 f"{type(self.model).__name__} gives no tensor made of its input"
             )
-        sides: set[tuple[int, ...]] = {
-            node.shape[1:] for node in self.nodes[1:] if len(node.shape) == 3
-        }
-        order = sorted(sides, key=lambda side: -side[0] * side[1])
-        stages = {side: i for i, side in enumerate(order, 1)}
-        nodes = [
-            replace(node, stage=stages.get(node.shape[1:], 0))
-            for node in self.nodes[1:]
-        ]
-        steps = {node.name for node in nodes}
+        steps = {node.name for node in self.nodes[1:]}
         modules = {
             path: step for path, step in self.modules.items() if path not in steps
         }
         name, last = type(self.model).__name__, self._steps[id(outputs[0])]
-        return Graph(name, (self.nodes[0], *nodes), last, modules)
+        return Graph(name, tuple(self.nodes), last, modules)
 
     # Modules
 
@@ -421,7 +409,7 @@ class Tracer(TorchFunctionMode):
         else:
             name = f"{frame.path}.{function.strip('_')}".lstrip(".")
         node = Node(name, operation, kind, label, notes, shape, reads, frame.path,
-                    self._blocks.get(frame.path, ""), 0, settings,
+                    self._blocks.get(frame.path, ""), settings,
                     tensors)  # fmt: skip
         return self._add(name, node, output)
 

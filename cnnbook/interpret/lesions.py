@@ -65,7 +65,7 @@ def parts(steps: Graph) -> list[Part]:
             if len(ends) == len(node.inputs):
                 found += _of_join(steps, node)
         found += _of_layer(steps, node, readers)
-    return found + _plain_blocks(steps, readers)
+    return found + _plain_blocks(steps)
 
 
 def _of_join(steps: Graph, join: Node) -> list[Part]:
@@ -136,7 +136,7 @@ def _of_layer(
     return [Part(f"layer {node.name}", "layer", label, how, change)]
 
 
-def _plain_blocks(steps: Graph, readers: dict[str, list[Node]]) -> list[Part]:
+def _plain_blocks(steps: Graph) -> list[Part]:
     """Blocks of layers without a join, whose input can pass on in their place."""
     found = []
     for path in dict.fromkeys(node.block for node in steps if node.block):

@@ -236,7 +236,7 @@ def _check(node: Node) -> None:
 
 def _step(node: Node) -> dict[str, Any]:
     kept = ("name", "operation", "kind", "label", "notes", "shape", "inputs",
-            "block", "stage", "settings", "tensors")  # fmt: skip
+            "block", "settings", "tensors")  # fmt: skip
     return {key: value for key, value in asdict(node).items() if key in kept}
 
 

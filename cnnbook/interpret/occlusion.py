@@ -35,7 +35,8 @@ def occlusion_map(
         lower right.
 
     Raises:
-        ValueError: if the square does not fit into the image, or does not move.
+        ValueError: if the image has no three dimensions, or the square does not fit
+            into it or does not move.
     """
     if image.dim() != 3:
         raise ValueError(f"image must be C × H × W, got {image.dim()} dimensions")

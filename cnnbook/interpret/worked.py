@@ -12,7 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnbook.interpret._checks import check_image, check_trained, unknown
+from cnnbook.interpret._checks import (
+    check_image,
+    check_trained,
+    find_position,
+    unknown,
+)
 from cnnbook.interpret.graph import Graph, Node, activations, graph
 
 
@@ -79,13 +84,7 @@ def worked(
         raise unknown(f"{steps.name} has no convolution", layer, convs)
     node, values = convs[layer], activations(model, image)
     maps = values[layer]
-    if not 0 <= channel < len(maps):
-        raise ValueError(f"{layer} has channels 0 … {len(maps) - 1}, not {channel}")
-    row, column = position or divmod(int(maps[channel].argmax()), maps.shape[2])
-    if not (0 <= row < maps.shape[1] and 0 <= column < maps.shape[2]):
-        raise ValueError(
-            f"{layer} has {maps.shape[1]}×{maps.shape[2]} positions, not {position}"
-        )
+    row, column = find_position(maps, layer, channel, position)
     tensors = dict(model.named_parameters())
     kernel = tensors[node.tensors["weight"]][channel].detach()
     added = node.tensors.get("bias")

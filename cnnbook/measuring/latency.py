@@ -264,15 +264,16 @@ def _time(
         torch.cuda.reset_peak_memory_stats(place)
     seconds: list[float] = []
     while len(seconds) < LEAST_RUNS or sum(seconds) < min_seconds:
-        _wait(place)
+        wait(place)
         start = time.perf_counter()
         call()
-        _wait(place)  # a GPU works on after the call has returned
+        wait(place)  # a GPU works on after the call has returned
         seconds.append(time.perf_counter() - start)
     return seconds
 
 
-def _wait(place: torch.device) -> None:
+def wait(place: torch.device) -> None:
+    """Until the device has done all that it was given."""
     if place.type == "cuda":
         torch.cuda.synchronize(place)
     elif place.type == "mps":

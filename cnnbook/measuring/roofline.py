@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from cnnbook.measuring.latency import DTYPES
+from cnnbook.measuring.latency import DTYPES, wait
 from cnnbook.profiling import Profile
 from cnnbook.training.device import device_name
 
@@ -89,8 +89,8 @@ def traffic(
     channels, height, width = p.input_size
     # 1 KB is 256 numbers of 4 bytes.
     activations = sum(round(layer.memory_kb * 256) for layer in p.layers)
-    used = p.total.params - sum(p.not_run.values())
-    numbers = batch_size * (channels * height * width + 2 * activations) + used
+    numbers = batch_size * (channels * height * width + 2 * activations)
+    numbers += p.params_used
     return (3 if training else 1) * itemsize * numbers
 
 
@@ -147,7 +147,6 @@ def _shortest(call: Callable[[], object], device: torch.device) -> float:
     while time.perf_counter() - start < SECONDS or best == float("inf"):
         began = time.perf_counter()
         call()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        wait(device)
         best = min(best, time.perf_counter() - began)
     return best

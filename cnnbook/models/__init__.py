@@ -11,7 +11,7 @@ stride, and H/s and W/s are rounded up.
 
 from cnnbook._arguments import guard
 from cnnbook.models._common import names, title
-from cnnbook.models._create import create
+from cnnbook.models._create import create, on_meta
 from cnnbook.models.alexnet import AlexNet, AlexNet2012, alexnet
 from cnnbook.models.alexnet_split import AlexNetHalf, SplitRun, run_split
 from cnnbook.models.convnext import ConvNeXt, ConvNeXtBlock, convnext_tiny
@@ -157,6 +157,7 @@ __all__ = [
     "kernel_stack",
     "mobilenet_v2",
     "names",
+    "on_meta",
     "plain110",
     "plain18",
     "plain20",

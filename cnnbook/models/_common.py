@@ -1,14 +1,15 @@
-"""What every architecture's builder shares: the registry and the check of the
-images."""
+"""What every architecture's builder shares: the registry, names in order and in
+print, and the check of the images."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
 from typing import TypeVar
 
 from torch import Tensor, nn
+
+from cnnbook._arguments import near
 
 Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
 
@@ -75,16 +76,6 @@ def title(name: str) -> str:
 
 def _file(builder: Callable) -> str:
     return builder.__module__.rpartition(".")[2]
-
-
-def near(word: str, known) -> str:
-    """The end of an error line for a misspelt `word`: the near names, or else all
-    of them."""
-    if close := difflib.get_close_matches(
-        str(word).lower(), list(known), n=3, cutoff=0.5
-    ):
-        return f"did you mean {' or '.join(close)}?"
-    return f"there is {', '.join(known)}"
 
 
 def check_variant(variant: str, known: tuple[str, ...]) -> None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
 from torch import nn
 
+from cnnbook._arguments import near
 from cnnbook.models import pretrained
-from cnnbook.models._common import BUILDERS, near
+from cnnbook.models._common import BUILDERS
 from cnnbook.models.published import load_published
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 def create(name: str, *, weights: str | None = None, **options) -> nn.Module:
@@ -33,3 +40,10 @@ def create(name: str, *, weights: str | None = None, **options) -> nn.Module:
     if weights == "imagenet":
         return load_published(name, options)
     return pretrained.build(BUILDERS[name], name, weights, options)
+
+
+def on_meta(build: Callable[..., Net], *args, **options) -> Net:
+    """What ``build(*args, **options)`` makes, with shapes and without values: no
+    memory, no time to initialise, and all that a profile asks of it."""
+    with torch.device("meta"):
+        return build(*args, **options)

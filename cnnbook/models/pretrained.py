@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from cnnbook._files import write_whole
+from cnnbook._files import said, write_whole
 
 FOLDER = Path(__file__).parent / "weights"
 SUFFIX = ".safetensors"
@@ -99,13 +99,9 @@ def write(network: nn.Module, about: Weights) -> None:
     }
     plain = {name: value for name, value in asdict(about).items() if name != "path"}
     content = save(tensors, {"cnnbook": json.dumps(plain)})
-    try:
+    with said(about.path):
         about.path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(about.path, lambda part: part.write_bytes(content))
-    except OSError as error:
-        raise ValueError(
-            f"cannot write {about.path}: {error.strerror or error}"
-        ) from None
 
 
 def build(builder, name: str, source: str, options: dict) -> nn.Module:

@@ -20,7 +20,8 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
-from cnnbook.models._common import BUILDERS, near
+from cnnbook._arguments import near
+from cnnbook.models._common import BUILDERS
 
 SOURCE = "imagenet"
 HASH = re.compile(r"-([0-9a-f]{8,})\.pth$")

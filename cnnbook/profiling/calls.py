@@ -16,7 +16,6 @@ from torch import Tensor
 
 from cnnbook.profiling.rules import KINDS, RULES
 
-# The settings that a drawing tells, under torch's names.
 WEIGHTED = {  # which have no row, and a weight
     "BatchNorm1d",
     "BatchNorm2d",
@@ -27,6 +26,7 @@ WEIGHTED = {  # which have no row, and a weight
     "instance_norm",
     "prelu",
 }
+# The settings that a drawing tells, under torch's names.
 SETTINGS = ("kernel_size", "stride", "padding", "dilation", "groups", "output_size")
 
 
@@ -41,10 +41,10 @@ class Call(NamedTuple):
         function: torch's name of it, ``conv2d``, or a layer's class, ``Conv2d``.
         module: path of the module that called it, or that it is.
         reads: the calls whose results it reads, as places in `Profile.calls`; 0 is
-        the image.
+            the image.
         shape: of its first result, with the batch.
         row: the row of the profile that it is, as a place in `Profile.layers`; None
-        if it is none.
+            if it is none.
         settings: its kernel, stride, groups, … where it has a row; of these and of
             norms and the like also ``weight``, a shape, and whether there is a
             ``bias``.
@@ -98,7 +98,7 @@ def calls_of(log: Iterable[tuple], given: Iterator[Tensor]) -> tuple[Call, ...]:
         if first is not None:
             made[id(first)] = here
         else:
-            for tensor in _tensors(out):
+            for tensor in tensors_of(out):
                 first = tensor if first is None else first
                 made[id(tensor)] = here
         if first is None or _writes(name):
@@ -126,14 +126,15 @@ def _reads(values: Any, made: dict[int, int]) -> Iterator[int]:
             yield from _reads(value, made)
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
+def tensors_of(value: Any) -> Iterator[Tensor]:
+    """Every tensor in `value`, and in the lists, tuples and dicts within it."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, list | tuple):
         for each in value:
-            yield from _tensors(each)
+            yield from tensors_of(each)
     elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
+        yield from tensors_of(list(value.values()))
 
 
 def _writes(name: str) -> bool:

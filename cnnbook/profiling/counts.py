@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from cnnbook.profiling.calls import Call
+from cnnbook.profiling.labels import LAYERS
 from cnnbook.profiling.rows import Layer, ProfileError
 
 RECTIFIERS = {"relu", "relu6", "elu", "prelu", "gelu", "silu"}
@@ -88,15 +89,8 @@ def _counted(
     return found
 
 
-# A layer's class, and the function that it calls.
-FUNCTIONS = {
-    "Conv1d": "conv1d", "Conv2d": "conv2d", "Conv3d": "conv3d", "Linear": "linear",
-    "MaxPool2d": "max_pool2d", "AvgPool2d": "avg_pool2d",
-    "AdaptiveAvgPool2d": "adaptive_avg_pool2d", "BatchNorm1d": "batch_norm",
-    "BatchNorm2d": "batch_norm", "BatchNorm3d": "batch_norm", "ReLU": "relu",
-    "ReLU6": "hardtanh", "SiLU": "silu", "GELU": "gelu", "Hardswish": "hardswish",
-    "Sigmoid": "sigmoid", "Hardsigmoid": "hardsigmoid", "Dropout": "dropout",
-}  # fmt: skip
+# As ptflops and thop know it.
+FUNCTIONS = LAYERS | {"ReLU6": "hardtanh"}
 CONVS = {f"Conv{t}{n}d" for t in ("", "Transpose") for n in (1, 2, 3)}
 POOLS = {
     f"{how}Pool{n}d"

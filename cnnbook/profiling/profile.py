@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import _get_current_function_mode
 from torch.utils._pytree import tree_iter, tree_map_only
 
-from cnnbook.profiling.calls import calls_of
+from cnnbook.profiling.calls import calls_of, tensors_of
 from cnnbook.profiling.reach import Axis
 from cnnbook.profiling.rows import ProfileError, TooSmall
 from cnnbook.profiling.shapes import META, Shapes
@@ -131,7 +131,7 @@ def _with_training(
             )
 
         own_args, own_kwargs = tree_map_only(Tensor, images, (args, kwargs))
-        for t in _tensors((own_args, own_kwargs)):
+        for t in tensors_of((own_args, own_kwargs)):
             step.begin(t)
         out = _run(step, model, own_args, own_kwargs, True, shortcuts=False)
         step.release()
@@ -163,11 +163,11 @@ def _profile(
     try:
         _run(mode, model, args, kwargs, training)
         other, not_run = mode.remaining_params()
-        calls = calls_of(mode.log, _tensors((args, kwargs)))
+        calls = calls_of(mode.log, tensors_of((args, kwargs)))
     finally:
         mode.release()
     if size is None:
-        first = next(_tensors((args, kwargs)), None)
+        first = next(tensors_of((args, kwargs)), None)
         size = () if first is None else tuple(first.shape)
         size = size[1:] if size[:1] == (1,) else size
     name = type(model).__name__
@@ -302,16 +302,6 @@ def _given_inputs(inputs: Any, dtype: torch.dtype) -> tuple[tuple, dict[str, Any
             f"inputs holds one shape for each argument: ({tuple(inputs)},)"
         )
     return tuple(map(made, inputs)), {}
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _tensors(item)
 
 
 def _check_input_size(input_size) -> tuple[int, int, int]:

@@ -33,6 +33,7 @@ class Profile:
         not_run: parameters of what did not run (auxiliary heads outside training),
             by module.
         training: the memory of a training step, of a profile of training.
+        of_training: whether the network ran in training mode.
         calls: every function that was called on the image or on what came of it,
             and what it read: the network's graph.
         modules: the class of each module, by its name.
@@ -54,6 +55,9 @@ class Profile:
 
         Not counted: workspaces of cuDNN and BLAS, the allocator's fragments, the
         CUDA context. Take a gigabyte or two off what the card has.
+
+        Raises:
+            ProfileError: if the profile is not of training.
         """
         if self.training is None:
             raise ProfileError(
@@ -117,6 +121,11 @@ class Profile:
             + sum(self.not_run.values()),
             flops=sum(layer.flops for layer in self.layers),
         )
+
+    @property
+    def params_used(self) -> int:
+        """The parameters of what ran: all but those of `not_run`."""
+        return self.total.params - sum(self.not_run.values())
 
     @cached_property
     def labels(self) -> dict[str, str]:

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from cnnbook._arguments import short
+
 SCHEMA = 2
 SCALES = ("full", "standard", "quick")  # the better one first
 PRECISIONS = ("fp32", "bf16")
@@ -119,12 +121,6 @@ def require_fields(where: str, found, names: Iterable[str]) -> None:
     for name in found:
         if name not in names:
             raise ValueError(f"{where}{name} is no field of schema {SCHEMA}")
-
-
-def short(value) -> str:
-    """The value as Python writes it, in 60 characters at most."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def is_text(value) -> bool:

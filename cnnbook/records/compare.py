@@ -81,6 +81,9 @@ class Difference:
 
         True if the whole interval is below the margin, False if it is above, else
         None.
+
+        Raises:
+            ValueError: if the margin is not positive, or the direction is neither.
         """
         if not (
             isinstance(margin, (int, float))
@@ -96,6 +99,9 @@ class Difference:
 
         Computed from the spread of these differences. None if it takes more than
         10,000.
+
+        Raises:
+            ValueError: if the effect is zero or not finite.
         """
         if not (
             isinstance(effect, (int, float)) and math.isfinite(effect) and effect
@@ -222,6 +228,12 @@ def interval(
     test_error: float | None = None,
 ) -> Difference:
     """The mean of values that were measured independently, and its 95 % t-interval.
+
+    Args:
+        values: one a seed.
+        what: what they are of, as `Difference.what`.
+        unit: theirs.
+        test_error: as `Difference.test_error`.
 
     Raises:
         ValueError: if there are fewer than two.

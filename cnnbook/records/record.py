@@ -39,7 +39,7 @@ class Record:
         experiment: its name, such as "degradation".
         scale: "quick" (minutes on two CPU cores), "standard" (hours) or "full" (one
             GPU).
-        arm: the condition of the experiment, such as "plain-20".
+        arm: the condition of the experiment, such as "plain20".
         architecture, options: the network, as
             ``models.create(architecture, **options)`` takes it.
         recipe: how it was trained.

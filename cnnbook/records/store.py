@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnnbook._files import write_whole
+from cnnbook._arguments import near
+from cnnbook._files import said, write_whole
 from cnnbook.records.checks import NAME, SCALES, parse, short
 from cnnbook.records.record import Record
 from cnnbook.records.timing import KIND, Timing
@@ -49,13 +49,7 @@ def load(
     """
     known = sorted({*names(folder), *_experiments()})
     if name not in known:
-        near = difflib.get_close_matches(str(name).lower(), known, n=3, cutoff=0.5)
-        hint = (
-            f"did you mean {' or '.join(near)}?"
-            if near
-            else f"there is {', '.join(known)}"
-        )
-        raise ValueError(f"unknown experiment {name!r}; {hint}")
+        raise ValueError(f"unknown experiment {name!r}; {near(name, known)}")
     if scale is not None and scale not in SCALES:
         raise ValueError(f"unknown scale {scale!r}; there is {', '.join(SCALES)}")
     if scale is None:
@@ -181,13 +175,9 @@ def save(record: Record | Timing, folder: str | os.PathLike | None = None) -> Pa
 
 
 def _write(path: Path, text: str) -> None:
-    try:
+    with said(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(
-            f"cannot write {path}: {error.strerror or error}"
-        ) from None
 
 
 def _place(record: Record | Timing, folder: str | os.PathLike | None) -> Path:
@@ -245,7 +235,7 @@ def _experiments() -> list[str]:
 
 
 def _natural(text: str) -> list:
-    """A key by which plain-20 comes before plain-110."""
+    """A key by which plain20 comes before plain110."""
     return [
         int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)
     ]

@@ -10,7 +10,6 @@ which the variants come along as JSON.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import json
 import re
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from html import escape
 
+from cnnbook._arguments import near
 from cnnbook.teaching.reading import COUNTS, KILOBYTES, readings
 
 CHAPTERS = (
@@ -359,12 +359,8 @@ def find(id: str) -> Question:
     """The question `id`. ValueError if there is none (near ones offered)."""
     _load()
     if id not in _QUESTIONS:
-        close = (
-            difflib.get_close_matches(id, _QUESTIONS, n=3, cutoff=0.4)
-            or list(_QUESTIONS)[:3]
-        )
         raise ValueError(
-            f"there is no question {id!r}; did you mean {' or '.join(close)}?"
+            f"there is no question {id!r}; {near(id, _QUESTIONS, most=3)}"
         )
     return _QUESTIONS[id]
 

@@ -8,7 +8,6 @@ have no check.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -19,6 +18,7 @@ import torch
 from torch import nn
 
 from cnnbook import models
+from cnnbook._arguments import near
 from cnnbook.models.stacks import stack
 from cnnbook.profiling import Profile, profile
 from cnnbook.teaching.asked import _layers as layers
@@ -93,13 +93,8 @@ def check(id: str, *answer: Real | str | Sequence) -> Judgement:
 
 def _find(id: str) -> Sequence[Number]:
     if id not in _CHECKS:
-        close = (
-            difflib.get_close_matches(id, _CHECKS, n=3, cutoff=0.5)
-            or list(_CHECKS)[:3]
-        )
         raise ValueError(
-            f"there is no check of exercise {id!r}; there is one of "
-            f"{', '.join(close)}"
+            f"there is no check of exercise {id!r}; {near(id, _CHECKS, most=3)}"
         )
     return _CHECKS[id]()
 
@@ -122,7 +117,7 @@ def _measures(layer: nn.Conv2d | nn.Linear, size) -> tuple[Number, Number, Numbe
 
 @cache
 def _of(name: str, side: int = 224, **options) -> tuple[nn.Module, Profile]:
-    net = layers.on_meta(models.create, name, **options)
+    net = models.on_meta(models.create, name, **options)
     return net, profile(net, (3, side, side))
 
 
@@ -158,7 +153,7 @@ def _measuring_4():
     depth = next(
         n
         for n in range(1, 20)
-        if profile(layers.on_meta(stack, 1, 3, n), (1, 32, 32))
+        if profile(models.on_meta(stack, 1, 3, n), (1, 32, 32))
         .layers[-1]
         .receptive_field
         == wanted
@@ -196,7 +191,7 @@ def _alexnet_2():
 
 @exercise("alexnet/3")
 def _alexnet_3():
-    conv2 = layers.on_meta(models.alexnet, variant="paper").conv2
+    conv2 = models.on_meta(models.alexnet, variant="paper").conv2
     halved = conv2.weight.numel()
     biases = "Those are the parameters. Weights alone are asked for."
     half = {
@@ -273,7 +268,7 @@ def _vgg_2():
 
 @exercise("vgg/3")
 def _vgg_3():
-    five = profile(layers.on_meta(stack, 4, 3, 5), (4, 16, 16))
+    five = profile(models.on_meta(stack, 4, 3, 5), (4, 16, 16))
     weights = (five.total.params - 4 * len(five.layers)) / 4**2
     return (
         *_measuring_4(),
@@ -284,7 +279,7 @@ def _vgg_3():
 @exercise("vgg/4")
 def _vgg_4():
     net, p = _of("vgg16")
-    pooled = nn.Sequential(net.features, layers.on_meta(nn.Linear, 512, 1000))
+    pooled = nn.Sequential(net.features, models.on_meta(nn.Linear, 512, 1000))
     answer = sum(q.numel() for q in pooled.parameters())
     slips = {p.total.params: "The three linear layers are gone."}
     return (_part("parameters", answer, "parameters", slips),)
@@ -292,7 +287,7 @@ def _vgg_4():
 
 @exercise("vgg/6")
 def _vgg_6():
-    dear = profile(layers.on_meta(stack, 18, 5, 1), (18, 9, 9)).total.flops
+    dear = profile(models.on_meta(stack, 18, 5, 1), (18, 9, 9)).total.flops
     answer = next(
         b
         for b in range(18, 60)
@@ -312,7 +307,7 @@ def _vgg_7():
 
 @exercise("googlenet/1")
 def _googlenet_1():
-    module = layers.on_meta(models.googlenet, variant="paper").inception3b
+    module = models.on_meta(models.googlenet, variant="paper").inception3b
     total = profile(module, (256, 28, 28)).total
     return (
         _part("parameters", total.params, "parameters", tolerance=0.002),
@@ -324,7 +319,7 @@ def _googlenet_1():
 
 @exercise("resnet/1")
 def _resnet_1():
-    net = layers.on_meta(models.resnet152)
+    net = models.on_meta(models.resnet152)
     count = sum(
         isinstance(m, nn.Conv2d | nn.Linear) and "downsample" not in name
         for name, m in net.named_modules()
@@ -338,7 +333,7 @@ def _resnet_1():
 
 @exercise("resnet/2")
 def _resnet_2():
-    block = layers.on_meta(models.resnet50).layer2[0]
+    block = models.on_meta(models.resnet50).layer2[0]
     answer = sum(p.numel() for p in block.parameters())
     shortcut = sum(p.numel() for p in block.downsample.parameters())
     norms = [m for m in block.modules() if isinstance(m, nn.BatchNorm2d)]
@@ -494,7 +489,7 @@ def _after_1():
 
 @exercise("after/2")
 def _after_2():
-    net = layers.on_meta(models.densenet121)
+    net = models.on_meta(models.densenet121)
     block = next(
         m for name, m in net.named_modules() if name.endswith("denseblock3")
     )

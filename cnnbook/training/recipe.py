@@ -3,7 +3,6 @@ loss, the optimiser and the schedule that it names."""
 
 from __future__ import annotations
 
-import difflib
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,7 +26,7 @@ from torch.optim.lr_scheduler import (
 )
 from torch.optim.swa_utils import AveragedModel
 
-from cnnbook._arguments import short
+from cnnbook._arguments import near, short
 from cnnbook.data import ImageSet, ImageStream
 from cnnbook.training.images import AUGMENTATIONS, Normalise
 
@@ -169,11 +168,7 @@ class Recipe:
 
 def _require_known(field: str, name: str, known: tuple[str, ...]) -> None:
     if not isinstance(name, str) or name not in known:
-        near = difflib.get_close_matches(str(name).lower(), known, n=1)
-        hint = (
-            f"did you mean {near[0]!r}?" if near else f"there is {', '.join(known)}"
-        )
-        raise ValueError(f"unknown {field} {short(name)}; {hint}")
+        raise ValueError(f"unknown {field} {short(name)}; {near(name, known)}")
 
 
 AUX_WEIGHT = 0.3  # GoogLeNet: Szegedy et al. 2015, section 5

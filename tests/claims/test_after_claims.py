@@ -14,10 +14,7 @@ from cnnbook.claims import after
 from cnnbook.models.convnext_ladder import LADDER, Patches, grouped, inverted
 from cnnbook.models.efficientnet import EfficientNet
 
-
-def on_meta(name):
-    with torch.device("meta"):
-        return models.create(name)
+on_meta = partial(models.on_meta, models.create)
 
 
 def test_densenet_has_half_the_parameters_and_errs_as_often():

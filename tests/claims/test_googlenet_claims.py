@@ -10,10 +10,9 @@ from torch import nn
 
 from cnnbook import models, profile, records
 from cnnbook.claims import googlenet as claims
+from cnnbook.claims._networks import until
 from cnnbook.experiments.aux_vs_batchnorm import ARMS, aux_vs_batchnorm
 from cnnbook.models.inception import Channels, ConvReLU
-
-GOOD = ("holds", "holds with a caveat")
 
 
 def network(variant: str = "paper") -> nn.Module:
@@ -53,7 +52,7 @@ def test_stem_recomputes_the_lecture_s_and_fails_for_a_slow_one():
     vgg = alexnet_vgg()["vgg16"]
     assert claims.stem({"vgg16": vgg, "googlenet": vgg}).verdict == "does not hold"
     with pytest.raises(ValueError, match="no layer has an output 29 pixels wide"):
-        claims.until(profile(vgg), 29)
+        until(profile(vgg), 29)
 
 
 def test_inception_module_fails_without_branches_and_without_modules():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -44,9 +46,7 @@ SAME = [
 ]
 
 
-def on_meta(name: str) -> nn.Module:
-    with torch.device("meta"):
-        return models.create(name)
+on_meta = partial(models.on_meta, models.create)
 
 
 @pytest.mark.parametrize("network, id, holds", SAME)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -19,9 +20,7 @@ STRUCTURE = {
 }
 
 
-def build(name, **options):
-    with torch.device("meta"):
-        return models.create(name, **options)
+build = partial(models.on_meta, models.create)
 
 
 @pytest.fixture(scope="module")

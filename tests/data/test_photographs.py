@@ -44,9 +44,10 @@ def test_each_call_gives_pixels_of_its_own():
 
 @pytest.mark.parametrize("name", ["chelsae", "lena", "", 3, None])
 def test_an_unknown_name_is_told_which_there_are(name):
-    with pytest.raises(ValueError, match="there is astronaut, chelsea, coffee, rocket$") as told:
+    known = "there is astronaut, chelsea, coffee, rocket$"
+    hint = "did you mean chelsea" if name == "chelsae" else known
+    with pytest.raises(ValueError, match=hint):
         data.photograph(name)
-    assert ("did you mean chelsea?" in str(told.value)) == (name == "chelsae")
 
 
 def test_together_they_are_small_and_each_has_its_licence():

@@ -18,22 +18,10 @@ NAMES = ("densenet121", "se_resnet50", "mobilenet_v2", "efficientnet_b0", "convn
 SMALLEST = {"densenet121": 29, "convnext_tiny": 32}
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-
-
 def reference(name: str, **options) -> nn.Module:
     if name == "se_resnet50":
         return timm.create_model("seresnet50", **options)
     return torchvision.models.get_model(name, **options)
-
-
-def on_meta(build, *args, **options) -> nn.Module:
-    with torch.device("meta"):
-        return build(*args, **options)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,7 +42,10 @@ def test_keys_and_logits_are_the_reference_s(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_profile_is_exact(name):
-    ours, theirs = on_meta(models.create, name).eval(), on_meta(reference, name).eval()
+    ours, theirs = (
+        models.on_meta(models.create, name).eval(),
+        models.on_meta(reference, name).eval(),
+    )
     total = profile(ours).total
     with FlopCounterMode(display=False) as counter:
         theirs(torch.empty(1, 3, 224, 224, device="meta"))
@@ -89,7 +80,7 @@ def test_images_may_be_as_small_as_the_error_says(name):
 
 
 def test_densenet_stages_are_the_paper_s():
-    table = profile(on_meta(models.densenet121)).table
+    table = profile(models.on_meta(models.densenet121)).table
     ends = [f"features.transition{n}.conv" for n in (1, 2, 3)]
     # Table 1: half of 256, 512 and 1024 channels.
     assert [table.output[end] for end in ends] == [(128, 56, 56), (256, 28, 28), (512, 14, 14)]
@@ -115,7 +106,7 @@ def test_a_squeezed_channel_is_weighed_by_its_image():
 
 
 def test_se_resnet_is_resnet_but_for_its_gates():
-    ours, plain = on_meta(models.se_resnet50), on_meta(models.resnet50)
+    ours, plain = models.on_meta(models.se_resnet50), models.on_meta(models.resnet50)
     kept = [key for key in ours.state_dict() if ".se." not in key]
     assert sorted(kept) == sorted(plain.state_dict())
 
@@ -132,8 +123,8 @@ def test_mobilenet_s_block_is_wide_in_its_middle():
 @pytest.mark.parametrize("number", range(8))
 def test_efficientnets_are_torchvision_s(number):
     width, depth, _ = SCALES[number]
-    ours = on_meta(models.EfficientNet, width, depth).state_dict()
-    theirs = on_meta(torchvision.models.get_model, f"efficientnet_b{number}").state_dict()
+    ours = models.on_meta(models.EfficientNet, width, depth).state_dict()
+    theirs = models.on_meta(torchvision.models.get_model, f"efficientnet_b{number}").state_dict()
     assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
 
 
@@ -148,10 +139,10 @@ def test_stochastic_depth_keeps_the_mean_and_rests_in_evaluation():
 
 @pytest.mark.parametrize("name", ["efficientnet_b0", "convnext_tiny"])
 def test_deeper_blocks_are_dropped_more_often(name):
-    shares = [m.drop for m in on_meta(models.create, name).modules() if hasattr(m, "drop")]
+    shares = [m.drop for m in models.on_meta(models.create, name).modules() if hasattr(m, "drop")]
     theirs = [
         module.p
-        for module in on_meta(reference, name).modules()
+        for module in models.on_meta(reference, name).modules()
         if isinstance(module, torchvision.ops.StochasticDepth)
     ]
     assert shares == pytest.approx(theirs) and shares == sorted(shares) and shares[0] == 0

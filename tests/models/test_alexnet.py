@@ -8,15 +8,8 @@ from torch import nn
 from cnnbook import models, profile
 
 
-@pytest.fixture
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-
-
 @pytest.mark.parametrize("options", [{}, {"num_classes": 10}, {"dropout": 0.0}])
-def test_torchvision_variant_has_the_keys_and_logits_of_torchvision(seeded, options):
+def test_torchvision_variant_has_the_keys_and_logits_of_torchvision(options):
     reference = torchvision.models.alexnet(**options).eval()
     ours = models.alexnet(**options).eval()
     assert list(ours.state_dict()) == list(reference.state_dict())
@@ -42,7 +35,7 @@ def test_paper_variant_has_the_paper_s_layers():
     ]  # fmt: skip
 
 
-def test_response_normalisation_is_the_paper_s_formula_within_each_half(seeded):
+def test_response_normalisation_is_the_paper_s_formula_within_each_half():
     x = torch.randn(2, 12, 3, 3)
     expected = torch.empty_like(x)
     for half in (range(0, 6), range(6, 12)):
@@ -63,7 +56,7 @@ def test_paper_initialisation():
 
 
 @pytest.mark.parametrize("variant", ["torchvision", "paper"])
-def test_gradient_reaches_every_parameter(seeded, variant):
+def test_gradient_reaches_every_parameter(variant):
     network = models.alexnet(variant=variant, num_classes=10, in_channels=1)
     network(torch.randn(2, 1, 63, 63)).logsumexp(1).sum().backward()
     assert all(p.grad is not None and bool(p.grad.any()) for p in network.parameters())

@@ -8,13 +8,6 @@ from cnnbook import models
 from cnnbook.models.preactivation import Basic, Bottleneck
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-
-
 def as_if_trained(network):
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):

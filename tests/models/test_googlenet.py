@@ -12,13 +12,6 @@ from cnnbook.training.recipe import loss_of
 VARIANTS = ["torchvision", "paper"]
 
 
-@pytest.fixture
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-
-
 def reference(**options) -> nn.Module:
     return torchvision.models.GoogLeNet(init_weights=False, **options)
 
@@ -34,14 +27,14 @@ def pair():
 
 
 @pytest.mark.parametrize("size", [(15, 15), (96, 128), (224, 224)])
-def test_torchvision_variant_has_the_keys_and_logits_of_torchvision(seeded, pair, size):
+def test_torchvision_variant_has_the_keys_and_logits_of_torchvision(pair, size):
     theirs, ours = (network.eval() for network in pair)
     images = torch.randn(2, 3, *size)
     with torch.no_grad():
         assert torch.equal(ours(images), theirs(images))
 
 
-def test_training_gives_torchvision_s_auxiliary_logits_in_its_order(seeded, pair):
+def test_training_gives_torchvision_s_auxiliary_logits_in_its_order(pair):
     images = torch.randn(2, 3, 64, 64)
     for network in pair:
         network.train()
@@ -54,13 +47,13 @@ def test_training_gives_torchvision_s_auxiliary_logits_in_its_order(seeded, pair
         assert torch.equal(own, getattr(theirs, name)), name
 
 
-def test_without_heads_it_is_torchvision_s_too(seeded):
+def test_without_heads_it_is_torchvision_s_too():
     theirs, ours = reference(aux_logits=False), models.googlenet(aux_logits=False)
     assert list(ours.state_dict()) == list(theirs.state_dict())
     assert isinstance(ours.train()(torch.randn(2, 3, 32, 32)), torch.Tensor)
 
 
-def test_transform_input_is_torchvision_s(seeded):
+def test_transform_input_is_torchvision_s():
     theirs = reference(transform_input=True).eval()
     ours = models.googlenet(transform_input=True).eval()
     ours.load_state_dict(theirs.state_dict())
@@ -103,7 +96,7 @@ def test_paper_variant_has_the_paper_s_operations_and_sizes():
                      1024: (7, 7)}  # fmt: skip
 
 
-def test_paper_variant_has_five_by_five_kernels_and_its_own_heads(seeded):
+def test_paper_variant_has_five_by_five_kernels_and_its_own_heads():
     network = models.googlenet(variant="paper", num_classes=10, dropout_aux=0.0)
     kernels = {m.kernel_size[0] for m in network.inception4a.modules() if isinstance(m, nn.Conv2d)}
     assert kernels == {1, 3, 5}
@@ -122,7 +115,7 @@ def test_paper_variant_has_five_by_five_kernels_and_its_own_heads(seeded):
     assert head.fc1.weight.shape == (1024, 2048)
 
 
-def test_paper_stem_normalises_after_the_first_pool_and_before_the_second(seeded):
+def test_paper_stem_normalises_after_the_first_pool_and_before_the_second():
     network = models.googlenet(variant="paper")
     images = torch.randn(1, 3, 64, 64)
 
@@ -134,7 +127,7 @@ def test_paper_stem_normalises_after_the_first_pool_and_before_the_second(seeded
     assert torch.equal(network.stem(images), x)
 
 
-def test_heads_weigh_three_tenths_in_the_loss(seeded):
+def test_heads_weigh_three_tenths_in_the_loss():
     network = models.googlenet(num_classes=10, width=0.25)
     outputs = network(torch.randn(4, 3, 32, 32))
     labels = torch.tensor([0, 1, 2, 3])
@@ -145,7 +138,7 @@ def test_heads_weigh_three_tenths_in_the_loss(seeded):
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("batch_norm", [True, False])
 @pytest.mark.parametrize("aux_logits", [True, False])
-def test_batch_norm_and_heads_can_each_be_on_or_off(seeded, variant, batch_norm, aux_logits):
+def test_batch_norm_and_heads_can_each_be_on_or_off(variant, batch_norm, aux_logits):
     network = models.googlenet(
         variant=variant, batch_norm=batch_norm, aux_logits=aux_logits, num_classes=10,
         in_channels=1, width=0.25,
@@ -164,7 +157,7 @@ def test_batch_norm_and_heads_can_each_be_on_or_off(seeded, variant, batch_norm,
         assert network.eval()(torch.randn(2, 1, 96, 96)).shape == (2, 10)
 
 
-def test_without_normalisation_the_signal_keeps_its_size(seeded):
+def test_without_normalisation_the_signal_keeps_its_size():
     network = models.googlenet(variant="paper", aux_logits=False).eval()
     sizes = []
     for name in ("inception3a", "inception5b"):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,16 +14,7 @@ IMAGENET = [f"preact_resnet{depth}" for depth in (18, 34, 50, 101, 152)]
 CIFAR = [f"preact_resnet{depth}" for depth in (20, 56, 110, 164)]
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-
-
-def on_meta(name, **options):
-    with torch.device("meta"):
-        return models.create(name, **options)
+on_meta = partial(models.on_meta, models.create)
 
 
 def kernels(network):
@@ -77,21 +70,3 @@ def test_nothing_stands_on_the_shortcut_of_all_other_blocks():
     stage = network.stages[0]
     x = torch.randn(2, 16, 8, 8)
     assert torch.equal(stage(x), stage[0](x))
-
-
-@pytest.mark.parametrize("name", ["preact_resnet18", "preact_resnet50", "preact_resnet20"])
-def test_gradient_reaches_every_parameter(name):
-    network = models.create(name, num_classes=10, in_channels=1)
-    network(torch.randn(4, 1, 64, 64)).logsumexp(1).sum().backward()
-    assert all(p.grad is not None and bool(p.grad.any()) for p in network.parameters())
-
-
-@pytest.mark.parametrize("name", ["preact_resnet50", "preact_resnet20"])
-def test_images(name):
-    network = models.create(name, num_classes=4).eval()
-    for size in ((1, 1), (2, 9), (33, 65)):
-        assert network(torch.zeros(1, 3, *size)).shape == (1, 4)
-    with pytest.raises(ValueError, match="at least 1×1, got 0×9"):
-        network(torch.zeros(1, 3, 0, 9))
-    with pytest.raises(ValueError, match="3-channel images, got 1 channels.*in_channels=1"):
-        network(torch.zeros(1, 1, 9, 9))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,16 +17,7 @@ CIFAR = [f"{kind}{depth}" for kind in ("resnet", "plain") for depth in (20, 32, 
 NAMES = [*IMAGENET, *CIFAR, "resnet164"]
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-
-
-def on_meta(name, **options):
-    with torch.device("meta"):
-        return models.create(name, **options)
+on_meta = partial(models.on_meta, models.create)
 
 
 def convolutions(network):
@@ -148,14 +141,21 @@ def test_export(name, options):
     torch.testing.assert_close(exported(images), network(images))
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "plain34", "resnet20", "plain20"])
+@pytest.mark.parametrize(
+    "name",
+    ["resnet18", "resnet50", "plain34", "resnet20", "plain20", "preact_resnet18", "preact_resnet50",
+     "preact_resnet20"],
+)  # fmt: skip
 def test_gradient_reaches_every_parameter(name):
     network = models.create(name, num_classes=10, in_channels=1)
     network(torch.randn(4, 1, 64, 64)).logsumexp(1).sum().backward()
     assert all(p.grad is not None and bool(p.grad.any()) for p in network.parameters())
 
 
-@pytest.mark.parametrize("name", ["resnet50", "plain18", "resnet56", "plain20"])
+@pytest.mark.parametrize(
+    "name",
+    ["resnet50", "plain18", "resnet56", "plain20", "preact_resnet50", "preact_resnet20"],
+)
 def test_images(name):
     network = models.create(name, num_classes=4).eval()
     for size in ((1, 1), (2, 9), (33, 65)):

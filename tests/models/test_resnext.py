@@ -12,30 +12,18 @@ NAMES = ["resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d"]
 SMALL = {"channels": 16, "blocks": 1, "cardinality": 4, "width": 6}
 
 
-@pytest.fixture
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-
-
-def on_meta(build, *args, **options) -> nn.Module:
-    with torch.device("meta"):
-        return build(*args, **options)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_keys_and_shapes_are_torchvision_s(name):
-    reference = on_meta(torchvision.models.get_model, name).state_dict()
-    ours = on_meta(models.create, name).state_dict()
+    reference = models.on_meta(torchvision.models.get_model, name).state_dict()
+    ours = models.on_meta(models.create, name).state_dict()
     assert list(ours) == list(reference)
     assert all(ours[key].shape == reference[key].shape for key in reference)
 
 
 @pytest.mark.parametrize("name, size", list(zip(NAMES, [224, 64, 33], strict=True)))
-def test_logits_are_torchvision_s(seeded, name, size):
+def test_logits_are_torchvision_s(name, size):
     ours = models.create(name, num_classes=10).eval()
-    reference = on_meta(torchvision.models.get_model, name, num_classes=10).eval()
+    reference = models.on_meta(torchvision.models.get_model, name, num_classes=10).eval()
     reference.load_state_dict(ours.state_dict(), assign=True)
     images = torch.randn(2, 3, size, size)
     with torch.no_grad():
@@ -47,7 +35,7 @@ def test_logits_are_torchvision_s(seeded, name, size):
     [(1, 64, 64), (2, 40, 80), (4, 24, 96), (8, 14, 112), (32, 4, 128)],
 )
 def test_table_2_of_the_paper(cardinality, width, group_conv):
-    block = on_meta(ResNeXtBlock, 256, 64, cardinality=cardinality, width=width)
+    block = models.on_meta(ResNeXtBlock, 256, 64, cardinality=cardinality, width=width)
     assert block.conv2.out_channels == group_conv and block.conv2.groups == cardinality
     table = profile(block, (256, 56, 56)).table
     assert table.params.sum() == pytest.approx(70e3, rel=0.025)
@@ -59,7 +47,7 @@ def test_table_2_of_the_paper(cardinality, width, group_conv):
 
 @pytest.mark.parametrize("stage, width", [(1, 128), (2, 256), (3, 512), (4, 1024)])
 def test_table_1_of_the_paper(stage, width):
-    network = on_meta(models.resnext50_32x4d)
+    network = models.on_meta(models.resnext50_32x4d)
     for block in network.get_submodule(f"layer{stage}"):
         assert block.conv2.out_channels == width and block.conv2.groups == 32
         assert block.conv3.out_channels == 2 * width
@@ -70,14 +58,14 @@ def test_table_1_of_the_paper(stage, width):
 
 @pytest.mark.parametrize("cardinality, millions", [(8, 34.4), (16, 68.1)])
 def test_parameters_of_the_paper_s_networks_for_cifar(cardinality, millions):
-    network = on_meta(models.resnext29, cardinality=cardinality)
+    network = models.on_meta(models.resnext29, cardinality=cardinality)
     params = profile(network, (3, 32, 32)).total.params
     assert params / 1e6 == pytest.approx(millions, abs=0.1)  # table 7
     layers = [name for name, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     assert len([name for name in layers if "downsample" not in name]) == 29
 
 
-def test_one_path_of_64_channels_is_resnet(seeded):
+def test_one_path_of_64_channels_is_resnet():
     reference = models.resnet50(num_classes=10).eval()
     ours = models.resnext((3, 4, 6, 3), cardinality=1, width=64, num_classes=10).eval()
     ours.load_state_dict(reference.state_dict())
@@ -113,7 +101,7 @@ SHAPES = [
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("in_channels, channels, stride, options", SHAPES)
 def test_forms_give_the_same_outputs_and_gradients(
-    seeded, form, training, in_channels, channels, stride, options
+    form, training, in_channels, channels, stride, options
 ):
     block = trained_block(in_channels, channels, stride, **options).double().train(training)
     other = form.of(block)
@@ -131,7 +119,7 @@ def test_forms_give_the_same_outputs_and_gradients(
 
 
 @pytest.mark.parametrize("form", [SummedPaths, ConcatenatedPaths])
-def test_forms_have_the_same_weights_in_memory(seeded, form):
+def test_forms_have_the_same_weights_in_memory(form):
     block = trained_block(64, 64, 1).eval()
     other = form.of(block)
     assert sum(p.numel() for p in other.parameters()) == sum(p.numel() for p in block.parameters())
@@ -158,7 +146,7 @@ def test_forms_cost_the_same(form):
 
 
 @pytest.mark.parametrize("name", ["resnext50_32x4d", "resnext29"])
-def test_gradient_reaches_every_parameter(seeded, name):
+def test_gradient_reaches_every_parameter(name):
     options = SMALL if name == "resnext29" else {}
     network = models.create(name, num_classes=10, in_channels=1, **options)
     network(torch.randn(2, 1, 64, 64)).logsumexp(1).sum().backward()
@@ -168,7 +156,7 @@ def test_gradient_reaches_every_parameter(seeded, name):
 @pytest.mark.parametrize("name", [*NAMES, "resnext29"])
 @pytest.mark.parametrize("size", [(32, 32), (28, 44)])
 def test_shapes(name, size):
-    network = on_meta(models.create, name, num_classes=7, in_channels=1)
+    network = models.on_meta(models.create, name, num_classes=7, in_channels=1)
     table = profile(network, (1, *size)).table
     assert table.output.iloc[-1] == (7,)
 
@@ -202,4 +190,4 @@ def test_a_width_that_does_not_scale_is_one_line():
 
 def test_wrong_images_are_one_line():
     with pytest.raises(ValueError, match="3-channel images, got 1 channels.*in_channels=1"):
-        on_meta(models.resnext50_32x4d)(torch.zeros(1, 1, 64, 64, device="meta"))
+        models.on_meta(models.resnext50_32x4d)(torch.zeros(1, 1, 64, 64, device="meta"))

@@ -185,7 +185,7 @@ def put_epoch(key, value):
         (put_recipe("lr", -1), "recipe: lr must be a positive number, got -1"),
         (put_recipe("lt", 1), "recipe.lt is no field of schema 2"),
         (lambda found: found["recipe"].pop("lr"), "recipe.lr is missing"),
-        (put_recipe("augment", ["flop"]), "recipe: unknown augment 'flop'; did you mean 'flip'?"),
+        (put_recipe("augment", ["flop"]), "recipe: unknown augment 'flop'; did you mean flip?"),
         (put("seed", 1), "seed must be the recipe's, 0, got 1"),
         (put("seed", True), "seed must be an integer of at least 0, got True"),
         (put("data", 7), "data must be a name, got 7"),

@@ -41,6 +41,12 @@ def driver(request):
         yield driver
 
 
+@pytest.fixture(scope="module")
+def chromium():
+    with browser.launch() as chromium:
+        yield chromium
+
+
 @pytest.fixture(scope="session")
 def parsed() -> Callable[[Path], BeautifulSoup]:
     """A built page as a tree to look at, not to change: each is parsed once for all tests."""

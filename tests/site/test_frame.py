@@ -12,12 +12,6 @@ from sphinx_external_toc.parsing import parse_toc_yaml
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    with browser.launch() as chromium:
-        yield chromium
-
-
 # What must lie in the first screen, and how much of it at least.
 FIRST_SCREEN = {
     (1280, 800): {"h1": 1, "h1 + p": 1, ".ways": 1, "#hero": 1, ".verdict-count": 1},

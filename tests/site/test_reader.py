@@ -34,12 +34,6 @@ MOVING = """() => [...document.querySelectorAll('*')].flatMap(e =>
 BOX = ".profile-box"
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    with browser.launch() as chromium:
-        yield chromium
-
-
 @pytest.fixture
 def page(chromium):
     """A desktop's window, light; it fails on any message."""

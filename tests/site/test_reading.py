@@ -78,12 +78,6 @@ TOTALS = """() => [...document.querySelectorAll('.profile-box')].map(scrolled =>
 })"""
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    with browser.launch() as chromium:
-        yield chromium
-
-
 @dataclass
 class Look:
     """What was seen of a page: on a desktop, and on a phone in both themes."""

@@ -83,3 +83,14 @@ def network():
             return models.create("resnet20", num_classes=10, in_channels=3)
 
     return make
+
+
+@pytest.fixture
+def error_of(load):
+    def error_of(name, **options):
+        with pytest.raises(data.DataError) as error:
+            load(name, **options)
+        assert "\n" not in str(error.value)
+        return str(error.value)
+
+    return error_of

@@ -23,17 +23,6 @@ JPEG = picture()
 
 
 @pytest.fixture
-def error_of(load):
-    def error_of(name, **options):
-        with pytest.raises(data.DataError) as error:
-            load(name, **options)
-        assert "\n" not in str(error.value)
-        return str(error.value)
-
-    return error_of
-
-
-@pytest.fixture
 def first(own_shards):
     """Rewrite the first training shard with these members."""
 

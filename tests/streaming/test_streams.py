@@ -1,6 +1,7 @@
 """What `data.load` finds in folders and shards, and what it says when something is wrong."""
 
 import io
+import re
 import shutil
 import sys
 import tarfile
@@ -101,46 +102,39 @@ def test_val_alone_is_the_test_set(own_shards, load):
     assert (len(train), train.validation, len(test)) == (120, None, 40)
 
 
-def error_of(load, name, **options):
-    with pytest.raises(data.DataError) as error:
-        load(name, **options)
-    assert "\n" not in str(error.value)
-    return str(error.value)
-
-
-def test_a_missing_shard_is_named(own_shards, load):
+def test_a_missing_shard_is_named(own_shards, error_of):
     (own_shards / "train-000002.tar").unlink()
-    message = error_of(load, f"webdataset:{own_shards}/train-{{000000..000003}}.tar")
+    message = error_of(f"webdataset:{own_shards}/train-{{000000..000003}}.tar")
     assert message == f"there is no shard {own_shards}/train-000002.tar"
 
 
-def test_missing_parts(tmp_path, own_shards, load):
+def test_missing_parts(tmp_path, own_shards, error_of):
     for shard in (*own_shards.glob("test-*"), *own_shards.glob("val-*")):
         shard.unlink()
-    assert "no test or validation shards" in error_of(load, f"webdataset:{own_shards}")
+    assert "no test or validation shards" in error_of(f"webdataset:{own_shards}")
     (tmp_path / "empty").mkdir()
-    message = error_of(load, f"webdataset:{tmp_path}/empty")
+    message = error_of(f"webdataset:{tmp_path}/empty")
     assert message == f"{tmp_path}/empty has no training shards, train*.tar"
-    assert "must have train in it" in error_of(load, f"webdataset:{tmp_path}/mine-{{0..3}}.tar")
+    assert "must have train in it" in error_of(f"webdataset:{tmp_path}/mine-{{0..3}}.tar")
 
 
 @pytest.mark.parametrize("share", [0, 0.3, 0.999])
-def test_a_truncated_shard_is_named(share, own_shards, load):
+def test_a_truncated_shard_is_named(share, own_shards, error_of):
     path = own_shards / "train-000001.tar"
     content = path.read_bytes()
     end = len(content.rstrip(b"\0"))
     path.write_bytes(content[: int(share * end)])
-    assert error_of(load, f"webdataset:{own_shards}").startswith(f"{path} is damaged (")
+    assert error_of(f"webdataset:{own_shards}").startswith(f"{path} is damaged (")
 
 
-def test_a_shard_with_a_damaged_header_is_named(own_shards, load):
+def test_a_shard_with_a_damaged_header_is_named(own_shards, error_of):
     path = own_shards / "train-000001.tar"
     with tarfile.open(path) as tar:
         start = tar.getmembers()[10].offset
     content = bytearray(path.read_bytes())
     content[start : start + 200] = b"x" * 200
     path.write_bytes(content)
-    assert error_of(load, f"webdataset:{own_shards}").startswith(f"{path} is damaged (")
+    assert error_of(f"webdataset:{own_shards}").startswith(f"{path} is damaged (")
 
 
 @pytest.mark.parametrize(
@@ -153,37 +147,37 @@ def test_a_shard_with_a_damaged_header_is_named(own_shards, load):
         ({"jpg": b"x", "cls": 10}, "has the label 10, there are 10 classes: 0 … 9"),
     ],
 )
-def test_a_sample_that_is_not_an_image_and_its_label(sample, message, own_shards, load):
+def test_a_sample_that_is_not_an_image_and_its_label(sample, message, own_shards, error_of):
     path = own_shards / "train-000001.tar"
     with webdataset.TarWriter(str(path), encoder=False) as writer:
         encoded = {k: v if isinstance(v, bytes) else str(v).encode() for k, v in sample.items()}
         writer.write({"__key__": "a", **encoded})
-    found = error_of(load, f"webdataset:{own_shards}")
+    found = error_of(f"webdataset:{own_shards}")
     assert str(path) in found and message in found
 
 
-def test_a_label_without_its_image(own_shards, load):
+def test_a_label_without_its_image(own_shards, error_of):
     path = own_shards / "train-000001.tar"
     with tarfile.open(path, "a") as tar:
         member = tarfile.TarInfo("lonely.cls")
         member.size = 1
         tar.addfile(member, io.BytesIO(b"3"))
-    found = error_of(load, f"webdataset:{own_shards}")
+    found = error_of(f"webdataset:{own_shards}")
     assert found == f"{path} has a label lonely without image"
 
 
 @pytest.mark.parametrize("text", ["", "a\nb\na\n"])
-def test_a_wrong_file_of_classes(text, own_shards, load):
+def test_a_wrong_file_of_classes(text, own_shards, error_of):
     (own_shards / "classes.txt").write_text(text)
-    message = error_of(load, f"webdataset:{own_shards}")
+    message = error_of(f"webdataset:{own_shards}")
     assert message == f"{own_shards}/classes.txt must name each class once, a line each"
 
 
-def test_the_package_webdataset_is_asked_for(shards, load, monkeypatch):
+def test_the_package_webdataset_is_asked_for(shards, monkeypatch, error_of):
     for name in [name for name in sys.modules if name.partition(".")[0] == "webdataset"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "webdataset", None)
-    assert "pip install webdataset" in error_of(load, f"webdataset:{shards}")
+    assert "pip install webdataset" in error_of(f"webdataset:{shards}")
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -195,15 +189,16 @@ def test_a_damaged_image_is_named(workers, own_shards, folder, tmp_path, load):
     content = bytearray(shard.read_bytes())
     content[start + 2 : start + length] = bytes(length - 2)
     shard.write_bytes(content)
-    message = error_of(lambda _: list(train.read([number])), "")
-    assert message.startswith(f"train000034.jpg in {shard} cannot be read as an image (")
+    found = re.escape(f"train000034.jpg in {shard} cannot be read as an image (")
+    with pytest.raises(data.DataError, match=f"^{found}.*$"):
+        list(train.read([number]))
 
     root = shutil.copytree(folder, tmp_path / "copy")
     path = sorted((root / "train").glob("*/*"))[0]
     path.write_bytes(path.read_bytes()[:300])
     train, _ = load(f"imagefolder:{root}", stream=True, workers=workers)
-    message = error_of(lambda _: list(train.read([torch.tensor([0])])), "")
-    assert message.startswith(f"{path} cannot be read as an image (")
+    with pytest.raises(data.DataError, match=f"^{re.escape(str(path))} cannot be read as an .*$"):
+        list(train.read([torch.tensor([0])]))
 
 
 def test_an_image_that_went_away_is_named(folder, tmp_path, load):
@@ -211,8 +206,9 @@ def test_an_image_that_went_away_is_named(folder, tmp_path, load):
     train, _ = load(f"imagefolder:{root}", stream=True)
     path = sorted((root / "train").glob("*/*"))[0]
     path.unlink()
-    message = error_of(lambda _: list(train.read([torch.tensor([0])])), "")
-    assert message == f"{path} cannot be read (No such file or directory)"
+    found = re.escape(f"{path} cannot be read (No such file or directory)")
+    with pytest.raises(data.DataError, match=f"^{found}$"):
+        list(train.read([torch.tensor([0])]))
 
 
 def test_images_beyond_memory_ask_for_the_stream(folder, monkeypatch):

@@ -1,22 +1,11 @@
-"""Where the time goes, the race of activations, and what a stride leaves out."""
+"""The race of activations, and what a stride leaves out."""
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import nn
 
-from cnnbook.teaching import activations, aliasing, operators
-
-
-def test_time_shares_name_the_operator_that_does_all_the_work():
-    pools = nn.Sequential(*[nn.MaxPool2d(3, stride=1, padding=1) for _ in range(4)])
-    shares = operators.time_shares(pools, torch.randn(1, 32, 64, 64))
-    assert sum(shares.values()) == pytest.approx(1)
-    assert max(shares, key=shares.get) == "max pooling" and shares["batch norm"] == 0
-    convs = nn.Sequential(nn.Conv2d(64, 64, 3, padding=1), nn.Conv2d(64, 64, 3, padding=1))
-    shares = operators.time_shares(convs, torch.randn(1, 64, 64, 64))
-    assert max(shares, key=shares.get) == "convolution"
+from cnnbook.teaching import activations, aliasing
 
 
 def test_losses_are_those_of_a_run_that_learns_and_can_be_repeated():

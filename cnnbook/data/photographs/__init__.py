@@ -6,7 +6,6 @@ Sources and licences are in ``LICENSE.txt`` beside the files, which
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import io
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnnbook._arguments import near
 from cnnbook.data.errors import DataError
 
 FOLDER = Path(__file__).parent
@@ -41,16 +41,11 @@ def photograph(name: str) -> Tensor:
             sources and licences.
 
     Raises:
-        ValueError: if no photograph has this name; the line lists those that there
-            are.
+        ValueError: if no photograph has this name (near names are offered).
         DataError: if the embedded file is missing or damaged.
     """
     if name not in SHA256:
-        near = difflib.get_close_matches(str(name).lower(), SHA256, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise ValueError(
-            f"unknown photograph {name!r}; {hint}there is {', '.join(SHA256)}"
-        )
+        raise ValueError(f"unknown photograph {name!r}; {near(name, SHA256)}")
     path = FOLDER / f"{name}.jpg"
     try:
         content = path.read_bytes()

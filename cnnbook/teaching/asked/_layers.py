@@ -7,7 +7,7 @@ in a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
 
 import torch
@@ -36,17 +36,11 @@ def other_than(answer: float, slips: Mapping[Value, str]) -> dict[float, str]:
     }
 
 
-def on_meta(make: Callable[..., Net], *args, **options) -> Net:
-    """What `make` builds, without weights."""
-    with torch.device("meta"):
-        return make(*args, **options)
-
-
 def by_flops(networks: Mapping[str, str]) -> Order:
     """Architectures, by what the reader calls them, to be put in order of their
     multiply-adds."""
     values = {
-        words: float(profile(on_meta(models.create, name)).total.flops)
+        words: float(profile(models.on_meta(models.create, name)).total.flops)
         for words, name in networks.items()
     }
     return Order(
@@ -98,7 +92,7 @@ def conv(
     c_in: int, c_out: int, kernel: int, stride=1, padding=0, groups=1, bias=True
 ) -> nn.Conv2d:
     """A convolution without weights."""
-    return on_meta(
+    return models.on_meta(
         nn.Conv2d, c_in, c_out, kernel, stride, padding, groups=groups, bias=bias
     )
 

@@ -19,7 +19,7 @@ from cnnbook.teaching.asking import Number, Order, question
 def dense_channels() -> list[Number]:
     found = []
     for depth, reads, growth in ((6, 64, 32), (12, 128, 32), (4, 24, 12)):
-        block = layers.on_meta(dense_block, depth, reads, growth)
+        block = models.on_meta(dense_block, depth, reads, growth)
         answer = reads + sum(
             layer.output[0]
             for layer in profile(block, (reads, 8, 8)).layers
@@ -49,7 +49,7 @@ def dense_channels() -> list[Number]:
 def se_params() -> list[Number]:
     found = []
     for channels, squeezed in ((256, 16), (512, 32), (2048, 128)):
-        gate = layers.on_meta(SqueezeExcitation, channels, squeezed)
+        gate = models.on_meta(SqueezeExcitation, channels, squeezed)
         answer = profile(gate, (channels, 7, 7)).total.params
         found.append(
             Number(
@@ -192,10 +192,10 @@ def compound() -> list[Number]:
 @question("after/patches")
 def patches() -> list[Number]:
     networks: dict[str, nn.Conv2d] = {
-        "A ViT-B/16": layers.on_meta(torchvision.models.vit_b_16).conv_proj,
+        "A ViT-B/16": models.on_meta(torchvision.models.vit_b_16).conv_proj,
         "ConvNeXt-T": next(
             m
-            for m in layers.on_meta(models.convnext_tiny).modules()
+            for m in models.on_meta(models.convnext_tiny).modules()
             if isinstance(m, nn.Conv2d)
         ),
     }

@@ -28,7 +28,7 @@ PLACES |= {"features.2": "first max pooling"}
 
 @cache
 def _network() -> tuple[nn.Module, Profile]:
-    net = layers.on_meta(models.alexnet)
+    net = models.on_meta(models.alexnet)
     return net, profile(net, (3, 227, 227))
 
 
@@ -181,7 +181,7 @@ def fc_flops_share() -> list[Number]:
 
 @question("alexnet/halved-params")
 def halved_params() -> list[Number]:
-    paper = layers.on_meta(models.alexnet, variant="paper")
+    paper = models.on_meta(models.alexnet, variant="paper")
     halves = [
         m for m in paper.modules() if isinstance(m, nn.Conv2d) and m.groups == 2
     ]
@@ -199,7 +199,7 @@ def halved_params() -> list[Number]:
 
 @question("alexnet/reads-both", lead="Predict, then run")
 def reads_both() -> list[Choice]:
-    paper = layers.on_meta(models.alexnet, variant="paper")
+    paper = models.on_meta(models.alexnet, variant="paper")
     convolutions = [m for m in paper.modules() if isinstance(m, nn.Conv2d)]
     numbers = ("The first", "The second", "The third", "The fourth", "The fifth")
     names = dict(zip(numbers, convolutions, strict=True))

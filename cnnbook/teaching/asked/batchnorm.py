@@ -214,7 +214,7 @@ def share() -> list[Number]:
         ("resnet50", "ResNet-50"),
         ("vgg16_bn", "VGG-16 with normalisation"),
     ):
-        net = layers.on_meta(models.create, name)
+        net = models.on_meta(models.create, name)
         total = sum(p.numel() for p in net.parameters())
         norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
         channels = sum(m.num_features for m in norms)

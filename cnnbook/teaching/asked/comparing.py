@@ -22,14 +22,9 @@ NAMES = {
 @cache
 def _profiles() -> dict[str, Profile]:
     return {
-        words: profile(layers.on_meta(models.create, name))
+        words: profile(models.on_meta(models.create, name))
         for words, name in NAMES.items()
     }
-
-
-def _run(p: Profile) -> int:
-    """Parameters without those of heads that do not run."""
-    return p.total.params - sum(p.not_run.values())
 
 
 @question("comparing/fewer-errors")
@@ -71,7 +66,7 @@ def fewer_errors() -> list[Number]:
 @question("comparing/order-params", lead="Predict, then run")
 def order_params() -> list[Order]:
     values = {
-        name: float(_run(_profiles()[name]))
+        name: float(_profiles()[name].params_used)
         for name in ("ResNet-50", "AlexNet", "GoogLeNet", "VGG-16")
     }
     return [
@@ -186,7 +181,7 @@ def batch() -> list[Choice]:
 @question("comparing/beaten", lead="Predict, then run")
 def beaten() -> list[Choice]:
     networks = {
-        name: (published_accuracy(NAMES[name]), p.total.flops, _run(p))
+        name: (published_accuracy(NAMES[name]), p.total.flops, p.params_used)
         for name, p in _profiles().items()
     }
 

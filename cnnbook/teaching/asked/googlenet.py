@@ -20,7 +20,7 @@ READS = {"3a": (192, 28), "4a": (480, 14), "4e": (528, 14)}
 
 @cache
 def _network() -> tuple[nn.Module, Profile]:
-    net = layers.on_meta(models.googlenet, variant="paper")
+    net = models.on_meta(models.googlenet, variant="paper")
     return net, profile(net)
 
 
@@ -95,7 +95,7 @@ def reduced_flops() -> list[Number]:
     for name, (reads, side) in READS.items():
         row = TABLE_1[name]
         middle, out = row.reduce5x5, row.conv5x5
-        branch = layers.on_meta(
+        branch = models.on_meta(
             lambda r=reads, m=middle, o=out: nn.Sequential(
                 nn.Conv2d(r, m, 1, bias=False),
                 nn.Conv2d(m, o, 5, padding=2, bias=False),
@@ -213,12 +213,9 @@ def most_flops() -> list[Choice]:
 @question("googlenet/order-params", lead="Predict, then run")
 def order_params() -> list[Order]:
     values = {"GoogLeNet without its heads": 0.0, "AlexNet": 0.0, "VGG-16": 0.0}
-    p = _network()[1]
-    values["GoogLeNet without its heads"] = float(
-        p.total.params - sum(p.not_run.values())
-    )
+    values["GoogLeNet without its heads"] = float(_network()[1].params_used)
     for name, build in (("AlexNet", models.alexnet), ("VGG-16", models.vgg16)):
-        values[name] = float(profile(layers.on_meta(build)).total.params)
+        values[name] = float(profile(models.on_meta(build)).total.params)
     return [
         Order(
             "Put these networks in order, the one with the most parameters first.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from cnnbook import models
 from cnnbook.profiling import profile
 from cnnbook.teaching.asked import _layers as layers
 from cnnbook.teaching.asking import Choice, Number, number, question
@@ -71,7 +72,7 @@ def linear_params() -> list[Number]:
         layers.params(
             f"A linear layer reads {into:,} numbers and gives {out:,}. How many "
             "parameters has it?",
-            layers.on_meta(nn.Linear, into, out),
+            models.on_meta(nn.Linear, into, out),
             (into,),
         )
         for into, out in sizes
@@ -132,7 +133,7 @@ def receptive_field() -> list[Number]:
     )
     found = []
     for stack in stacks:
-        net = layers.on_meta(
+        net = models.on_meta(
             lambda stack=stack: nn.Sequential(
                 *(nn.Conv2d(1, 1, k, s) for k, s in stack)
             )

@@ -33,7 +33,7 @@ def _sum(block: nn.Module) -> tuple[int, str]:
 def basic_params() -> list[Number]:
     found = []
     for channels in (64, 128, 256):
-        block = layers.on_meta(models.BasicBlock, channels, channels)
+        block = models.on_meta(models.BasicBlock, channels, channels)
         counted = profile(block, (channels, 56, 56))
         answer = sum(
             layer.params for layer in counted.layers if layer.kind == "conv"
@@ -62,7 +62,7 @@ def basic_params() -> list[Number]:
 def bottleneck_params() -> list[Number]:
     found = []
     for wide, narrow in ((256, 64), (512, 128), (1024, 256)):
-        block = layers.on_meta(models.Bottleneck, wide, narrow)
+        block = models.on_meta(models.Bottleneck, wide, narrow)
         counted = profile(block, (wide, 28, 28))
         answer = sum(
             layer.params for layer in counted.layers if layer.kind == "conv"
@@ -96,7 +96,7 @@ def shortcut_params() -> list[Number]:
     found = []
     cases = ((64, 64, 1), (64, 128, 2), (256, 512, 2))
     for c_in, c_out, stride in cases:
-        block = layers.on_meta(models.BasicBlock, c_in, c_out, stride=stride)
+        block = models.on_meta(models.BasicBlock, c_in, c_out, stride=stride)
         inside = [n for n, m in block.named_modules() if isinstance(m, nn.Conv2d)]
         table = profile(block, (c_in, 28, 28)).table
         short = [name for name in inside if "downsample" in name]
@@ -140,7 +140,7 @@ def shortcut_params() -> list[Number]:
 def depth() -> list[Number]:
     found = []
     for name in ("resnet50", "resnet18", "resnet34", "resnet101"):
-        net = layers.on_meta(models.create, name)
+        net = models.on_meta(models.create, name)
         main = [
             n
             for n, m in net.named_modules()

@@ -106,7 +106,7 @@ def what_stays() -> list[Choice]:
 
 @question("resnext/block-params")
 def block_params() -> list[Number]:
-    block = layers.on_meta(models.ResNeXtBlock, 256, 64, cardinality=32, width=4)
+    block = models.on_meta(models.ResNeXtBlock, 256, 64, cardinality=32, width=4)
     p = profile(block, (256, 56, 56))
     convs = [layer for layer in p.layers if layer.kind == "conv"]
     answer = sum(layer.params for layer in convs)
@@ -116,7 +116,7 @@ def block_params() -> list[Number]:
         for m in block.modules()
         if isinstance(m, nn.Conv2d)
     )
-    bottleneck = profile(layers.on_meta(models.Bottleneck, 256, 64), (256, 56, 56))
+    bottleneck = profile(models.on_meta(models.Bottleneck, 256, 64), (256, 56, 56))
     its = sum(layer.params for layer in bottleneck.layers if layer.kind == "conv")
     return [
         Number(
@@ -138,7 +138,7 @@ def block_params() -> list[Number]:
 @question("resnext/beside-resnet")
 def beside_resnet() -> list[Number]:
     a, b = (
-        profile(layers.on_meta(models.create, name)).total
+        profile(models.on_meta(models.create, name)).total
         for name in ("resnet50", "resnext50_32x4d")
     )
     found = []

@@ -20,7 +20,7 @@ from cnnbook.training.recipe import make_optimizer
 
 @cache
 def _training(name: str, optimizer: str = "momentum") -> tuple[Profile, Training]:
-    net = layers.on_meta(models.create, name)
+    net = models.on_meta(models.create, name)
     found = profile(net, training=True, optimizer=optimizer)
     if found.training is None:
         raise ValueError(f"{name} was not profiled as in training")
@@ -203,7 +203,7 @@ def shares() -> list[Number]:
 
 @question("training/decays")
 def decays() -> list[Choice]:
-    net = layers.on_meta(models.resnet18)
+    net = models.on_meta(models.resnet18)
     groups = make_optimizer(net, Recipe()).param_groups
     kept = {id(p) for g in groups if g["weight_decay"] for p in g["params"]}
     examples = {

@@ -17,7 +17,7 @@ from cnnbook.teaching.asking import Choice, Number, Order, number, question
 def _vgg16() -> tuple[models.VGG, Profile, dict[str, str]]:
     """The network, its profile, and the layers' names in the paper ("conv3_1") by
     our own."""
-    net = layers.on_meta(models.vgg16)
+    net = models.on_meta(models.vgg16)
     names, stage, place = {}, 1, 1
     for i, layer in enumerate(net.features):
         if isinstance(layer, nn.Conv2d):
@@ -47,7 +47,7 @@ def _called(name: str) -> str:
 
 def _stack(kernel: int, depth: int, channels: int = 64) -> Profile:
     return profile(
-        layers.on_meta(stack, channels, kernel, depth), (channels, 64, 64)
+        models.on_meta(stack, channels, kernel, depth), (channels, 64, 64)
     )
 
 

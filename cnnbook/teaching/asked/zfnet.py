@@ -15,14 +15,14 @@ from cnnbook.teaching.asking import Choice, Number, Order, number, question
 @cache
 def _profiles() -> dict[str, Profile]:
     networks = {
-        "AlexNet": layers.on_meta(models.alexnet, variant="paper"),
-        "ZFNet": layers.on_meta(models.zfnet),
+        "AlexNet": models.on_meta(models.alexnet, variant="paper"),
+        "ZFNet": models.on_meta(models.zfnet),
     }
     return {name: profile(net, (3, 224, 224)) for name, net in networks.items()}
 
 
 def _first_two() -> list[tuple[str, nn.Conv2d, tuple[int, ...]]]:
-    net, p = layers.on_meta(models.zfnet), _profiles()["ZFNet"]
+    net, p = models.on_meta(models.zfnet), _profiles()["ZFNet"]
     found = [
         (name, m) for name, m in net.named_modules() if isinstance(m, nn.Conv2d)
     ]
