@@ -239,7 +239,7 @@ def fields(
         sizes = [
             sizes[round(i * (len(sizes) - 1) / (most - 1))] for i in range(most)
         ]
-    side, right = 3.55, 3.75
+    side, right = 3.2, 3.34
     sheet = Sheet(side)
     ax = sheet.picture(0, 0, side, side)
     _show(ax, picture)

@@ -38,9 +38,19 @@ def published_accuracy(name: str) -> float:
     """Top-1 accuracy in % that torchvision states for these weights: of ImageNet's
     validation images, on one central crop of each.
 
+    Args:
+        name: any classifier of torchvision's.
+
     Raises:
-        ValueError: if `name` is none of :func:`published_names`.
+        ValueError: if torchvision has none of that name.
     """
+    import torchvision
+
+    classifiers = torchvision.models.list_models(torchvision.models)
+    if name not in classifiers:
+        raise ValueError(
+            f"torchvision has no classifier {name!r}; {near(name, classifiers, 8)}"
+        )
     return _weights(name).meta["_metrics"]["ImageNet-1K"]["acc@1"]
 
 
@@ -64,6 +74,11 @@ def load_published(name: str, options: dict[str, Any]) -> nn.Module:
             damaged.
         ConnectionError: if the file is not in the cache and cannot be downloaded.
     """
+    if name not in published_names():
+        raise ValueError(
+            f'torchvision has no weights="{SOURCE}" for {name!r}; '
+            f"{near(name, published_names())}"
+        )
     weights = _weights(name)
     model = _fitting(name, dict(options))
     state = _downloaded(name, weights)
@@ -102,11 +117,6 @@ def _weights(name: str):
     """What torchvision says of the weights that it published first."""
     import torchvision
 
-    if name not in published_names():
-        raise ValueError(
-            f'torchvision has no weights="{SOURCE}" for {name!r}; '
-            f"{near(name, published_names())}"
-        )
     return torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
 
 

@@ -13,7 +13,12 @@ import torchvision
 
 from cnnbook import data, models
 from cnnbook.models import published
-from cnnbook.models.published import load_published, normalise, published_names
+from cnnbook.models.published import (
+    load_published,
+    normalise,
+    published_accuracy,
+    published_names,
+)
 
 
 @pytest.fixture
@@ -165,3 +170,10 @@ def test_normalise_is_torchvision_s_own():
     torch.testing.assert_close(normalise(picture[None] / 255), expected[None])
     with pytest.raises(ValueError, match="got 1×28×28"):
         normalise(torch.zeros(1, 28, 28))
+
+
+def test_the_accuracy_that_torchvision_states():
+    assert published_accuracy("resnet50") == 76.13
+    assert published_accuracy("densenet201") == 76.896  # which we have not
+    with pytest.raises(ValueError, match="no classifier 'resnet5'; did you mean resnet50"):
+        published_accuracy("resnet5")
