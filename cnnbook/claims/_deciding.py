@@ -15,6 +15,11 @@ def recorded(experiment: str) -> tuple[Record, ...]:
     return tuple(run for run in found if isinstance(run, Record))
 
 
+def rules_out(found: Difference, effect: float) -> bool:
+    """Whether an effect of this size, up or down, lies outside of the interval."""
+    return max(-found.low, found.high) < abs(effect)
+
+
 def undecided(*differences: tuple[Difference, float], whose: str = "") -> str:
     """What would decide a statement whose intervals do not, or what they rule out.
 
@@ -29,9 +34,7 @@ def undecided(*differences: tuple[Difference, float], whose: str = "") -> str:
             f"{abs(effect):.2g} {found.unit}" for found, effect in differences
         )
     )
-    if all(
-        max(-found.low, found.high) < abs(effect) for found, effect in differences
-    ):
+    if all(rules_out(found, effect) for found, effect in differences):
         where = "the interval" if len(differences) == 1 else "the intervals"
         return f"An effect of {sizes} lies outside of {where}."
     enough = [number for number in seeds if number is not None]

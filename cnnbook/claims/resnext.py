@@ -10,7 +10,7 @@ import pandas as pd
 from torch import nn
 
 from cnnbook import records
-from cnnbook.claims._deciding import how, recorded, undecided
+from cnnbook.claims._deciding import how, recorded, rules_out, undecided
 from cnnbook.claims._mechanism import Evidence, claim
 from cnnbook.claims._networks import build
 from cnnbook.models.published import published_accuracy
@@ -63,11 +63,12 @@ def _our_runs(runs: Sequence[Record]) -> tuple[bool | None, str]:
     """Whether more paths are better in our own runs of nearly equal cost too, and
     what they say in words."""
     found = by_doubling(runs)
-    rising = found.decides("higher")
+    rising, sought = found.decides("higher"), effect("cardinality")
     word = {True: "agree", False: "disagree", None: "do not decide it"}[rising]
     left = ""
     if rising is None:
-        left = " " + undecided((found, effect("cardinality")), whose="the paper's ")
+        word = "gain nothing like it" if rules_out(found, sought) else word
+        left = " " + undecided((found, sought), whose="the paper's ")
     return rising, (
         f"Our own small networks of nearly equal cost {word}: a doubling of the "
         f"paths adds {replace(found, unit='points')} of test accuracy. This is at "
