@@ -38,7 +38,7 @@ def differences(
         ax.text(
             1.02,
             y,
-            f"{each.mean:+.2f}".replace("-", "−"),
+            f"{each.mean:+z.2f}".replace("-", "−"),
             color=color,
             va="center",
             transform=ax.get_yaxis_transform(),
