@@ -34,7 +34,7 @@ from cnnbook import Recipe, data
 from cnnbook.data import ImageSet
 from cnnbook.training.images import reader
 from cnnbook.training.loop import batches
-from cnnbook.training.recipe import make_normalise
+from cnnbook.training.recipe import make_augment, make_normalise
 
 CPU = torch.device("cpu")
 BATCH = 128
@@ -77,7 +77,7 @@ def ours(images: ImageSet, side: int):
     source, generator = reader(images, CPU), torch.Generator().manual_seed(0)
 
     def epoch() -> None:
-        for batch, _, _ in batches(source, recipe, generator):
+        for batch, _, _ in batches(source, recipe.batch_size, make_augment(recipe), generator):
             normalise(batch)
 
     return epoch

@@ -27,7 +27,13 @@ from cnnbook import Recipe, data, models
 from cnnbook.training.device import autocast
 from cnnbook.training.images import reader
 from cnnbook.training.loop import batches, train_epoch
-from cnnbook.training.recipe import make_normalise, make_optimizer, make_schedule
+from cnnbook.training.recipe import (
+    make_augment,
+    make_criterion,
+    make_normalise,
+    make_optimizer,
+    make_schedule,
+)
 
 CPU = torch.device("cpu")
 BATCH = 128
@@ -70,14 +76,13 @@ def fit_epoch(model, few, recipe, normalise) -> Callable[[], None]:
     model.to(CPU, memory_format=normalise.layout)
     optimizer = make_optimizer(model, recipe)
     schedule = make_schedule(optimizer, recipe, STEPS)
+    augment, criterion = make_augment(recipe), make_criterion(model, recipe)
     source, generator = reader(few, CPU), torch.Generator().manual_seed(0)
     bar, mixed = tqdm(disable=True), autocast(torch.device(CPU), "fp32")
 
     def epoch() -> None:
-        train_epoch(
-            model, batches(source, recipe, generator), normalise, mixed, optimizer, schedule,
-            0.0, bar,
-        )  # fmt: skip
+        drawn = batches(source, recipe.batch_size, augment, generator)
+        train_epoch(model, drawn, normalise, mixed, optimizer, schedule, criterion, bar)
 
     return epoch
 

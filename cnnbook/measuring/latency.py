@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from cnnbook.profiling import Profile, profile
-from cnnbook.training.device import device_name, find_device, seeded
+from cnnbook.training.checkpoint import RandomState
+from cnnbook.training.device import device_name, find_device
 from cnnbook.training.recipe import loss_of
 
 DTYPES = {
@@ -161,7 +162,7 @@ def measure(
     channels, height, width = input_size
     before = _allocated(place)
     try:
-        with seeded(0, place):
+        with RandomState(0, place).seeded():
             call = _call(
                 model, input_size, batch_size, place, training, dtype, channels_last
             )

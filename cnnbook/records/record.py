@@ -194,7 +194,7 @@ class Record:
             raise ValueError(
                 f"history must be a list of epochs, got {short(epochs)}"
             )
-        columns = history_columns(found["recipe"])
+        columns = history_columns(bool(found["recipe"].fixed_images))
         for number, epoch in enumerate(epochs, start=1):
             require_fields(f"history[{number}].", epoch, columns)
         found["history"] = pd.DataFrame(epochs, columns=columns)
@@ -221,7 +221,7 @@ def unpack(text: str) -> np.ndarray:
 
 
 def _check_history(history: pd.DataFrame, recipe: Recipe) -> None:
-    columns, epochs = history_columns(recipe), recipe.epochs
+    columns, epochs = history_columns(bool(recipe.fixed_images)), recipe.epochs
     if not isinstance(history, pd.DataFrame) or list(history) != columns:
         raise ValueError(f"history must have the columns {', '.join(columns)}")
     if history.epoch.tolist() != list(range(1, epochs + 1)):

@@ -14,7 +14,7 @@ from cnnbook._arguments import short
 from cnnbook.data import ImageSet, ImageStream
 from cnnbook.training import distributed
 from cnnbook.training.images import Normalise
-from cnnbook.training.recipe import Recipe, loss_of, main_logits, make_normalise
+from cnnbook.training.recipe import Recipe, loss_of, main_logits
 
 
 def check_fit(
@@ -23,8 +23,7 @@ def check_fit(
     test: ImageSet | ImageStream | None,
     recipe: Recipe,
 ) -> tuple[ImageSet | ImageStream, ImageSet | ImageStream]:
-    """The training and the validation images, if all fits together; `model` stays
-    as it is.
+    """The training and the validation images, if they and the recipe fit together.
 
     Raises:
         ValueError: in one line, if it does not.
@@ -70,8 +69,23 @@ def check_fit(
         raise ValueError(
             f"batch_size {recipe.batch_size} is less than the {processes} processes"
         )
-    device = next(model.parameters()).device
-    normalise = make_normalise(train, recipe, device)
+    return train, validation
+
+
+def check_images(
+    model: nn.Module,
+    normalise: Normalise,
+    train: ImageSet | ImageStream,
+    validation: ImageSet | ImageStream,
+    test: ImageSet | ImageStream | None,
+) -> None:
+    """Run `model`, which stays as and where it is, on an image of each size.
+
+    Raises:
+        ValueError: in one line, if it cannot take one, or gives another number of
+            classes.
+    """
+    normalise = normalise.on(next(model.parameters()).device)
     _check_one_image(model, train, normalise)
     for name, part in (("validation", validation), ("test", test)):
         if part is not None and part.input_size != train.input_size:
@@ -81,7 +95,6 @@ def check_fit(
                 raise ValueError(
                     f"the {name} images do not fit: {error}"
                 ) from error
-    return train, validation
 
 
 @torch.no_grad()

@@ -190,10 +190,39 @@ def _epoch(path: Path) -> int:
 
 
 class RandomState:
-    """The random numbers of a run: of order and augmentation, and of dropout."""
+    """The random numbers of a run.
 
-    def __init__(self, generator: torch.Generator):
-        self.generator = generator
+    Attributes:
+        generator: those of order and augmentation, on the device. Dropout draws
+            from the global generators.
+    """
+
+    def __init__(self, seed: int, device: torch.device):
+        self.seed = seed
+        self.generator = torch.Generator(device).manual_seed(seed)
+
+    @contextmanager
+    def seeded(self) -> Iterator[None]:
+        """Seed the global generators; put them back afterwards."""
+        device, cuda = self.generator.device, self.generator.device.type == "cuda"
+        with torch.random.fork_rng(devices=[device] if cuda else []):
+            # `torch.manual_seed` would also seed the GPUs that take no part.
+            torch.default_generator.manual_seed(self.seed)
+            if cuda:
+                with torch.cuda.device(device):
+                    torch.cuda.manual_seed(self.seed)
+            yield
+
+    def begin(self, epoch: int) -> None:
+        """Where there are several processes, let each draw a dropout of its own in
+        this epoch.
+
+        It depends on nothing before the epoch, so a run may go on with another
+        number of processes.
+        """
+        rank, size = distributed.world()
+        if size > 1:
+            torch.manual_seed((self.seed * 100_003 + epoch) * 100_003 + rank)
 
     def state_dict(self) -> dict:
         state = {

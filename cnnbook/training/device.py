@@ -1,11 +1,8 @@
-"""What depends on the device: its choice, its precision and its random numbers."""
+"""What depends on the device: its choice, its name, and what it computes in."""
 
 from __future__ import annotations
 
 import platform
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -90,40 +87,7 @@ def cpu_flags() -> set[str]:
     }
 
 
-def resolve_precision(precision: str, device: torch.device) -> str:
-    """ "fp32" or "bf16": what a recipe's `precision` means on this device.
-
-    "auto" is bf16 on a GPU that computes in it, elsewhere fp32. One warning where
-    bf16 is asked for and only emulated.
-    """
-    if precision == "auto":
-        return (
-            "bf16" if device.type == "cuda" and computes_in_bf16(device) else "fp32"
-        )
-    if precision == "bf16" and not computes_in_bf16(device):
-        warnings.warn(
-            f"{full_name(device_name(device))} has no instructions for bf16: "
-            "emulated, it is several times slower than fp32",
-            stacklevel=2,
-        )
-    return precision
-
-
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Mixed precision for "bf16"; for "fp32" nothing. May be entered again and
     again."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the global generators that dropout draws from; put them back
-    afterwards."""
-    cuda = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if cuda else []):
-        # `torch.manual_seed` would also seed the GPUs that take no part.
-        torch.default_generator.manual_seed(seed)
-        if cuda:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield

@@ -115,15 +115,3 @@ def wait() -> None:
     """Wait until all processes are here."""
     if world()[1] > 1:
         dist.barrier()
-
-
-def reseed(seed: int, epoch: int) -> None:
-    """Where there are several processes, let each draw a dropout of its own in this
-    epoch.
-
-    It depends on nothing before the epoch, so a run may go on with another number
-    of processes.
-    """
-    rank, size = world()
-    if size > 1:
-        torch.manual_seed((seed * 100_003 + epoch) * 100_003 + rank)

@@ -48,6 +48,15 @@ def crop(images: Tensor, generator: torch.Generator) -> Tensor:
 AUGMENTATIONS = {"flip": flip, "crop": crop}
 
 
+def augmented(
+    names: Sequence[str], images: Tensor, generator: torch.Generator
+) -> Tensor:
+    """`images` after these augmentations, one after the other."""
+    for name in names:
+        images = AUGMENTATIONS[name](images, generator)
+    return images
+
+
 class Normalise:
     """uint8 N × C × H × W → float of zero mean and unit deviation a channel,
     resized if asked.
@@ -86,6 +95,11 @@ class Normalise:
                 images, self.size, mode="bilinear", antialias=True
             )
         return images.contiguous(memory_format=self.layout)
+
+    def on(self, device: torch.device) -> Normalise:
+        """The same for images on another device."""
+        side = None if self.size is None else self.size[0]
+        return Normalise(self.mean, self.std, side, device)
 
     def sizes(self, stored: tuple[int, int, int]) -> tuple[int, int, int]:
         """(C, H, W) of the result, of images that are stored as C × H × W."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
@@ -19,17 +19,14 @@ from tqdm import tqdm
 
 from cnnbook.data import ImageSet, ImageStream
 from cnnbook.training import distributed
-from cnnbook.training.check import check_fit, enough_memory
+from cnnbook.training.check import check_fit, check_images, enough_memory
 from cnnbook.training.checkpoint import Checkpoints, RandomState, identity_of
 from cnnbook.training.device import (
     autocast,
     device_name,
     find_device,
-    resolve_precision,
-    seeded,
 )
 from cnnbook.training.images import (
-    AUGMENTATIONS,
     Normalise,
     Resident,
     Streamed,
@@ -37,12 +34,14 @@ from cnnbook.training.images import (
 )
 from cnnbook.training.recipe import (
     Recipe,
-    loss_of,
     main_logits,
+    make_augment,
     make_average,
+    make_criterion,
     make_normalise,
     make_optimizer,
     make_schedule,
+    resolve_precision,
 )
 from cnnbook.training.run import (
     Run,
@@ -117,13 +116,14 @@ def fit(
     given, model = model, getattr(model, "_orig_mod", model)
     device = find_device(device)
     check_log(log)
-    precision = resolve_precision(recipe.precision, device)
     train, validation = check_fit(model, train, test, recipe)
     fixed = (
         train.subset(range(recipe.fixed_images)) if recipe.fixed_images else None
     )
+    precision = resolve_precision(recipe.precision, device)
     mixed = autocast(device, precision)
     normalise = make_normalise(train, recipe, device)
+    check_images(model, normalise, train, validation, test)
     model.to(device).to(memory_format=normalise.layout)
     source = reader(train, device)
     optimizer = make_optimizer(model, recipe)
@@ -131,25 +131,22 @@ def fit(
         optimizer, recipe, math.ceil(len(train) / recipe.batch_size)
     )
     averaged = make_average(model, optimizer, recipe)
+    criterion, augment = make_criterion(model, recipe), make_augment(recipe)
     result = model if averaged is None else averaged.module
     compiled: Any = given
     if recipe.compile and given is model:
         compiled = torch.compile(model)
     step = distributed.parallel(compiled)
-    generator = torch.Generator(device).manual_seed(recipe.seed)
 
     mine = distributed.share(source.labels)
+    random = RandomState(recipe.seed, device)
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
-    parts |= {"random": RandomState(generator)} | (
-        {"averaged": averaged} if averaged else {}
-    )
+    parts |= {"random": random} | ({"averaged": averaged} if averaged else {})
     identity = identity_of(model, train, recipe, device, precision)
     checkpoints = Checkpoints(checkpoint, parts, identity)
     with (
-        seeded(recipe.seed, device),
-        progress_bar(
-            recipe.epochs * len(mine), progress and distributed.is_first()
-        ) as bar,
+        random.seeded(),
+        progress_bar(progress and distributed.is_first()) as bar,
         checkpoints.say_how_to_go_on(),
         enough_memory(
             model, normalise.sizes(train.input_size), recipe.batch_size, mixed
@@ -161,12 +158,15 @@ def fit(
         source.waited = done.get("waited", 0.0)
         start = time.perf_counter() - done["seconds"]
         process_start = time.process_time() - done.get("process_seconds", 0.0)
+        bar.reset(recipe.epochs * len(mine))
         bar.update(len(history) * len(mine))
         write_log = files.enter_context(history_log(log, len(history)))
         for epoch in range(len(history) + 1, recipe.epochs + 1):
-            distributed.reseed(recipe.seed, epoch)
+            random.begin(len(history) + 1)
             lr, began = optimizer.param_groups[0]["lr"], time.perf_counter()
-            epoch_batches = batches(source, recipe, generator)
+            epoch_batches = batches(
+                source, recipe.batch_size, augment, random.generator
+            )
             loss, accuracy = train_epoch(
                 step,
                 epoch_batches,
@@ -174,7 +174,7 @@ def fit(
                 mixed,
                 optimizer,
                 schedule,
-                recipe.label_smoothing,
+                criterion,
                 bar,
             )
             seconds = time.perf_counter() - began
@@ -210,7 +210,7 @@ def fit(
         tested = None if test is None else evaluate(model, test, normalise, mixed)
     seconds = time.perf_counter() - start
     process_seconds = time.process_time() - process_start
-    history = pd.DataFrame(history, columns=history_columns(recipe))
+    history = pd.DataFrame(history, columns=history_columns(fixed is not None))
     waiting = source.waited / history.seconds.sum()
     return Run(
         model.eval(),
@@ -230,7 +230,10 @@ def fit(
 
 
 def batches(
-    source: Resident | Streamed, recipe: Recipe, generator: torch.Generator
+    source: Resident | Streamed,
+    batch_size: int,
+    augment: Callable[[Tensor, torch.Generator], Tensor],
+    generator: torch.Generator,
 ) -> Iterator[tuple[Tensor, Tensor, float]]:
     """Every image once, in a new order, augmented: uint8 N × C × H × W, labels N
     and a weight.
@@ -242,11 +245,9 @@ def batches(
     order = source.order(generator)
     # Batches of almost one size: a last one of a single image would break batch
     # normalisation.
-    parts = order.tensor_split(math.ceil(len(order) / recipe.batch_size))
+    parts = order.tensor_split(math.ceil(len(order) / batch_size))
     for chosen, batch in zip(parts, source.read(parts), strict=True):
-        for name in recipe.augment:
-            batch = AUGMENTATIONS[name](batch, generator)
-        mine = distributed.share(batch)
+        mine = distributed.share(augment(batch, generator))
         yield (
             mine,
             distributed.share(source.labels[chosen]),
@@ -261,7 +262,7 @@ def train_epoch(
     mixed: torch.autocast,
     optimizer: Optimizer,
     schedule: LRScheduler,
-    label_smoothing: float,
+    criterion: Callable[[Any, Tensor], Tensor],
     bar: tqdm,
 ) -> tuple[float, float]:
     """Take a step on each batch; the mean loss and the accuracy over all of
@@ -273,7 +274,7 @@ def train_epoch(
     for images, labels, weight in batches:
         with mixed:
             outputs = model(normalise(images))
-        loss = loss_of(model, outputs, labels, label_smoothing)
+        loss = criterion(outputs, labels)
         optimizer.zero_grad()
         (weight * loss).backward()
         optimizer.step()

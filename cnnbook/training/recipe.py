@@ -1,11 +1,12 @@
 """Everything that decides how a network is trained, in one place: a recipe, and the
-loss, the optimiser and the schedule that it names."""
+precision, the loss, the optimiser and the schedule that it names."""
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from numbers import Real
@@ -28,7 +29,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from cnnbook._arguments import near, short
 from cnnbook.data import ImageSet, ImageStream
-from cnnbook.training.images import AUGMENTATIONS, Normalise
+from cnnbook.training.device import computes_in_bf16, device_name, full_name
+from cnnbook.training.images import AUGMENTATIONS, Normalise, augmented
 
 OPTIMIZERS = ("sgd", "adamw")
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -171,6 +173,25 @@ def _require_known(field: str, name: str, known: tuple[str, ...]) -> None:
         raise ValueError(f"unknown {field} {short(name)}; {near(name, known)}")
 
 
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """ "fp32" or "bf16": what a recipe's `precision` means on this device.
+
+    "auto" is bf16 on a GPU that computes in it, elsewhere fp32. One warning where
+    bf16 is asked for and only emulated.
+    """
+    if precision == "auto":
+        return (
+            "bf16" if device.type == "cuda" and computes_in_bf16(device) else "fp32"
+        )
+    if precision == "bf16" and not computes_in_bf16(device):
+        warnings.warn(
+            f"{full_name(device_name(device))} has no instructions for bf16: "
+            "emulated, it is several times slower than fp32",
+            stacklevel=2,
+        )
+    return precision
+
+
 AUX_WEIGHT = 0.3  # GoogLeNet: Szegedy et al. 2015, section 5
 
 
@@ -230,6 +251,14 @@ def loss_of(
     return loss
 
 
+def make_criterion(
+    model: nn.Module, recipe: Recipe
+) -> Callable[[Any, Tensor], Tensor]:
+    """The recipe's loss of what `model` gives and the labels: see
+    :func:`loss_of`."""
+    return partial(loss_of, model, label_smoothing=recipe.label_smoothing)
+
+
 # For torch's one-cycle schedule: with fewer its rise has hardly a step.
 FEWEST_STEPS = 10
 
@@ -243,6 +272,11 @@ def make_normalise(
     zero, one = torch.zeros(channels), torch.ones(channels)
     mean, std = train.mean_std() if recipe.normalise else (zero, one)
     return Normalise(mean, std, recipe.image_size, device)
+
+
+def make_augment(recipe: Recipe) -> Callable[[Tensor, torch.Generator], Tensor]:
+    """The recipe's augmentations of a batch, one after the other."""
+    return partial(augmented, recipe.augment)
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:

@@ -36,9 +36,9 @@ HISTORY = (
 FIXED = ("fixed_loss", "fixed_accuracy")
 
 
-def history_columns(recipe: Recipe) -> list[str]:
-    """The columns of the history of a run by this recipe."""
-    return [*HISTORY, *(FIXED if recipe.fixed_images else ())]
+def history_columns(fixed: bool) -> list[str]:
+    """The columns of the history of a run, with fixed images or without."""
+    return [*HISTORY, *(FIXED if fixed else ())]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -134,8 +134,13 @@ class _NotebookLine:
         pass
 
 
-def progress_bar(images: int, shown: bool) -> tqdm:
-    """A bar over so many images: the share done, time left, images a second.
+# Seconds until a bar is drawn: not before it knows its length.
+SOON = 1e-3
+
+
+def progress_bar(shown: bool) -> tqdm:
+    """A bar over images, once `reset` tells it of how many: the share done, time
+    left, images a second.
 
     In a terminal it is drawn on standard error, in a notebook as one line of
     output; a log file or a pipe gets none.
@@ -146,18 +151,18 @@ def progress_bar(images: int, shown: bool) -> tqdm:
     )
     if shown and getattr(shell, "kernel", None) is not None:
         return tqdm(
-            total=images,
             unit=" images",
             mininterval=0.5,
+            delay=SOON,
             file=_NotebookLine(),
             ncols=80,
         )
     # tqdm draws nothing where disable=None and standard error is no terminal.
     disable = None if shown else True
     return tqdm(
-        total=images,
         unit=" images",
         mininterval=0.5,
+        delay=SOON,
         dynamic_ncols=True,
         disable=disable,
     )

@@ -36,15 +36,20 @@ class Stop(Exception):
 
 def stop_in_epoch(monkeypatch, epoch, error=Stop):
     """Have `fit` stop in the middle of this epoch."""
-    original, calls = loop.loss_of, []
+    original, calls = loop.make_criterion, []
 
     def stopping(*arguments):
-        calls.append(1)
-        if len(calls) == 10 * epoch - 4:
-            raise error
-        return original(*arguments)
+        criterion = original(*arguments)
 
-    monkeypatch.setattr(loop, "loss_of", stopping)
+        def stop(*given):
+            calls.append(1)
+            if len(calls) == 10 * epoch - 4:
+                raise error
+            return criterion(*given)
+
+        return stop
+
+    monkeypatch.setattr(loop, "make_criterion", stopping)
 
 
 def interrupt(network, sets, folder, monkeypatch, epoch, recipe=RECIPE):
@@ -241,14 +246,19 @@ def test_ctrl_c_says_how_to_go_on(network, sets, tmp_path, monkeypatch, undistur
 def test_a_loss_that_is_no_number_leaves_the_last_good_checkpoint(
     network, sets, tmp_path, monkeypatch
 ):
-    original = loop.loss_of
+    original = loop.make_criterion
     calls = []
 
-    def spoiled(*arguments):
-        calls.append(1)
-        return original(*arguments) * (float("nan") if len(calls) == 15 else 1)
+    def spoiling(*arguments):
+        criterion = original(*arguments)
 
-    monkeypatch.setattr(loop, "loss_of", spoiled)
+        def spoiled(*given):
+            calls.append(1)
+            return criterion(*given) * (float("nan") if len(calls) == 15 else 1)
+
+        return spoiled
+
+    monkeypatch.setattr(loop, "make_criterion", spoiling)
     with pytest.raises(FloatingPointError, match="became nan at step 15, with learning rate 0.0"):
         train(network, sets, tmp_path)
     assert names(tmp_path) == ["epoch-0000.pt", "epoch-0001.pt"]

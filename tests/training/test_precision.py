@@ -9,7 +9,8 @@ import torch
 
 from cnnbook import Recipe, fit
 from cnnbook.training import device as devices
-from cnnbook.training.device import autocast, resolve_precision
+from cnnbook.training.device import autocast
+from cnnbook.training.recipe import resolve_precision
 
 CPU = torch.device("cpu")
 

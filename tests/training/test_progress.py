@@ -14,7 +14,8 @@ class Terminal(io.StringIO):
 
 
 def run_bar(shown=True):
-    with progress_bar(1000, shown) as bar:
+    with progress_bar(shown) as bar:
+        bar.reset(1000)
         for _ in range(10):
             bar.update(100)
         bar.set_postfix_str("loss 0.500")
@@ -44,7 +45,8 @@ def test_a_notebook_keeps_one_line(tmp_path):
     code = """
 from cnnbook.training.run import progress_bar
 print("before")
-with progress_bar(1000, True) as bar:
+with progress_bar(True) as bar:
+    bar.reset(1000)
     for _ in range(10):
         bar.update(100)
         bar.refresh()
