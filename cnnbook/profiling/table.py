@@ -124,7 +124,7 @@ class Profile:
 
     @property
     def params_used(self) -> int:
-        """The parameters of what ran: all but those of `not_run`."""
+        """The parameters of what ran, which are all but those of `not_run`."""
         return self.total.params - sum(self.not_run.values())
 
     @cached_property

@@ -51,21 +51,27 @@ def test_the_table_of_data_sheets_is_in_order():
 
 def test_any_other_device_is_measured(monkeypatch):
     monkeypatch.setattr(roofline, "SECONDS", 0.3)
-    peak_operations.cache_clear(), peak_bandwidth.cache_clear()
-    peak, bandwidth = peak_operations(CPU), peak_bandwidth(CPU)
+    a, conv = torch.randn(512, 512), nn.Conv2d(256, 256, 3, padding=1)
+    peak_bandwidth.cache_clear()
+    bandwidth = peak_bandwidth(CPU)
+    for _ in range(5):  # what else runs here can only make the peak seem lower
+        peak_operations.cache_clear()
+        peak, seen = peak_operations(CPU), []
+        for call, operations in (
+            (lambda: a @ a, 2 * 512**3),
+            (lambda: conv(torch.zeros(1, 256, 56, 56)), 2 * 56**2 * 256**2 * 9),
+        ):
+            start = time.perf_counter()
+            call()
+            seen.append(operations / (time.perf_counter() - start))
+        if peak.rate > 0.5 * max(seen):
+            break
+    assert peak.rate > 0.5 * max(seen)
     assert peak.source in (
         "measured: a 1024×1024 matrix product in float32",
         "measured: a 3×3 convolution of 256 channels, 56×56, in float32",
     )
     assert bandwidth.source.startswith("measured: a copy of 256 MiB")
-    a, conv = torch.randn(512, 512), nn.Conv2d(256, 256, 3, padding=1)
-    for call, operations in (
-        (lambda: a @ a, 2 * 512**3),
-        (lambda: conv(torch.zeros(1, 256, 56, 56)), 2 * 56**2 * 256**2 * 9),
-    ):
-        start = time.perf_counter()
-        call()
-        assert peak.rate > 0.5 * operations / (time.perf_counter() - start)
     assert 1e8 < bandwidth.rate < peak.rate
     assert peak_operations(CPU) is peak  # measured once
     peak_operations.cache_clear(), peak_bandwidth.cache_clear()

@@ -56,7 +56,9 @@ def test_answers_of_the_pages_of_solutions():
 
 
 def test_wrong_calls_are_told_in_a_line():
-    with pytest.raises(ValueError, match="no check of exercise 'alexnet/33'; there is one of alex"):
+    with pytest.raises(
+        ValueError, match="no check of exercise 'alexnet/33'; did you mean alexnet/3"
+    ):
         teaching.check("alexnet/33", 1)
     with pytest.raises(ValueError, match=r"has 2 parts \(weights with two groups \(weights\); wei"):
         teaching.check("alexnet/3", 1)
