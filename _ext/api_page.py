@@ -16,8 +16,6 @@ from dataclasses import MISSING, fields, is_dataclass
 
 from sphinx.ext.autodoc import FunctionDocumenter, ModuleDocumenter
 
-from cnnbook.models._common import FILES
-
 MODELS = "cnnbook.models"
 CODE = re.compile(r"(``.*?``|`[^`]*`)")
 PRIME = re.compile(r"\b([A-Z])'(?!\w)")
@@ -39,6 +37,8 @@ class InOrder(ModuleDocumenter):
 
 def place_of(found) -> int:
     """The place of the file that has this class or function of `cnnbook.models`."""
+    from cnnbook.models._common import FILES  # with PyTorch: for this page alone
+
     return FILES.index(found.__module__.removeprefix(f"{MODELS}."))
 
 

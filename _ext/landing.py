@@ -55,17 +55,16 @@ def table():
     image of ImageNet's validation set.
     """
     import pandas as pd
-    import torch
 
     from cnnbook import models, profile
     from cnnbook.models.published import published_accuracy
 
     rows = {}
     for name, year, chapter in STEPS:
-        with torch.device("meta"):  # costs need shapes only
-            # Heads that do not run are no part of the network that has this error.
-            options = {"aux_logits": False} if name == "googlenet" else {}
-            total = profile(models.create(name, **options), input_size=(3, 224, 224)).total
+        # Heads that do not run are no part of the network that has this error.
+        options = {"aux_logits": False} if name == "googlenet" else {}
+        network = models.on_meta(models.create, name, **options)
+        total = profile(network, input_size=(3, 224, 224)).total
         rows[name] = {
             "label": models.title(name),
             "year": year,

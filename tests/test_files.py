@@ -9,14 +9,6 @@ import pytest
 from cnnbook._files import check_file, check_folder, write_whole
 
 
-def error_of(function, *args, **options):
-    with pytest.raises((ValueError, OSError)) as error:
-        function(*args, **options)
-    assert len(str(error.value).splitlines()) == 1
-    assert ".part-" not in str(error.value)  # a name that nobody asked for
-    return str(error.value)
-
-
 @pytest.fixture
 def full(monkeypatch):
     """A disk on which there is no room."""
@@ -27,7 +19,7 @@ def full(monkeypatch):
     monkeypatch.setattr(os, "posix_fallocate", fallocate)
 
 
-def test_a_target_that_is_none(tmp_path, full):
+def test_a_target_that_is_none(tmp_path, full, error_of):
     (tmp_path / "folder").mkdir()
     (tmp_path / "fixed").write_text("kept", encoding="utf-8")
     (tmp_path / "fixed").chmod(0o444)
@@ -48,7 +40,7 @@ def test_a_target_that_is_none(tmp_path, full):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["fixed", "folder", "nowhere", "pipe"]
 
 
-def test_a_folder_that_is_none(tmp_path, full):
+def test_a_folder_that_is_none(tmp_path, full, error_of):
     (tmp_path / "file").write_text("kept", encoding="utf-8")
     message = error_of(check_folder, tmp_path / "file" / "below")
     assert message == f"cannot write into {tmp_path}/file/below: {tmp_path}/file is no folder"
@@ -126,6 +118,6 @@ def test_permissions_stay(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_an_error_names_the_file_that_was_asked_for(tmp_path):
+def test_an_error_names_the_file_that_was_asked_for(tmp_path, error_of):
     message = error_of(write_whole, tmp_path / "no" / "file", lambda part: part.write_text("x"))
     assert str(tmp_path / "no" / "file") in message

@@ -10,16 +10,8 @@ from cnnbook.data import ImageSet
 from cnnbook.training import Recipe, fit
 
 
-def error_of(function, *args, **options):
-    with pytest.raises((ValueError, OSError)) as error:
-        function(*args, **options)
-    assert len(str(error.value).splitlines()) == 1
-    assert ".part-" not in str(error.value)  # a name that nobody asked for
-    return str(error.value)
-
-
 @pytest.mark.parametrize("part", ["test", "validation"])
-def test_images_of_another_size_are_tried_first(network, sets, part):
+def test_images_of_another_size_are_tried_first(network, sets, part, error_of):
     """They train well, and fail only once they are measured."""
     train, test = sets
     fixed = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
@@ -36,7 +28,7 @@ def test_images_of_another_size_are_tried_first(network, sets, part):
             replace(train, validation=small)
 
 
-def test_the_log_and_the_checkpoint_are_tried_first(network, sets, tmp_path):
+def test_the_log_and_the_checkpoint_are_tried_first(network, sets, tmp_path, error_of):
     (tmp_path / "file").write_text("kept", encoding="utf-8")
     message = error_of(fit, network(), *sets, progress=False, log=tmp_path / "file")
     assert message == f"cannot write into {tmp_path}/file: {tmp_path}/file is no folder"
@@ -46,7 +38,7 @@ def test_the_log_and_the_checkpoint_are_tried_first(network, sets, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"my notes", None])
-def test_starting_anew_deletes_nothing_of_others(network, sets, tmp_path, content):
+def test_starting_anew_deletes_nothing_of_others(network, sets, tmp_path, content, error_of):
     mine = tmp_path / "epoch-7.pt"
     if content is None:
         torch.save({"weights": torch.ones(3)}, mine)
@@ -116,7 +108,7 @@ class Hungry(nn.Module):
         MemoryError(),
     ],
 )
-def test_a_batch_that_does_not_fit_names_one_that_does(network, sets, error):
+def test_a_batch_that_does_not_fit_names_one_that_does(network, sets, error, error_of):
     model = Hungry(network(), error)
     message = error_of(fit, model, *sets, Recipe(epochs=1, batch_size=100), progress=False,
                        device="cpu")  # fmt: skip
@@ -127,7 +119,7 @@ def test_a_batch_that_does_not_fit_names_one_that_does(network, sets, error):
     assert len(run.history) == 1
 
 
-def test_a_real_shortage_of_memory(network, sets):
+def test_a_real_shortage_of_memory(network, sets, error_of):
     message = error_of(
         fit, network(), *sets, Recipe(epochs=1, image_size=2**20), progress=False, device="cpu"
     )
@@ -174,7 +166,7 @@ def test_networks_that_give_their_logits_in_some_form(network, sets, wrap):
 @pytest.mark.parametrize(
     "wrap", [lambda logits: {"out": logits}, lambda logits: None, lambda _: ()]
 )
-def test_networks_that_give_no_logits(network, sets, wrap):
+def test_networks_that_give_no_logits(network, sets, wrap, error_of):
     message = error_of(fit, Wrapped(network(), wrap), *sets, progress=False)
     assert message.startswith("a network must give logits N × classes: ")
 
