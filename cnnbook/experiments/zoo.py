@@ -38,12 +38,15 @@ LARGER = replace(ADAPTIVE, batch_size=256, lr=7e-4)
 # SGD, 2017).
 LARGEST = replace(MOMENTUM, batch_size=512, lr=0.2)
 
+# In bf16 most train 1.2 to 1.6 × faster on CPUs that compute in it; MobileNet-V2
+# and EfficientNet-B0 train slower.
 SLOW = replace(
-    COMMON, optimizer="adamw", lr=7e-4, weight_decay=0.01, precision="fp32"
+    COMMON, optimizer="adamw", lr=7e-4, weight_decay=0.01, precision="bf16"
 )
 FAST = replace(
-    COMMON, optimizer="adamw", lr=2e-3, weight_decay=0.05, precision="fp32"
+    COMMON, optimizer="adamw", lr=2e-3, weight_decay=0.05, precision="bf16"
 )
+IN_FP32 = replace(FAST, precision="fp32")
 Sized = tuple[int, dict[str, Any]]
 
 # At the standard scale. architecture: recipe, image size, epochs, options
@@ -58,8 +61,8 @@ STANDARD: dict[str, tuple[Recipe, int, int, dict[str, Any]]] = {
     "resnext50_32x4d": (FAST, 48, 11, {"channels": 32}),
     "densenet121": (FAST, 48, 18, {"growth": 16}),
     "se_resnet50": (FAST, 48, 12, {"width": 32}),
-    "mobilenet_v2": (FAST, 64, 20, {}),
-    "efficientnet_b0": (FAST, 64, 16, {}),
+    "mobilenet_v2": (IN_FP32, 48, 20, {}),
+    "efficientnet_b0": (IN_FP32, 48, 16, {}),
     "convnext_tiny": (FAST, 48, 12, {"channels": (48, 96, 192, 384)}),
 }
 # architecture: recipe of the full scale, then image size and options at the full
