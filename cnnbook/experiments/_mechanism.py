@@ -47,6 +47,8 @@ class Trial:
         rates: learning rates, of which that with the lowest training loss at the
             end of a run with the seed `CHOOSING_SEED` takes the place of the
             recipe's; (): none.
+        widens: where the lowest or the highest rate is the best, half or double of
+            it is tried, too, until the best lies between two others.
         choosing_epochs: so many epochs for those runs, when the recipe's would take
             too long; None: the recipe's.
         among: conditions of which this one becomes that with the highest accuracy
@@ -65,6 +67,7 @@ class Trial:
     data: str = "fashion-mnist-mini"
     train_images: int | None = None
     rates: tuple[float, ...] = ()
+    widens: bool = False
     choosing_epochs: int | None = None
     among: tuple[Trial, ...] = ()
     chooses: str | None = None
@@ -87,6 +90,17 @@ class Trial:
     def with_seed(self, seed: int) -> Trial:
         """The run of this condition with that seed."""
         return replace(self, recipe=replace(self.recipe, seed=seed))
+
+    def wider(self, done: Sequence[Record]) -> Trial:
+        """This condition with one more rate, if the best of all its rates, of which
+        these are the records, has none on one side of it."""
+        if not self.widens:
+            return self
+        best = self.with_best(done).recipe.lr
+        beyond = {min(self.rates): best / 2, max(self.rates): best * 2}
+        if best not in beyond:
+            return self
+        return replace(self, rates=(*self.rates, beyond[best]))
 
     def candidates(self) -> list[Trial]:
         """The runs by which this condition is chosen; none if there is nothing to

@@ -172,18 +172,30 @@ def look(
     choosing: dict[str, Trial] = {}
     waiting = 0
     for trial in runs:
-        if isinstance(trial, Trial) and (candidates := trial.candidates()):
-            open_ = [each for each in candidates if not _recorded(each, tried)]
+        if isinstance(trial, Trial) and trial.candidates():
+            trial, open_ = _chosen(trial, tried)
             if open_:
                 choosing |= {each.arm: each for each in open_}
                 waiting += 1
                 continue
-            trial = trial.with_best(
-                [tried[each.arm, each.seed] for each in candidates]
-            )
         if not _recorded(trial, done):
             ready.append(trial)
     return Left([*choosing.values(), *ready], waiting)
+
+
+def _chosen(trial: Trial, tried: dict) -> tuple[Trial, list[Trial]]:
+    """The trial as the best of its candidates, and which of them have no record
+    yet."""
+    while True:
+        candidates = trial.candidates()
+        open_ = [each for each in candidates if not _recorded(each, tried)]
+        if open_:
+            return trial, open_
+        done = [tried[each.arm, each.seed] for each in candidates]
+        wider = trial.wider(done)
+        if wider is trial:
+            return trial.with_best(done), []
+        trial = wider
 
 
 def _recorded(trial: Trial | TimingTrial, done: dict) -> bool:

@@ -14,7 +14,8 @@ parameters equal to 2 %: 18·20² = 7,200 against 25·17² = 7,225, and 27·19²
 against 49·14² = 9,604. At the other scales all have one width. But for the two arms
 of VGG the networks differ in nothing but what covers the window: see
 `cnnbook.models.KernelStack`. Learning rates are chosen by runs of two epochs; those
-of the two arms of VGG by runs as long as those that are reported.
+of the two arms of VGG by runs as long as those that are reported, and until neither
+has the highest or the lowest.
 
 That was settled after their ten seeds were seen: by two epochs B got half the rate
 of its form with 5×5, and erred more, against the paper.
@@ -104,6 +105,7 @@ def kernel_stacks(scale: str) -> list[Trial]:
                 VGG,
                 shape,
                 rates=(5e-4, 1e-3, 2e-3),
+                widens=True,
                 **where,
             )
             for name in ("vgg13", "vgg13-5x5")

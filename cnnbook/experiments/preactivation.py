@@ -7,10 +7,11 @@ inside the residual (He et al., ECCV 2016, tables 2 and 3: 6.61 to 6.37 % error 
 "preact_resnet110 − resnet110" above zero. At 56 layers the paper has no figure; the
 pair is there to show whether depth matters.
 
-Each arm trains at the best of three learning rates: the paper had to warm up the
-original network of 110 layers at a low one, and whether it recovers at a low one is
-a part of the question. They are chosen by runs as long as those that are reported.
-Images and passes are those of "degradation".
+Each arm trains at the best of three learning rates or more: the paper had to warm
+up the original network of 110 layers at a low one, and whether it recovers at a low
+one is a part of the question. They are chosen by runs as long as those that are
+reported, and until none is the highest or the lowest. Images and passes are those
+of "degradation".
 """
 
 from __future__ import annotations
@@ -77,6 +78,7 @@ def preactivation(scale: str) -> list[Trial]:
             options={"num_classes": 10, "in_channels": 1},
             recipe=recipe,
             rates=rates,
+            widens=True,
             **where,
         )
         for depth in depths

@@ -161,6 +161,24 @@ def test_a_rate_is_chosen_by_training_loss_with_a_seed_of_its_own(choosing, tmp_
     assert records.is_complete("choosing", "quick", tmp_path)
 
 
+def test_a_rate_at_the_end_of_the_row_is_not_taken_before_the_next_was_tried(
+    choosing, tmp_path, monkeypatch
+):
+    (first, _) = _mechanism.find("choosing").trials("quick")
+    only = replace(first, rates=(1e-5, 1e-4), widens=True)
+    registered = replace(_mechanism.find("choosing"), trials=lambda scale: [only])
+    monkeypatch.setitem(_mechanism._EXPERIMENTS, "choosing", registered)
+    runs = experiments.run("choosing", folder=tmp_path, device="cpu", progress=False)
+    tried = records.candidates("choosing", "quick", folder=tmp_path)
+    losses = {run.recipe.lr: run.history.fixed_loss.iloc[-1] for run in tried}
+    rates = sorted(losses)
+    assert rates[:3] == [1e-5, 1e-4, 2e-4] and len(rates) > 5
+    assert all(b / a == 2 for a, b in zip(rates[1:], rates[2:], strict=False))
+    best = min(losses, key=losses.get)
+    assert best == rates[-2] and {run.recipe.lr for run in runs} == {best}
+    assert _queue.look("choosing", "quick", folder=tmp_path).ready == []
+
+
 def test_seeds_are_those_that_the_scale_states(choosing, tmp_path):
     assert len(_queue.plan("choosing", "quick")) == 4
     assert len(_queue.plan("choosing", "standard")) == 6
