@@ -8,6 +8,7 @@ failed. Hours on one core: ``python -m benchmarks.sweep timm 40`` takes a sample
 from __future__ import annotations
 
 import collections
+import gc
 import json
 import random
 import statistics
@@ -15,6 +16,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -92,18 +94,13 @@ def one(name: str, build: Callable[[], nn.Module], size: tuple) -> dict:
         return {"network": name, "outcome": "not built", "why": _line(error)}
     theirs, torchs = None, None
     image = torch.empty(1, *size, device="meta")
+    gc.collect()  # what the networks before left behind is nobody's time
     try:
-        start = time.process_time()
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model(image)
-        torchs, theirs = counter.get_total_flops() // 2, time.process_time() - start
+        torchs, theirs = second_of_two(lambda: counted_by_torch(model, image))
     except Exception as error:
         torchs = error
     try:
-        found = profile(model, size)
-        start = time.process_time()
-        found = profile(model, size)
-        ours = time.process_time() - start
+        found, ours = second_of_two(lambda: profile(model, size))
     except ValueError as error:
         outcome = "refused" if isinstance(torchs, Exception) else "failed"
         return {"network": name, "outcome": outcome, "why": _line(error)}
@@ -122,6 +119,19 @@ def one(name: str, build: Callable[[], nn.Module], size: tuple) -> dict:
         "unknown": len(unknown), "lost at": unknown[0].sees if unknown else "",
         "× faster": theirs / ours,
     }  # fmt: skip
+
+
+def counted_by_torch(model: nn.Module, image: torch.Tensor) -> int:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(image)
+    return counter.get_total_flops() // 2
+
+
+def second_of_two(call: Callable[[], Any]) -> tuple[Any, float]:
+    """What a call gives, and its seconds once all is warm."""
+    call()
+    start = time.process_time()
+    return call(), time.process_time() - start
 
 
 def _of(found: Profile, measure: str) -> int:

@@ -30,6 +30,8 @@ WEIGHTED = {  # which have no row, and a weight
 SETTINGS = ("kernel_size", "stride", "padding", "dilation", "groups", "output_size")
 
 
+# By a layer's class: which of these it has.
+SETTINGS_OF: dict[type, list[str]] = {}
 NOTHING: tuple[int, ...] = ()
 NONE: dict[str, Any] = {}
 
@@ -74,25 +76,27 @@ def calls_of(log: Iterable[tuple], given: Iterator[Tensor]) -> tuple[Call, ...]:
     found = [Call("", "", (), shape)]
     rows = 0
     for function, args, kwargs, out, module, so_far in log:
-        row, rows = (so_far - 1 if so_far > rows else None), so_far
+        row = None
+        if so_far > rows:
+            rows, row = so_far, so_far - 1
         here = len(found)
-        if isinstance(function, type):  # a layer, of one tensor
+        name, is_layer, of_shape, writes, weighted = _known_of(function)
+        if is_layer:  # of one tensor
             source = made.get(id(args))
             if source is None and row is None:
                 continue
             made[id(out)] = here
-            name = function.__name__
             settings = NONE
-            if row is not None or name in WEIGHTED:
-                settings = _layer_settings(kwargs)
+            if row is not None or weighted:
+                settings = _layer_settings(function, kwargs)
             reads = NOTHING if source is None else (source,)
             found.append(Call(name, module, reads, out.shape, row, settings))
             continue
-        values = (*args, *kwargs.values()) if kwargs else args
-        reads = tuple(dict.fromkeys(_reads(values, made)))
-        name = getattr(function, "__name__", "") or getattr(function, "name", "?")
-        of_shape = name.startswith("new_") or name.endswith("_like")
-        if row is None and (of_shape or not reads):
+        read: list[int] = []
+        _add_reads(args, made, read)
+        if kwargs:
+            _add_reads(kwargs.values(), made, read)
+        if row is None and (of_shape or not read):
             continue  # of the image, no more than its shape
         first = out if isinstance(out, Tensor) else None
         if first is not None:
@@ -101,7 +105,7 @@ def calls_of(log: Iterable[tuple], given: Iterator[Tensor]) -> tuple[Call, ...]:
             for tensor in tensors_of(out):
                 first = tensor if first is None else first
                 made[id(tensor)] = here
-        if first is None or _writes(name):
+        if first is None or writes:
             # What it wrote to, and what that is a view of.
             if isinstance(next(iter(args), None), Tensor):
                 first = args[0]
@@ -110,20 +114,23 @@ def calls_of(log: Iterable[tuple], given: Iterator[Tensor]) -> tuple[Call, ...]:
                 made[id(written)] = here
                 written = getattr(written, "base", None)
         settings = NONE
-        if row is not None or name in WEIGHTED:
+        if row is not None or weighted:
             settings = _settings(function, args, kwargs)
         shape = NOTHING if first is None else first.shape
-        found.append(Call(name, module, reads, shape, row, settings))
+        found.append(Call(name, module, tuple(read), shape, row, settings))
     return tuple(found)
 
 
-def _reads(values: Any, made: dict[int, int]) -> Iterator[int]:
+def _add_reads(
+    values: Iterable[Any], made: dict[int, int], read: list[int]
+) -> None:
     for value in values:
         if isinstance(value, Tensor):
-            if id(value) in made:
-                yield made[id(value)]
+            source = made.get(id(value))
+            if source is not None and source not in read:
+                read.append(source)
         elif isinstance(value, list | tuple):
-            yield from _reads(value, made)
+            _add_reads(value, made, read)
 
 
 def tensors_of(value: Any) -> Iterator[Tensor]:
@@ -137,8 +144,15 @@ def tensors_of(value: Any) -> Iterator[Tensor]:
         yield from tensors_of(list(value.values()))
 
 
-def _writes(name: str) -> bool:
-    return name.endswith("_") and not name.endswith("__") or name == "__setitem__"
+@functools.lru_cache(maxsize=1024)  # others' functions, too, come and go
+def _known_of(function: Any) -> tuple[str, bool, bool, bool, bool]:
+    """Its name, and whether it is a layer, takes a shape only, writes, has a
+    weight."""
+    name = getattr(function, "__name__", "") or getattr(function, "name", "?")
+    of_shape = name.startswith("new_") or name.endswith("_like")
+    in_place = name.endswith("_") and not name.endswith("__")
+    writes = in_place or name == "__setitem__"
+    return name, isinstance(function, type), of_shape, writes, name in WEIGHTED
 
 
 def _settings(function: Callable, args, kwargs) -> dict[str, Any]:
@@ -156,8 +170,11 @@ def _settings(function: Callable, args, kwargs) -> dict[str, Any]:
     return found
 
 
-def _layer_settings(attributes: dict[str, Any]) -> dict[str, Any]:
-    found = {key: attributes[key] for key in SETTINGS if key in attributes}
+def _layer_settings(kind: type, attributes: dict[str, Any]) -> dict[str, Any]:
+    keys = SETTINGS_OF.get(kind)
+    if keys is None:  # torch's own classes: each has the same in all its layers
+        keys = SETTINGS_OF[kind] = [key for key in SETTINGS if key in attributes]
+    found = {key: attributes[key] for key in keys}
     parameters = attributes["_parameters"]
     if parameters and parameters["weight"] is not None:
         found["weight"] = parameters["weight"].shape

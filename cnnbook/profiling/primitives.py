@@ -19,7 +19,7 @@ What none of these explains is `Unknown`, by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -97,6 +97,7 @@ class Primitives(TorchDispatchMode):
     def __init__(self):
         super().__init__()
         self.flops = 0
+        self.wrote: set[int] = set()  # the storages that were written to
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -111,12 +112,24 @@ class Primitives(TorchDispatchMode):
         out = func(*args, **kwargs)
         if formula is not None:
             self.flops += formula(*args, **kwargs, out_val=out) // 2
+        if func._schema.is_mutable:
+            self.wrote.update(_written(func, args, kwargs))
         if func.is_view:
             for each in tree_iter(out):
                 each.base = inputs[0]
         if any(reach is not None for reach in before):
             stamp(func, args, kwargs, inputs, before, out)
         return out
+
+
+def _written(func, args, kwargs) -> Iterator[int]:
+    """The storages of the arguments that a primitive overwrites, by its schema."""
+    arguments = func._schema.arguments
+    named = dict(zip((a.name for a in arguments), args, strict=False)) | kwargs
+    for argument in arguments:
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            for tensor in tensors_in((named.get(argument.name),), {}):
+                yield tensor.untyped_storage()._cdata
 
 
 def stamp(func, args, kwargs, inputs, before, out) -> None:
@@ -502,7 +515,7 @@ reaches("_adaptive_avg_pool2d", "adaptive_max_pool2d")(_adaptively(2))
 reaches("_adaptive_avg_pool3d", "adaptive_max_pool3d")(_adaptively(3))
 
 
-def _upsampled(taps: int):
+def upsampled(taps: int):
     """Interpolation over `taps` neighbours each way from the nearest one below."""
 
     def rule(out, given):
@@ -532,6 +545,6 @@ def _upsampled(taps: int):
 
 
 reaches("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d")(
-    _upsampled(1)
+    upsampled(1)
 )
-reaches("upsample_bicubic2d")(_upsampled(2))
+reaches("upsample_bicubic2d")(upsampled(2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -74,6 +75,18 @@ def profile(
             "models.create(name) builds one from its name"
         )
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    with _uncollected():
+        return _profiled(
+            model,
+            input_size,
+            inputs,
+            dtype,
+            training,
+            (optimizer, device, precision),
+        )
+
+
+def _profiled(model, input_size, inputs, dtype, training, step) -> Profile:
     if dtype is None:
         dtype = next(
             (p.dtype for p in model.parameters() if p.is_floating_point()),
@@ -82,9 +95,7 @@ def profile(
     if inputs is not None:
         args, kwargs = _given_inputs(inputs, dtype)
         found = _profile(model, args, kwargs, training)
-        return _with_training(
-            found, model, args, kwargs, optimizer, device, precision
-        )
+        return _with_training(found, model, args, kwargs, *step)
     size = _check_input_size(input_size)
 
     def of_size(*size: int) -> Profile:
@@ -100,7 +111,7 @@ def profile(
             f"{type(model).__name__}: {error}{hint}"
         ) from None
     image = _image((1, *size), dtype)
-    return _with_training(found, model, (image,), {}, optimizer, device, precision)
+    return _with_training(found, model, (image,), {}, *step)
 
 
 def _with_training(
@@ -219,6 +230,19 @@ def _as_one_line(error: Exception, at: str) -> str:
     if isinstance(error, AssertionError):
         return f"{place} refuses these images: {text}"
     return f"{place} fails with {type(error).__name__}: {text}"
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector, which would go through all of torch's objects
+    for the thousands that a pass makes, and find none to free."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 @contextlib.contextmanager

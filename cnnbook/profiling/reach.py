@@ -83,6 +83,11 @@ class Axis(NamedTuple):
     def extent(self) -> int:
         return self.last - self.first + 1
 
+    @property
+    def whole(self) -> tuple[int, int]:
+        """The first and the last pixel that any position sees."""
+        return self.first, self.end
+
 
 class Spots(NamedTuple):
     """The first and the last pixel that each position sees of one axis of the
@@ -135,6 +140,9 @@ class Spots(NamedTuple):
         first, last = int(low.flat[0]), int(high.flat[0])
         return Axis(None, 1, first, last, last, 0, True)
 
+    def mixed(self) -> Axis | Spots:
+        return self.mix(range(-self.low.ndim, 0))
+
     def indexed(self, index: Sequence[int | slice | None]) -> Axis | Spots:
         """After ``tensor[index]``, which has a part for each dimension."""
         parts: list[int | slice | None] = []
@@ -149,6 +157,10 @@ class Spots(NamedTuple):
                 parts.append(None)
             d += part is not None
         return tidy(self.each(lambda table: table[tuple(parts)]))
+
+    @property
+    def whole(self) -> tuple[int, int]:
+        return int(self.low.min()), int(self.high.max())
 
     @property
     def extent(self) -> int:
@@ -191,7 +203,7 @@ def merge(reaches: Iterable) -> Any:
     return merged
 
 
-def _union(a: Axis | Spots, b: Axis | Spots) -> Axis | Spots:
+def _union(a: Axis | Spots, b: Axis | Spots) -> Any:
     if type(a) is Axis and type(b) is Axis:
         # Often one sees it all.
         if a.jump == b.jump and a.dim == b.dim and a.size == b.size:
@@ -209,21 +221,28 @@ def _union(a: Axis | Spots, b: Axis | Spots) -> Axis | Spots:
                 and b.all >= a.all
             ):
                 return b
-        wide = a if a.size >= b.size and a.dim is not None else b
-        alone = b if wide is a else a
-        if a.dim == b.dim and a.jump == b.jump or alone.all and alone.size == 1:
+        if a.dim == b.dim and a.jump == b.jump:
             first, last, end = (
                 min(a.first, b.first),
                 max(a.last, b.last),
                 max(a.end, b.end),
             )
-            union = Axis(
-                wide.dim, wide.size, first, last, end, wide.jump, a.all or b.all
-            )
-            # One value spread over all positions (squeeze and excitation): all see
-            # all of it.
-            return union if a.jump == b.jump and a.dim == b.dim else union.mixed()
+            size = max(a.size, b.size)
+            return Axis(a.dim, size, first, last, end, a.jump, a.all or b.all)
+    for alone, other in ((a, b), (b, a)):
+        # One value, spread over positions of which none sees more (squeeze and
+        # excitation): each sees all of it.
+        if type(alone) is Axis and alone.dim is None:
+            first, last = other.whole
+            if alone.first <= first and alone.last >= last:
+                return alone._replace(all=a.all or b.all)
     a, b = a.spots(), b.spots()
+    if np.broadcast(a.low, b.low).size > max(a.low.size, b.low.size):
+        return United(a, b)
+    return _united(a, b)
+
+
+def _united(a: Spots, b: Spots) -> Spots:
     low, high = np.minimum(a.low, b.low), np.maximum(a.high, b.high)
     return Spots(low, high, a.all or b.all)
 
@@ -235,7 +254,7 @@ def mix(reach: Any, dims: Iterable[int] | None) -> Any:
     def mixed(axis):
         if type(axis) is Axis:
             return axis.mixed() if dims is None or axis.dim in dims else axis
-        return axis.mix(range(-axis.low.ndim, 0) if dims is None else dims)
+        return axis.mixed() if dims is None else axis.mix(dims)
 
     return each_axis(reach, mixed)
 
@@ -355,8 +374,11 @@ def reshaped(reach: Any, old: Sequence[int], new: Sequence[int]) -> Any:
         return mix(reach, None)  # of nothing
 
     def laid_out(axis):
-        if type(axis) is not Axis:
+        if isinstance(axis, United):
             return axis.each(lambda table: _regrouped(table, old, new))
+        if type(axis) is not Axis:
+            folded = Folded(axis.spots(), old, new)
+            return folded if folded.repeats() else folded.spots()
         dim = axis.dim
         # Often only what is left of it changes.
         if dim is None or old[dim:] == new[dim:]:
@@ -369,43 +391,114 @@ def reshaped(reach: Any, old: Sequence[int], new: Sequence[int]) -> Any:
                 return axis._replace(dim=None)
             if all(old[d] == 1 for d in before if d != dim):
                 return axis._replace(dim=next(d for d in after if new[d] > 1))
-        return Folded(axis, old, new, after)
+        return Folded(axis, old, new)
 
     return each_axis(reach, laid_out)
 
 
-class Folded:
-    """An axis whose dimension was split, or joined with others: `Spots` when it
-    comes to them.
+class Later:
+    """`Spots` when it comes to them. Most are mixed in the next layer, and never
+    do."""
 
-    Most are mixed as a whole in the next linear layer, and never do.
-    """
-
-    def __init__(
-        self,
-        axis: Axis,
-        old: Sequence[int],
-        new: Sequence[int],
-        dims: Sequence[int],
-    ):
-        self.axis, self.old, self.new, self.dims = axis, old, new, dims
+    _spots: Spots
 
     def spots(self) -> Spots:
         return self._spots
 
-    @cached_property
-    def _spots(self) -> Spots:
-        return self.axis.spots().each(
-            lambda table: _regrouped(table, self.old, self.new)
-        )
-
-    def mix(self, dims: Iterable[int]) -> Axis | Spots:
-        if all(self.new[d] == 1 or d in dims for d in self.dims):
-            return self.axis.mixed()
-        return self._spots.mix(dims)
-
     def __getattr__(self, name: str) -> Any:
         return getattr(self._spots, name)
+
+
+class Folded(Later):
+    """What lies along dimensions that were split, or joined with others."""
+
+    def __init__(self, axis: Any, old: Sequence[int], new: Sequence[int]):
+        self.axis, self.old, self.new = axis, old, new
+
+    @cached_property
+    def _spots(self) -> Spots:  # type: ignore[override]
+        return self.axis.spots().each(self._regrouped)
+
+    def _regrouped(self, table: np.ndarray) -> np.ndarray:
+        return _regrouped(table, self.old, self.new)
+
+    def _varies(self, dim: int) -> bool:
+        if type(self.axis) is Axis:
+            return self.axis.dim == dim
+        return self.axis.along(dim) > 1
+
+    def repeats(self) -> bool:
+        """Whether its table is larger than that of what it is made of."""
+        for before, _ in _groups(self.old, self.new):
+            varies = [self._varies(d) for d in before if self.old[d] > 1]
+            if any(varies) and not all(varies):
+                return True
+        return False
+
+    def mix(self, dims: Iterable[int]) -> Any:
+        dims = set(dims)
+        whole: list[int] = []
+        for before, after in _groups(self.old, self.new):
+            mixed = [d in dims for d in after if self.new[d] > 1]
+            if not any(mixed) or not any(map(self._varies, before)):
+                continue
+            if not all(mixed):
+                return self._spots.mix(dims)
+            whole += before
+        if not whole:
+            return self
+        if type(self.axis) is Axis:
+            return self.axis.mixed()
+        rest = self.axis.mix(whole)
+        return rest if type(rest) is Axis else rest.each(self._regrouped)
+
+    def mixed(self) -> Axis | Spots:
+        return self.axis.mixed()
+
+
+class United(Later):
+    """What sees all that either sees, along different dimensions: the queries and
+    the keys of attention, of which a table would be as large as their product."""
+
+    def __init__(self, a: Spots, b: Spots):
+        dims = max(a.low.ndim, b.low.ndim)
+        self.a, self.b = (
+            one.each(lambda t: t.reshape((1,) * (dims - t.ndim) + t.shape))
+            for one in (a, b)
+        )
+        self.all = a.all or b.all
+
+    @cached_property
+    def _spots(self) -> Spots:  # type: ignore[override]
+        return _united(self.a, self.b)
+
+    def along(self, dim: int) -> int:
+        return max(self.a.along(dim), self.b.along(dim))
+
+    def each(self, change: Callable[[np.ndarray], np.ndarray]) -> United:
+        return United(self.a.each(change), self.b.each(change))
+
+    def mix(self, dims: Iterable[int]) -> Any:
+        dims = tuple(dims)
+        return _union(self.a.mix(dims), self.b.mix(dims))
+
+    def mixed(self) -> Any:
+        return _union(self.a.mixed(), self.b.mixed())
+
+    @property
+    def extent(self) -> int:
+        shape = np.broadcast(self.a.low, self.b.low).shape
+        middle = [slice(n // 2, n // 2 + 1) for n in shape]
+
+        def at_middle(one: Spots) -> Spots:
+            here = [
+                m if n > 1 else slice(1)
+                for m, n in zip(middle, one.low.shape, strict=True)
+            ]
+            return one.each(lambda table: table[tuple(here)])
+
+        extent = _united(at_middle(self.a), at_middle(self.b)).extent
+        return extent if extent > 0 else self._spots.extent
 
 
 def _regrouped(
@@ -460,7 +553,11 @@ def joined(reaches: Sequence[Any], sizes: Sequence[int], dim: int) -> Any:
         return axis.dim == dim if type(axis) is Axis else axis.along(dim) > 1
 
     known = [reach for reach in reaches if reach is not None]
-    if not any(along(axis) for reach in known for axis in reach):
+    # A token that sees nothing yet, before tokens that see all.
+    told_apart = len(known) < len(reaches) and all(
+        type(axis) is Axis and axis.dim is None for axis in merged
+    )
+    if not told_apart and not any(along(axis) for reach in known for axis in reach):
         return merged
     nothing = Spots(np.array(FAR), np.array(-FAR))
     parts = []
@@ -535,6 +632,8 @@ def extent(reach: Any) -> int | tuple[int, int] | None:
     if type(reach) is not tuple:
         return None
     height, width = reach[0].extent, reach[1].extent
+    if height < 1 or width < 1:
+        return None
     return height if height == width else (height, width)
 
 
@@ -545,4 +644,6 @@ def sees(reach: Any) -> str:
         return "nothing"
     if type(reach) is Unknown:
         return f"unknown: {reach}"
+    if extent(reach) is None:
+        return "nothing"
     return "whole image" if reach[0].all and reach[1].all else "exact"

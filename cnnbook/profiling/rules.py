@@ -38,7 +38,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnbook.profiling import reach as fields
-from cnnbook.profiling.primitives import overwrite, transposed
+from cnnbook.profiling.primitives import overwrite, transposed, upsampled
 from cnnbook.profiling.reach import Axis, merge, mix, windowed
 from cnnbook.profiling.rows import ProfileError, TooSmall, times
 
@@ -90,11 +90,17 @@ def empty(shape: Sequence[int], like: Tensor, reach: Any) -> Tensor:
     return out
 
 
+def nothing_known(input: Any) -> bool:
+    """Whether nothing but its shape is known of `input`: neither what it sees nor
+    its values."""
+    return type(input) is Tensor and input.is_meta and not hasattr(input, "value")
+
+
 def like(input: Any) -> Any:
     """Another tensor as `input`, which sees the same."""
     reach = getattr(input, "reach", None)
     if reach is None:
-        return NotImplemented
+        return input.detach() if nothing_known(input) else NotImplemented
     out = input.detach()
     out.reach = reach
     return out
@@ -538,7 +544,8 @@ for _func in functions(
     "relu", "relu_", "relu6", "hardtanh", "hardswish", "hardsigmoid", "leaky_relu",
     "elu", "selu", "celu", "silu", "gelu", "mish", "softplus", "sigmoid",
     "sigmoid_", "tanh", "tanh_", "neg", "exp", "sqrt", "rsqrt", "abs", "softsign",
-    "logsigmoid", "sin", "cos", "log", "erf", "square", "sign", "reciprocal",
+    "logsigmoid", "sin", "cos", "log", "erf", "square", "sign", "reciprocal", "pow",
+    "__pow__",
 ):  # fmt: skip
     RULES[_func] = partial(_element_by_element, _writes_in_place(_func))
     NAMES[_func] = frozenset(SETTINGS)
@@ -560,6 +567,13 @@ def _dropout(func, mode, input, p=0.5, training=False, inplace=False):
     if not 0 <= p <= 1 or dims.isdigit() and input.dim() != int(dims) + 2:
         return NotImplemented
     return input if inplace and seen(input) else like(input)
+
+
+@rule("_assert")
+def _asserted(mode, condition, message=None):
+    if isinstance(condition, Tensor):
+        return NotImplemented  # an activation's value
+    assert condition, message
 
 
 @rule("clone", "detach")
@@ -616,15 +630,17 @@ def _combined(in_place, mode, input, other):
         return NotImplemented
     mine = getattr(input, "reach", None)
     if not isinstance(other, Tensor):
-        if (
-            mine is None
-            or type(other) not in NUMBERS
-            or not input.is_floating_point()
-        ):
+        if type(other) not in NUMBERS or not input.is_floating_point():
             return NotImplemented
-        return input if in_place else like(input)
+        if id(input) in mode.params:
+            input = mode.to_meta(input)
+        return input if in_place and mine is not None else like(input)
     theirs = getattr(other, "reach", None)
-    if mine is None and (in_place or theirs is None) or input.dtype != other.dtype:
+    if input.dtype != other.dtype or mine is None and in_place:
+        return NotImplemented
+    if mine is theirs is None and not (
+        nothing_known(input) or nothing_known(other)
+    ):
         return NotImplemented
     if not input.is_floating_point():
         return NotImplemented
@@ -747,6 +763,26 @@ def _layer_norm(mode, input, normalized_shape, weight=None, bias=None, eps=1e-5)
     return empty(input.shape, input, mix(seen(input), range(-len(normalized), 0)))
 
 
+@rule("rms_norm")
+def _rms_norm(mode, input, normalized_shape, weight=None, eps=None):
+    return _layer_norm(mode, input, normalized_shape, weight)
+
+
+@rule("normalize")
+def _normalize(mode, input, p=2.0, dim=1, eps=1e-12, out=None):
+    n = input.dim()
+    if (
+        out is not None
+        or type(p) not in NUMBERS
+        or type(dim) is not int
+        or not -n <= dim < n
+    ):
+        return NotImplemented
+    if not input.is_floating_point() or seen(input) is None:
+        return NotImplemented
+    return empty(input.shape, input, mix(seen(input), (dim % n - n,)))
+
+
 @rule("local_response_norm")
 def _local_response_norm(mode, input, size, alpha=1e-4, beta=0.75, k=1.0):
     return like(input) if input.dim() > 2 and input.numel() else NotImplemented
@@ -838,14 +874,15 @@ def view_of(input: Tensor, out: Any, reach: Any) -> Tensor:
 @rule("flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten", told=True)
 def _reshaped(func, mode, input, *args, **kwargs):
     reach = seen(input)
-    if (
-        reach is None
-        or args
-        and isinstance(args[0], torch.dtype)
-        or "dtype" in kwargs
-    ):
+    if args and isinstance(args[0], torch.dtype) or "dtype" in kwargs:
         return NotImplemented
+    if reach is None:
+        if not nothing_known(input) and id(input) not in mode.params:
+            return NotImplemented
+        input = mode.to_meta(input)
     out = mode.run(func, input, *args, **kwargs)
+    if reach is None:
+        return view_of(input, out, None) if out._is_view() else out
     reach = fields.reshaped(reach, tuple(input.shape), tuple(out.shape))
     if out._is_view():
         return view_of(input, out, reach)
@@ -955,6 +992,11 @@ def _indexed(mode, input, index):
 INDICES = {int, slice, type(None), type(Ellipsis)}
 
 
+def _along(axis: Any, dim: int) -> bool:
+    """Whether positions lie along `dim`."""
+    return axis.dim == dim if type(axis) is Axis else axis.along(dim) > 1
+
+
 @rule("chunk", "split", told=True)
 def _split(func, mode, input, size, dim=0):
     """Chunks: each sees what the whole saw, unless it is the image that is cut."""
@@ -962,12 +1004,24 @@ def _split(func, mode, input, size, dim=0):
     if reach is None or type(dim) is not int or not -n <= dim < n:
         return NotImplemented
     dim = dim % n - n
-    for axis in reach if type(reach) is tuple else ():
-        if axis.dim == dim if type(axis) is Axis else axis.along(dim) > 1:
-            return NotImplemented
+    if type(reach) is tuple and any([_along(axis, dim) for axis in reach]):
+        return NotImplemented
     return tuple(
         [view_of(input, out, reach) for out in mode.run(func, input, size, dim)]
     )
+
+
+@rule("unbind")
+def _unbound(mode, input, dim=0):
+    reach, n = seen(input), input.dim()
+    if type(reach) is not tuple or type(dim) is not int or not -n <= dim < n:
+        return NotImplemented
+    dim = dim % n - n
+    if any([_along(axis, dim) for axis in reach]):
+        return NotImplemented
+    reach = fields.reduced(reach, {dim}, False)
+    outs = mode.run(Tensor.unbind, input, dim)
+    return tuple([view_of(input, out, reach) for out in outs])
 
 
 for _func in functions("chunk", "split"):
@@ -1041,6 +1095,57 @@ def _padded(shapes, /, input, pad, mode="constant", value=None):
         )
 
     out.reach = fields.each_axis(reach, padded)
+    return out
+
+
+# By interpolation: the dimensions it takes, and the neighbours that it weighs each
+# way.
+INTERPOLATIONS = {
+    "linear": (1, 1),
+    "bilinear": (2, 1),
+    "bicubic": (2, 2),
+    "trilinear": (3, 1),
+}
+
+
+@rule("interpolate")
+def _interpolated(
+    shapes,
+    /,
+    input,
+    size=None,
+    scale_factor=None,
+    mode="nearest",
+    align_corners=None,
+    recompute_scale_factor=None,
+    antialias=False,
+):
+    """Between neighbours; torch itself takes long to say what shape that has."""
+    n, (dims, taps) = input.dim() - 2, INTERPOLATIONS.get(mode, (0, 0))
+    reach, ours = seen(input), id(input) in shapes.params
+    if dims != n or antialias or recompute_scale_factor:
+        return NotImplemented
+    if not input.is_floating_point() or (size is None) == (scale_factor is None):
+        return NotImplemented
+    if type(reach) is not tuple and not ours and not nothing_known(input):
+        return NotImplemented
+    given = size if scale_factor is None else scale_factor
+    each = given if isinstance(given, tuple | list) else (given,) * n
+    if len(each) != n or not all([type(v) in (int, float) for v in each]):
+        return NotImplemented
+    if scale_factor is not None:
+        each = [
+            math.floor(s * v) for s, v in zip(input.shape[2:], each, strict=True)
+        ]
+    if min(*each, *input.shape) < 1:
+        return NotImplemented
+    if ours:
+        input = shapes.to_meta(input)
+    out = empty((*input.shape[:2], *map(int, each)), input, None)
+    if reach is not None:
+        out.reach = upsampled(taps)(
+            out, {"self": input, "align_corners": bool(align_corners)}
+        )
     return out
 
 

@@ -341,6 +341,7 @@ class Step(Shapes):
         # A weight's copy by the weight's id, made once a step.
         self.halves: dict[int, Tensor] = {}
         self.log = deque(maxlen=0)  # which would keep every tensor alive
+        self.answers = None  # autograd is to see each call
         self.device = device
         self.alive = 0  # bytes
         self.moments: list[tuple[int, str]] = []

@@ -41,6 +41,20 @@ def test_the_caller_s_model_stays_as_it_is():
     assert called == ["pre", "forward"]
 
 
+def test_the_collector_goes_on_as_before():
+    network = nn.Sequential(nn.Conv2d(3, 4, 1))
+    try:
+        for collects in (False, True):
+            (gc.enable if collects else gc.disable)()
+            profile(network)
+            assert gc.isenabled() is collects
+            with pytest.raises(ProfileError):
+                profile(network, (4, 8, 8))
+            assert gc.isenabled() is collects
+    finally:
+        gc.enable()
+
+
 def test_random_layers_do_not_move_the_generator():
     class Noise(nn.Module):
         def forward(self, x):

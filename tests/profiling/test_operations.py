@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnbook import profile
-from cnnbook.profiling import ProfileError
+from cnnbook.profiling import ProfileError, shapes
 
 GRAPHS = 2_000
 STEPS = 4
@@ -162,6 +162,21 @@ def in_windows(x):
     return parts.view(1, n, n, 2, 4, 4).permute(0, 3, 1, 4, 2, 5).reshape(x.shape)
 
 
+def by_attention(x):
+    """The same windows, mixed by attention."""
+    n = x.shape[2] // 4
+    parts = x.reshape(1, 2, n, 4, n, 4).permute(0, 2, 4, 3, 5, 1).reshape(n * n, 16, 2)
+    parts = (parts @ parts.mT)[:, None].softmax(-1)[:, 0] @ parts
+    return parts.view(1, n, n, 4, 4, 2).permute(0, 5, 1, 3, 2, 4).reshape(x.shape)
+
+
+def merged(x):
+    """Two pixels by two, beside each other as channels."""
+    n = x.shape[2] // 2
+    parts = x.view(1, 2, n, 2, n, 2).permute(0, 2, 4, 3, 5, 1).flatten(3)
+    return (parts @ parts.new_ones(8, 2)).permute(0, 3, 1, 2)
+
+
 # Each is followed by a convolution of one pixel, whose row is compared.
 FIELDS = {
     "in place": (in_place, 11),
@@ -169,6 +184,8 @@ FIELDS = {
     "through a view": (through_a_view, 7),
     "what is left alone": (untouched, 3),
     "windows": (in_windows, 4),
+    "attention": (by_attention, 4),
+    "merged": (merged, 2),
     "windows, then a window": (lambda x: box(in_windows(x), 3), 8),
     "unbind and stack": (lambda x: torch.stack(box(x, 5).unbind(1), 1), 5),
     "pixel shuffle": (lambda x: F.pixel_shuffle(torch.cat([box(x, 3)] * 2, 1), 2), 3),
@@ -192,15 +209,67 @@ def test_receptive_field_is_that_of_the_gradient(name):
     function, side = FIELDS[name]
     measured = seen_by_gradient(function)
     assert side is None or measured == (side, side)
+    field, sees = profiled_field(function)
+    assert field == measured
+    assert sees == ("whole image" if name == "everything" else "exact")
 
+
+def profiled_field(function) -> tuple[tuple[int, int], str]:
     def ended(x):
         y = function(x)
         return F.conv2d(y, y.new_ones(1, y.shape[1], 1, 1))
 
     last = profile(Chain([ended]), (2, 24, 24)).layers[-1]
     field = last.receptive_field
-    assert ((field, field) if isinstance(field, int) else field) == measured
-    assert last.sees == ("whole image" if name == "everything" else "exact")
+    return ((field, field) if isinstance(field, int) else field), last.sees
+
+
+# A network repeats its blocks, and a call like one before is answered as it was.
+REPEATED = sorted(FIELDS.keys() - {"merged", "unfold", "pixel shuffle", "adaptive", "where"})
+
+
+@pytest.mark.parametrize("name", REPEATED)
+def test_a_block_after_one_like_it(name):
+    function, _ = FIELDS[name]
+
+    def thrice(x):
+        return function(function(function(x)))
+
+    field, _ = profiled_field(thrice)
+    assert tuple(min(24, side) for side in field) == seen_by_gradient(thrice)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_remembered_is_what_would_be_found(seed, monkeypatch):
+    draw, graphs, twice = random.Random(f"twice {seed}"), 40, []
+    for _ in range(graphs):
+        x, parts = torch.rand(1, 4, 8, 8), []
+        while len(parts) < 3 and x.dim() and x.numel() < 20_000:
+            part = steps(draw, x)
+            try:
+                x = part(x)
+            except Exception:  # whatever torch says no with
+                continue
+            parts.append(part)
+        image_first = [lambda x, parts=parts: sum(Chain(parts)(x).sum() for _ in range(3))]
+        twice.append(Chain(image_first))
+    remembered = [profile(model, (4, 8, 8)) for model in twice]
+    monkeypatch.setattr(shapes, "key_of", lambda *call: None)
+    assert [profile(model, (4, 8, 8)) for model in twice] == remembered
+
+
+def test_a_token_that_sees_nothing_yet():
+    class Tokens(nn.Module):
+        def forward(self, x):
+            tokens = x.flatten(2).transpose(1, 2)
+            tokens = tokens + tokens.mean(1, keepdim=True)
+            tokens = torch.cat([torch.zeros(1, 1, 4), tokens], 1)
+            first = F.linear(tokens[:, 0], torch.ones(3, 4))
+            return first + F.linear(tokens.sum(1), torch.ones(3, 4))
+
+    first, all_of_them = profile(Tokens(), (4, 6, 8)).layers
+    assert (first.receptive_field, first.sees) == (None, "nothing")
+    assert (all_of_them.receptive_field, all_of_them.sees) == ((6, 8), "whole image")
 
 
 def test_channels_of_zeros_leave_windows_of_unequal_size_as_they_are():
