@@ -137,7 +137,7 @@ gpu-records:
 
 # Hours on two cores, one thread a run; stop it when you like, the same call goes on.
 EVIDENCE = pretrained degradation zoo aux-vs-batchnorm preactivation kernel-stacks cardinality \
-  stem-search
+  stem-search fast-recipe
 evidence: $(READY)
 	OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python -m cnnbook experiment $(EVIDENCE) \
 	  --scale standard --jobs 2

@@ -43,6 +43,7 @@ from cnnbook.training.device import find_device
 WORK = ".work"
 PATIENCE = 2.0  # seconds between two looks at what other processes are doing
 BUSY = 0.5  # the load above which a machine is not quiet
+COOLING = 300.0  # seconds in which the load of a run before is forgotten
 
 
 def run(
@@ -290,6 +291,7 @@ def work(
     """Make one run after the other until none is left, or none would end in
     time."""
     failed: set[tuple] = set()
+    made = 0
     while True:
         runs, left = queue.left()
         runs = [each for each in runs if _key(*each) not in failed]
@@ -304,8 +306,11 @@ def work(
             with queue.claim(name, run) as place:
                 if place is None or not _is_left(queue, name, run):
                     continue  # another process has it, or had it
+                if find(name).alone:
+                    require_quiet(name, patience=COOLING if made else 0.0)
                 try:
                     _make(queue, name, run, device, place, progress, bars, left)
+                    made += 1
                 except (NotEnoughMemory, FloatingPointError) as error:
                     _say(progress, f"{name} {run.arm}: left out, {error}")
                     failed.add(_key(name, run))
@@ -331,8 +336,6 @@ def _make(
     bars: bool,
     left: int,
 ) -> None:
-    if find(name).alone:
-        require_quiet(name)
     weights = (
         pretrained.FOLDER if queue.folder is None else queue.folder / "weights"
     )
@@ -351,15 +354,23 @@ def _make(
     _say(progress, f"{name} {result_of(record)}; {left - 1} left")
 
 
-def require_quiet(name: str) -> None:
+def require_quiet(name: str, patience: float = 0.0) -> None:
     """ValueError unless the machine has had next to nothing to do for the last
-    minute."""
-    load = os.getloadavg()[0]
-    if load > BUSY:
+    minute, or comes to that within `patience` seconds."""
+    if not hasattr(os, "getloadavg"):
         raise ValueError(
-            f"{name} is timed and needs a quiet machine: the load is {load:.2f}, "
-            f"it must be below {BUSY}; stop what else runs and wait a minute"
+            f"{name} is timed and needs a quiet machine, and this system does not "
+            "tell its load; use one of Linux or macOS"
         )
+    last = time.monotonic() + patience
+    while (load := os.getloadavg()[0]) > BUSY:
+        if time.monotonic() >= last:
+            raise ValueError(
+                f"{name} is timed and needs a quiet machine: the load is "
+                f"{load:.2f}, it must be below {BUSY}; stop what else runs and "
+                "wait a minute"
+            )
+        time.sleep(PATIENCE)
 
 
 def _is_left(queue: Queue, name: str, run: Trial | TimingTrial) -> bool:

@@ -87,6 +87,7 @@ from cnnbook.models.resnext import (
 )
 from cnnbook.models.resnext_forms import ConcatenatedPaths, SummedPaths
 from cnnbook.models.se_resnet import SEBottleneck, SqueezeExcitation, se_resnet50
+from cnnbook.models.small import SmallResNet, small_resnet
 from cnnbook.models.stacks import (
     KernelStack,
     StemNetwork,
@@ -134,6 +135,7 @@ __all__ = [
     "ResNeXtBlock",
     "ResNet",
     "SEBottleneck",
+    "SmallResNet",
     "SplitRun",
     "SqueezeExcitation",
     "StemNetwork",
@@ -193,6 +195,7 @@ __all__ = [
     "run_split",
     "se_resnet50",
     "set_identity",
+    "small_resnet",
     "stem_network",
     "title",
     "weights",

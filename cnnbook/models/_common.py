@@ -20,7 +20,7 @@ FILES = (
     "_create", "_common", "pretrained", "alexnet", "alexnet_split", "zfnet", "vgg",
     "inception", "googlenet", "residual", "resnet", "resnet_cifar", "deepen",
     "preactivation", "resnext", "resnext_forms", "densenet", "se_resnet",
-    "mobilenet", "efficientnet", "convnext", "stacks",
+    "mobilenet", "efficientnet", "convnext", "stacks", "small",
 )  # fmt: skip
 
 
@@ -56,6 +56,7 @@ FAMILIES = {
     "convnext_tiny": "ConvNeXt-T",
     "kernel_stack": "stack of kernels",
     "stem_network": "network behind a stem",
+    "small_resnet": "small ResNet",
 }
 ENDINGS = {"": "", "_bn": " with BN", "_5x5": " with 5×5"}
 

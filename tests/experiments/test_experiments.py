@@ -188,7 +188,7 @@ def test_every_experiment_of_the_book(name):
     assert found.name == name and len(found.title) > 20
     for scale in found.seeds:
         trials = found.trials(scale)
-        assert len({trial.arm for trial in trials}) == len(trials) > 1
+        assert len({trial.arm for trial in trials}) == len(trials) >= (1 if found.alone else 2)
         for trial in trials:
             with torch.device("meta"):
                 model = models.create(trial.architecture, **trial.options)

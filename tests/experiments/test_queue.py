@@ -208,6 +208,23 @@ def test_a_timed_experiment_wants_a_quiet_machine(choosing, tmp_path, monkeypatc
         experiments.run("choosing", folder=tmp_path, device="cpu", progress=False)
     with pytest.raises(ValueError, match="one run at a time, so leave out jobs=2"):
         experiments.run("choosing", folder=tmp_path, jobs=2)
+    assert not list(tmp_path.rglob("*seed*.json"))
+
+
+def test_a_timed_experiment_waits_for_its_own_load_to_go(choosing, tmp_path, monkeypatch):
+    found = replace(experiments.find("choosing"), alone=True)
+    monkeypatch.setitem(_mechanism._EXPERIMENTS, "choosing", found)
+    loads = iter([0.1] + [1.9, 0.8, 0.4] * 9)  # quiet at first, and after each run of its own
+    monkeypatch.setattr(_queue.os, "getloadavg", lambda: (next(loads), 0, 0))
+    monkeypatch.setattr(_queue, "PATIENCE", 0.0)
+    runs = experiments.run("choosing", folder=tmp_path, device="cpu", progress=False)
+    assert len(runs) == 4 and next(loads) == 1.9
+    monkeypatch.setattr(_queue.os, "getloadavg", lambda: (1.0, 0, 0))
+    with pytest.raises(ValueError, match="the load is 1.00"):
+        _queue.require_quiet("choosing", patience=0.1)
+    monkeypatch.delattr(_queue.os, "getloadavg")
+    with pytest.raises(ValueError, match="does not tell its load; use one of Linux or macOS"):
+        _queue.require_quiet("choosing")
 
 
 def test_bad_calls(tmp_path):
