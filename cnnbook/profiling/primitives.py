@@ -177,34 +177,31 @@ def primitive_reach(func, named, args, kwargs, inputs, before, out) -> Any:
         return mix(merge(before), None)
     if torch.Tag.pointwise in func.tags:
         return merge(before)
+    dependent = [
+        t for t, seen in zip(inputs, before, strict=True) if seen is not None
+    ]
+    source = dependent[0] if len(dependent) == 1 else None
+    # Of several outputs, such as a maximum and its place, each sees what the first
+    # does.
+    first = next((t for t in tree_iter(out) if isinstance(t, Tensor)), None)
     names = {argument.name for argument in func._schema.arguments}
-    alone = (
-        isinstance(out, Tensor) and sum(reach is not None for reach in before) == 1
-    )
     along = named.get("dim")
-    if alone and "keepdim" in names:
-        source = next(
-            t for t, reach in zip(inputs, before, strict=True) if reach is not None
-        )
+    if first is not None and source is not None and "keepdim" in names:
         n = source.dim()
         dims = range(n) if along is None or along == [] else along
         dims = {d % n - n for d in ([dims] if isinstance(dims, int) else dims)}
-        return reduced(reach_of(source), dims, out.dim() == n)
+        return reduced(reach_of(source), dims, first.dim() == n)
     found = rearranged(func, args, kwargs, inputs, out)
-    if (
-        found is None
-        and alone
-        and isinstance(along, int)
-        and out.is_floating_point()
-    ):
-        source = next(
-            t for t, reach in zip(inputs, before, strict=True) if reach is not None
-        )
-        if source.shape == out.shape:  # a softmax, a running sum
-            n = source.dim()
-            return mix(reach_of(source), (along % n - n,))
     if found is not None:
         return found
+    if source is not None and first is not None and first.is_floating_point():
+        n = source.dim()
+        dim = along if along is not None else named.get("dim", -1)
+        if isinstance(dim, int) and "dim" in names and first.dim() == n:
+            # A softmax, a running sum; sorted, or the largest few.
+            rest = [d for d in range(n) if d != dim % n]
+            if all(source.shape[d] == first.shape[d] for d in rest):
+                return mix(reach_of(source), (dim % n - n,))
     if isinstance(out, Tensor) and out.numel() == 1:
         return mix(merge(before), None)
     return Unknown(name)

@@ -140,8 +140,11 @@ class Spots(NamedTuple):
         first, last = int(low.flat[0]), int(high.flat[0])
         return Axis(None, 1, first, last, last, 0, True)
 
-    def mixed(self) -> Axis | Spots:
-        return self.mix(range(-self.low.ndim, 0))
+    def mixed(self) -> Axis:
+        if not self.low.size:
+            return Axis(None, 1, 0, 0, 0, 0, self.all)  # of nothing
+        first, last = self.whole
+        return Axis(None, 1, first, last, last, 0, self.all or self.low.size > 1)
 
     def indexed(self, index: Sequence[int | slice | None]) -> Axis | Spots:
         """After ``tensor[index]``, which has a part for each dimension."""

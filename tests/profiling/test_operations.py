@@ -200,6 +200,8 @@ FIELDS = {
                       .permute(0, 3, 1, 2), 3),
     "roll": (lambda x: box(x.roll(2, 2), 3), 3),
     "adaptive": (lambda x: box(F.adaptive_avg_pool2d(box(x, 3), 7), 3), None),
+    "a maximum and its place": (lambda x: box(x, 3) + x.max(1, keepdim=True).values, 3),
+    "the largest of channels": (lambda x: box(x, 3).topk(1, dim=1).values, 3),
     "everything": (lambda x: x + x.mean((2, 3), keepdim=True), 24),
 }  # fmt: skip
 
@@ -280,3 +282,13 @@ def test_channels_of_zeros_leave_windows_of_unequal_size_as_they_are():
 
     # The window in the middle is 4 long, the widest is 5.
     assert field(0) == field(9) == 4
+
+
+def test_a_product_with_a_vector_sees_what_the_vector_s_partner_sees():
+    def forward(x):
+        y = F.conv2d(x, torch.ones(6, 2, 3, 3), padding=1).flatten(2).mT  # N × HW × 6
+        y = y.softmax(1)[:, :, None] @ torch.ones(6)
+        return F.linear(y.flatten(1), torch.ones(3, y.shape[1]))
+
+    last = profile(Chain([forward]), (2, 6, 8)).layers[-1]
+    assert (last.receptive_field, last.sees) == ((8, 10), "whole image")
