@@ -24,7 +24,7 @@ help:
 	@echo "make execute      run the chapters in place and keep their outputs in the notebooks"
 	@echo "make colab        the chapters for Google Colab, into _build/colab"
 	@echo "make colab-check  run every one of them where only Colab's packages are"
-	@echo "make compat       the same with PyTorch 2.6 and with the newest (downloads both)"
+	@echo "make compat       the same with PyTorch 2.6, with Colab's versions and with the newest (downloads all)"
 	@echo "make evidence     what is missing of the standard experiments: many hours, in the background"
 	@echo "make links        ask every address of another host in the built pages for an answer"
 	@echo "make gpu-records  every experiment at full scale on a CUDA device; MINUTES=9 for a piece of it"
@@ -123,10 +123,13 @@ colab: $(READY)
 colab-check: $(READY)
 	$(BIN)/python scripts/play_colab.py
 
-# The lowest PyTorch that pyproject.toml allows, and the newest there is.
+# The lowest PyTorch that pyproject.toml allows, what Colab's image has (its Python is 3.13: with
+# PYTHON=python3.13 it is that, too), and the newest there is.
+COLAB := torch==2.11.0 torchvision==0.26.0 ipython==7.34.0 pandas==2.2.2
 compat: $(READY)
 	@status=0; \
 	$(BIN)/python scripts/play_colab.py --install torch==2.6.0 torchvision==0.21.0 || status=1; \
+	$(BIN)/python scripts/play_colab.py --install $(COLAB) || status=1; \
 	$(BIN)/python scripts/play_colab.py --install torch torchvision || status=1; \
 	exit $$status
 
