@@ -192,7 +192,7 @@ def summary(library: str, rows: list[dict]) -> None:
     told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
     print(f"{library}: {told} of {len(rows)}")
     exact = [row for row in rows if row["outcome"] == "exact"]
-    if len(exact) > 1:
+    if sum(row["× faster"] is not None for row in exact) > 1:
         timed = [row for row in exact if row["× faster"] is not None]
         faster = [row["× faster"] for row in timed]
         count, unknown = (sum(row[key] for row in exact) for key in ("rows", "unknown"))

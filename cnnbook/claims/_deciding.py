@@ -43,6 +43,11 @@ def undecided(*differences: tuple[Difference, float], whose: str = "") -> str:
             f"No number of seeds below 10,000 would resolve {sizes} at this spread."
         )
     have = min(found.n for found, _ in differences)
+    if have >= max(enough):
+        return (
+            f"{have} seeds would tell {sizes} from zero with 80 % power; what was "
+            "found is smaller, and could be none."
+        )
     return (
         f"To tell {sizes} from zero with 80 % power takes about {max(enough)} "
         f"seeds at this spread; there are {have}."

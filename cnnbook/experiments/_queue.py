@@ -8,6 +8,7 @@ last epoch.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import shutil
@@ -169,12 +170,13 @@ def look(
         (record.arm, record.seed): record
         for record in records.candidates(name, scale, folder=folder)
     }
+    diverged = _diverged(name, scale, folder)
     ready: list[Trial | TimingTrial] = []
     choosing: dict[str, Trial] = {}
     waiting = 0
     for trial in runs:
         if isinstance(trial, Trial) and trial.candidates():
-            trial, open_ = _chosen(trial, tried)
+            trial, open_ = _chosen(trial, tried, diverged)
             if open_:
                 choosing |= {each.arm: each for each in open_}
                 waiting += 1
@@ -184,11 +186,16 @@ def look(
     return Left([*choosing.values(), *ready], waiting)
 
 
-def _chosen(trial: Trial, tried: dict) -> tuple[Trial, list[Trial]]:
+def _chosen(
+    trial: Trial, tried: dict, diverged: set[tuple[str, int]]
+) -> tuple[Trial, list[Trial]]:
     """The trial as the best of its candidates, and which of them have no record
     yet."""
     while True:
-        candidates = trial.candidates()
+        all_of_them = trial.candidates()
+        candidates = [c for c in all_of_them if (c.arm, c.seed) not in diverged]
+        if not candidates:
+            return trial, all_of_them
         open_ = [each for each in candidates if not _recorded(each, tried)]
         if open_:
             return trial, open_
@@ -197,6 +204,16 @@ def _chosen(trial: Trial, tried: dict) -> tuple[Trial, list[Trial]]:
         if wider is trial:
             return trial.with_best(done), []
         trial = wider
+
+
+def _diverged(
+    name: str, scale: str, folder: str | os.PathLike | None
+) -> set[tuple[str, int]]:
+    """Arm and seed of the candidates that were left out since their loss was not
+    finite."""
+    place = records.path_of(name, scale, "x", 0, folder, chooses=True).parent
+    stems = [path.stem.rpartition("-seed") for path in place.glob("*.diverged")]
+    return {(arm, int(seed)) for arm, _, seed in stems}
 
 
 def _recorded(trial: Trial | TimingTrial, done: dict) -> bool:
@@ -307,13 +324,18 @@ def work(
                 if place is None or not _is_left(queue, name, run):
                     continue  # another process has it, or had it
                 if find(name).alone:
-                    require_quiet(name, patience=COOLING if made else 0.0)
+                    left_over = math.inf
+                    if deadline is not None:
+                        left_over = deadline - time.monotonic()
+                    require_quiet(name, min(COOLING if made else 0.0, left_over))
                 try:
                     _make(queue, name, run, device, place, progress, bars, left)
                     made += 1
                 except (NotEnoughMemory, FloatingPointError) as error:
                     _say(progress, f"{name} {run.arm}: left out, {error}")
                     failed.add(_key(name, run))
+                    if isinstance(error, FloatingPointError):
+                        _note_diverged(queue, name, run, error)
                 break
         else:
             if late:
@@ -352,6 +374,20 @@ def _make(
     shutil.rmtree(place, ignore_errors=True)
     place.with_name(f"{place.name}.lock").unlink(missing_ok=True)
     _say(progress, f"{name} {result_of(record)}; {left - 1} left")
+
+
+def _note_diverged(
+    queue: Queue, name: str, run: Trial | TimingTrial, error: FloatingPointError
+) -> None:
+    """So that a rate at which nothing is learned is worse than any other, and not
+    tried again."""
+    if getattr(run, "chooses", None) is None or run.seed is None:
+        return
+    path = records.path_of(
+        name, queue.scale, run.arm, run.seed, queue.folder, chooses=True
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".diverged").write_text(f"{error}\n", encoding="utf-8")
 
 
 def require_quiet(name: str, patience: float = 0.0) -> None:

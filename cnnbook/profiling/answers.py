@@ -7,17 +7,16 @@ known, and nothing was written to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_iter, tree_unflatten
 
-from cnnbook.profiling.primitives import reach_of
+from cnnbook.profiling.primitives import FLAT, META, reach_of
 from cnnbook.profiling.reach import Axis, Folded, United
 
-META = torch.device("meta")
 # Hashed with their type: 1, 1.0 and True are equal.
 NUMBERS = {int, float, bool, complex}
 
@@ -67,16 +66,32 @@ def answer_of(out: Any, inputs: Sequence[Tensor], flops: int) -> Answer | None:
     """What to remember of `out`; None if it is an input, or holds what is no
     tensor."""
     outs, form = ([out], None) if isinstance(out, Tensor) else tree_flatten(out)
+    if not all(isinstance(each, Tensor) for each in outs):
+        return None
+    if any(each is t for each in outs for t in inputs):
+        return None
+    bases = [base for _, base in bases_of(outs, inputs)]
+    if any(base is not None for base in bases):
+        # An activation is given the storage of what it is of, and which of two is
+        # viewed cannot be told.
+        stores = {id(t): t.untyped_storage()._cdata for t in inputs}
+        if len(set(stores.values())) < len(stores):
+            return None
+    made = [(t.shape, t.stride(), t.dtype, reach_of(t)) for t in outs]
+    return Answer(form, tuple(made), tuple(bases), flops)
+
+
+def bases_of(
+    out: Any, inputs: Sequence[Tensor]
+) -> Iterator[tuple[Any, int | None]]:
+    """The tensors of `out`, each with the place of the input whose storage it
+    has."""
     stored: dict[int, int] = {}
     for i, t in enumerate(inputs):
         stored.setdefault(t.untyped_storage()._cdata, i)
-    made, bases = [], []
-    for each in outs:
-        if not isinstance(each, Tensor) or any(each is t for t in inputs):
-            return None
-        made.append((each.shape, each.stride(), each.dtype, reach_of(each)))
-        bases.append(stored.get(each.untyped_storage()._cdata))
-    return Answer(form, tuple(made), tuple(bases), flops)
+    for each in tree_iter(out):
+        if isinstance(each, Tensor):
+            yield each, stored.get(each.untyped_storage()._cdata)
 
 
 def key_of(func: Callable, args: Any, kwargs: Any) -> Hashable:
@@ -91,8 +106,8 @@ def key_of(func: Callable, args: Any, kwargs: Any) -> Hashable:
 
 def _key(value: Any) -> Hashable:
     if isinstance(value, Tensor):
-        if hasattr(value, "value"):
-            raise Unlike
+        if not value.is_meta or hasattr(value, "value"):
+            raise Unlike  # its values may decide
         reach = reach_of(value)
         if type(reach) is tuple:
             reach = tuple(map(_of_axis, reach))
@@ -100,13 +115,15 @@ def _key(value: Any) -> Hashable:
     kind = type(value)
     if kind in NUMBERS:
         return kind, value
-    if kind is tuple or kind is list:
+    if isinstance(value, tuple | list):
         return kind, *map(_key, value)
-    if kind is dict:
-        return tuple((name, _key(item)) for name, item in value.items())
+    if isinstance(value, dict):
+        return kind, *((name, _key(item)) for name, item in value.items())
     if kind is slice:
         return slice, *map(_key, (value.start, value.stop, value.step))
-    return value
+    if kind in FLAT:
+        return value
+    raise Unlike
 
 
 def _of_axis(axis: Any) -> Hashable:

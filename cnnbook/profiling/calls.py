@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from cnnbook.profiling.primitives import overwrites
 from cnnbook.profiling.rules import KINDS, RULES
 
 WEIGHTED = {  # which have no row, and a weight
@@ -30,8 +31,6 @@ WEIGHTED = {  # which have no row, and a weight
 SETTINGS = ("kernel_size", "stride", "padding", "dilation", "groups", "output_size")
 
 
-# By a layer's class: which of these it has.
-SETTINGS_OF: dict[type, list[str]] = {}
 NOTHING: tuple[int, ...] = ()
 NONE: dict[str, Any] = {}
 
@@ -88,7 +87,7 @@ def calls_of(log: Iterable[tuple], given: Iterator[Tensor]) -> tuple[Call, ...]:
             made[id(out)] = here
             settings = NONE
             if row is not None or weighted:
-                settings = _layer_settings(function, kwargs)
+                settings = _layer_settings(kwargs)
             reads = NOTHING if source is None else (source,)
             found.append(Call(name, module, reads, out.shape, row, settings))
             continue
@@ -150,9 +149,8 @@ def _known_of(function: Any) -> tuple[str, bool, bool, bool, bool]:
     weight."""
     name = getattr(function, "__name__", "") or getattr(function, "name", "?")
     of_shape = name.startswith("new_") or name.endswith("_like")
-    in_place = name.endswith("_") and not name.endswith("__")
-    writes = in_place or name == "__setitem__"
-    return name, isinstance(function, type), of_shape, writes, name in WEIGHTED
+    is_layer = isinstance(function, type)
+    return name, is_layer, of_shape, overwrites(name), name in WEIGHTED
 
 
 def _settings(function: Callable, args, kwargs) -> dict[str, Any]:
@@ -170,11 +168,8 @@ def _settings(function: Callable, args, kwargs) -> dict[str, Any]:
     return found
 
 
-def _layer_settings(kind: type, attributes: dict[str, Any]) -> dict[str, Any]:
-    keys = SETTINGS_OF.get(kind)
-    if keys is None:  # torch's own classes: each has the same in all its layers
-        keys = SETTINGS_OF[kind] = [key for key in SETTINGS if key in attributes]
-    found = {key: attributes[key] for key in keys}
+def _layer_settings(attributes: dict[str, Any]) -> dict[str, Any]:
+    found = {key: attributes[key] for key in SETTINGS if key in attributes}
     parameters = attributes["_parameters"]
     if parameters and parameters["weight"] is not None:
         found["weight"] = parameters["weight"].shape

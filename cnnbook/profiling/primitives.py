@@ -45,10 +45,11 @@ from cnnbook.profiling.reach import (
     windowed,
 )
 
+META = torch.device("meta")
 LARGEST_RUN = 1 << 24  # elements of the tensors on which a re-arrangement is run
 
 # Each output sees all of both.
-PRODUCTS = {"mv", "dot", "vdot", "addmv", "ger", "addr"}
+PRODUCTS = {"dot", "vdot", "ger", "addr"}
 
 # What each primitive sees, by its name.
 REACHES: dict[str, Callable[[Tensor, dict[str, Any]], Any]] = {}
@@ -83,6 +84,21 @@ def tensors_in(args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
 
 FLAT = {int, float, bool, str, type(None), slice, type(Ellipsis), torch.dtype,
         torch.device, torch.layout, torch.memory_format, torch.Size}  # fmt: skip
+
+
+# Python's own operators that write to what stands on their left.
+ASSIGNING = {
+    f"__i{name}__"
+    for name in ("add", "sub", "mul", "div", "truediv", "floordiv", "mod", "pow",
+                 "matmul", "and", "or", "xor", "lshift", "rshift")
+} | {"__setitem__"}  # fmt: skip
+
+
+def overwrites(name: str) -> bool:
+    """Whether a function of torch's writes to its first argument, as its name
+    says."""
+    plain = name.endswith("_") and not name.endswith("__")
+    return plain or name in ASSIGNING
 
 
 class Primitives(TorchDispatchMode):
@@ -184,10 +200,12 @@ def primitive_reach(func, named, args, kwargs, inputs, before, out) -> Any:
     # Of several outputs, such as a maximum and its place, each sees what the first
     # does.
     first = next((t for t in tree_iter(out) if isinstance(t, Tensor)), None)
-    names = {argument.name for argument in func._schema.arguments}
-    along = named.get("dim")
-    if first is not None and source is not None and "keepdim" in names:
+    defaults = {a.name: a.default_value for a in func._schema.arguments}
+    along = named.get("dim", defaults.get("dim"))
+    if first is not None and source is not None and "keepdim" in defaults:
         n = source.dim()
+        if n == 0:
+            return reach_of(source)
         dims = range(n) if along is None or along == [] else along
         dims = {d % n - n for d in ([dims] if isinstance(dims, int) else dims)}
         return reduced(reach_of(source), dims, first.dim() == n)
@@ -196,12 +214,11 @@ def primitive_reach(func, named, args, kwargs, inputs, before, out) -> Any:
         return found
     if source is not None and first is not None and first.is_floating_point():
         n = source.dim()
-        dim = along if along is not None else named.get("dim", -1)
-        if isinstance(dim, int) and "dim" in names and first.dim() == n:
+        if isinstance(along, int) and first.dim() == n > 0:
             # A softmax, a running sum; sorted, or the largest few.
-            rest = [d for d in range(n) if d != dim % n]
+            rest = [d for d in range(n) if d != along % n]
             if all(source.shape[d] == first.shape[d] for d in rest):
-                return mix(reach_of(source), (dim % n - n,))
+                return mix(reach_of(source), (along % n - n,))
     if isinstance(out, Tensor) and out.numel() == 1:
         return mix(merge(before), None)
     return Unknown(name)
@@ -359,6 +376,14 @@ def _matmul(out, given):
     right = given.get("mat2", given.get("batch2"))
     added = reach_of(given["self"]) if left is not given["self"] else None
     return merge((added, mix(reach_of(left), (-1,)), mix(reach_of(right), (-2,))))
+
+
+@reaches("mv", "addmv")
+def _times_vector(out, given):
+    matrix = given["mat"] if "mat" in given else given["self"]
+    added = given["self"] if "mat" in given else None
+    of_rows = reduced(reach_of(matrix), {-1}, False)
+    return merge((reach_of(added), of_rows, mix(reach_of(given["vec"]), None)))
 
 
 @reaches("convolution", "_convolution")

@@ -115,9 +115,25 @@ class Spots(NamedTuple):
         see."""
         if self.along(dim) == 1:
             return self
+        if (self.low > self.high).any():  # some see nothing
+            return self._slid_over_blind(dim, starts, ends)
         return Spots(
             _at(self.low, dim, starts), _at(self.high, dim, ends), self.all
         )
+
+    def _slid_over_blind(self, dim: int, starts, ends) -> Spots:
+        """As `slide`, position by position: nothing lies beyond the ends."""
+        n = self.low.shape[dim]
+        shape = [1] * self.low.ndim
+        shape[dim] = len(starts)
+        low, high = np.array(FAR), np.array(-FAR)
+        for offset in range(int((ends - starts).max()) + 1):
+            at = starts + offset
+            there = ((at >= 0) & (at < n) & (at <= ends)).reshape(shape)
+            at = np.clip(at, 0, n - 1)
+            low = np.minimum(low, np.where(there, self.low.take(at, dim), FAR))
+            high = np.maximum(high, np.where(there, self.high.take(at, dim), -FAR))
+        return Spots(low, high, self.all)
 
     def window(self, dim, kernel, stride, padding, dilation, size) -> Spots:
         starts = np.arange(size) * stride - padding
@@ -545,6 +561,11 @@ def _groups(
         yield from_old, to_new
 
 
+def along(axis: Any, dim: int) -> bool:
+    """Whether positions lie along `dim`."""
+    return axis.dim == dim if type(axis) is Axis else axis.along(dim) > 1
+
+
 def joined(reaches: Sequence[Any], sizes: Sequence[int], dim: int) -> Any:
     """After tensors, `sizes` long along `dim`, were put one after another along
     it."""
@@ -552,15 +573,14 @@ def joined(reaches: Sequence[Any], sizes: Sequence[int], dim: int) -> Any:
     if type(merged) is not tuple:
         return merged
 
-    def along(axis):
-        return axis.dim == dim if type(axis) is Axis else axis.along(dim) > 1
-
     known = [reach for reach in reaches if reach is not None]
     # A token that sees nothing yet, before tokens that see all.
     told_apart = len(known) < len(reaches) and all(
         type(axis) is Axis and axis.dim is None for axis in merged
     )
-    if not told_apart and not any(along(axis) for reach in known for axis in reach):
+    if not told_apart and not any(
+        along(axis, dim) for reach in known for axis in reach
+    ):
         return merged
     nothing = Spots(np.array(FAR), np.array(-FAR))
     parts = []

@@ -38,11 +38,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnbook.profiling import reach as fields
-from cnnbook.profiling.primitives import overwrite, transposed, upsampled
+from cnnbook.profiling.primitives import (
+    META,
+    overwrite,
+    overwrites,
+    transposed,
+    upsampled,
+)
 from cnnbook.profiling.reach import Axis, merge, mix, windowed
 from cnnbook.profiling.rows import ProfileError, TooSmall, times
-
-META = torch.device("meta")
 
 # By torch's function: (mode, *its arguments) -> its result.
 RULES: dict[Callable, Callable] = {}
@@ -100,10 +104,17 @@ def like(input: Any) -> Any:
     """Another tensor as `input`, which sees the same."""
     reach = getattr(input, "reach", None)
     if reach is None:
-        return input.detach() if nothing_known(input) else NotImplemented
-    out = input.detach()
+        return torch.empty_like(input) if nothing_known(input) else NotImplemented
+    # torch lays out a new tensor where one of its elements stands for several.
+    out: Any = input.detach() if input.is_contiguous() else torch.empty_like(input)
     out.reach = reach
     return out
+
+
+def overwritten(input: Any) -> Any:
+    """`input` itself, after something was done to each element in its place."""
+    known = getattr(input, "reach", None) is not None or nothing_known(input)
+    return input if known else NotImplemented
 
 
 def _ntuple(value: Any, n: int) -> tuple[int, ...]:
@@ -510,8 +521,7 @@ def _writes_in_place(
 ) -> Callable[[Sequence[Any], dict[str, Any]], bool]:
     """Whether a call of `func` overwrites its input, as its name or its `inplace`
     says."""
-    name = getattr(func, "__name__", "")
-    if name.endswith("_") and not name.endswith("__"):
+    if overwrites(getattr(func, "__name__", "")):
         return lambda args, kwargs: True
     try:
         at = list(inspect.signature(func).parameters).index("inplace") - 1
@@ -520,10 +530,12 @@ def _writes_in_place(
     return lambda args, kwargs: kwargs.get("inplace", len(args) > at and args[at])
 
 
-def _element_by_element(overwrites, mode, input, /, *args, **kwargs):
+def _element_by_element(in_place, mode, input, /, *args, **kwargs):
     """Activations and the like, of one floating tensor and of numbers: same shape,
     same type."""
-    if kwargs.keys() - SETTINGS or not input.is_floating_point():
+    if not isinstance(input, Tensor) or not input.is_floating_point():
+        return NotImplemented
+    if kwargs.keys() - SETTINGS:
         return NotImplemented
     if any([type(v) not in NUMBERS and v not in ("none", "tanh") for v in args]):
         return NotImplemented
@@ -534,7 +546,7 @@ def _element_by_element(overwrites, mode, input, /, *args, **kwargs):
         ]
     ):
         return NotImplemented
-    return input if overwrites(args, kwargs) and seen(input) else like(input)
+    return overwritten(input) if in_place(args, kwargs) else like(input)
 
 
 NUMBERS = {int, float, bool}
@@ -557,7 +569,7 @@ def _clamp(func, mode, input, min=None, max=None):
         return NotImplemented
     if not input.is_floating_point():
         return NotImplemented
-    return input if func.__name__ == "clamp_" and seen(input) else like(input)
+    return overwritten(input) if func.__name__ == "clamp_" else like(input)
 
 
 @rule("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout",
@@ -566,7 +578,7 @@ def _dropout(func, mode, input, p=0.5, training=False, inplace=False):
     dims = func.__name__[7:-1]
     if not 0 <= p <= 1 or dims.isdigit() and input.dim() != int(dims) + 2:
         return NotImplemented
-    return input if inplace and seen(input) else like(input)
+    return overwritten(input) if inplace else like(input)
 
 
 @rule("_assert")
@@ -632,15 +644,16 @@ def _combined(in_place, mode, input, other):
     if not isinstance(other, Tensor):
         if type(other) not in NUMBERS or not input.is_floating_point():
             return NotImplemented
-        if id(input) in mode.params:
-            input = mode.to_meta(input)
-        return input if in_place and mine is not None else like(input)
+        if in_place:
+            return overwritten(input)
+        return like(mode.to_meta(input) if id(input) in mode.params else input)
     theirs = getattr(other, "reach", None)
     if input.dtype != other.dtype or mine is None and in_place:
         return NotImplemented
-    if mine is theirs is None and not (
-        nothing_known(input) or nothing_known(other)
-    ):
+    alike = input.is_contiguous() and other.is_contiguous()
+    # One that is nothing but a shape hides the other's values.
+    hidden = nothing_known(input) or nothing_known(other)
+    if mine is theirs is None and not (alike and hidden):
         return NotImplemented
     if not input.is_floating_point():
         return NotImplemented
@@ -653,7 +666,11 @@ def _combined(in_place, mode, input, other):
             return NotImplemented
     reach = mine if mine is theirs else merge((mine, theirs))
     if not in_place:
-        return empty(shape, input, reach)
+        if alike or shape != input.shape or input.stride() != other.stride():
+            return empty(shape, input, reach)
+        out: Any = torch.empty_like(input)  # laid out as both are
+        out.reach = reach
+        return out
     if reach is not mine:
         input.reach = reach
         overwrite(input)
@@ -992,11 +1009,6 @@ def _indexed(mode, input, index):
 INDICES = {int, slice, type(None), type(Ellipsis)}
 
 
-def _along(axis: Any, dim: int) -> bool:
-    """Whether positions lie along `dim`."""
-    return axis.dim == dim if type(axis) is Axis else axis.along(dim) > 1
-
-
 @rule("chunk", "split", told=True)
 def _split(func, mode, input, size, dim=0):
     """Chunks: each sees what the whole saw, unless it is the image that is cut."""
@@ -1004,7 +1016,7 @@ def _split(func, mode, input, size, dim=0):
     if reach is None or type(dim) is not int or not -n <= dim < n:
         return NotImplemented
     dim = dim % n - n
-    if type(reach) is tuple and any([_along(axis, dim) for axis in reach]):
+    if type(reach) is tuple and any([fields.along(axis, dim) for axis in reach]):
         return NotImplemented
     return tuple(
         [view_of(input, out, reach) for out in mode.run(func, input, size, dim)]
@@ -1017,7 +1029,7 @@ def _unbound(mode, input, dim=0):
     if type(reach) is not tuple or type(dim) is not int or not -n <= dim < n:
         return NotImplemented
     dim = dim % n - n
-    if any([_along(axis, dim) for axis in reach]):
+    if any([fields.along(axis, dim) for axis in reach]):
         return NotImplemented
     reach = fields.reduced(reach, {dim}, False)
     outs = mode.run(Tensor.unbind, input, dim)
@@ -1129,9 +1141,11 @@ def _interpolated(
         return NotImplemented
     if type(reach) is not tuple and not ours and not nothing_known(input):
         return NotImplemented
-    given = size if scale_factor is None else scale_factor
+    given, kinds = size, {int}
+    if scale_factor is not None:
+        given, kinds = scale_factor, {int, float}
     each = given if isinstance(given, tuple | list) else (given,) * n
-    if len(each) != n or not all([type(v) in (int, float) for v in each]):
+    if len(each) != n or not {type(v) for v in each} <= kinds:
         return NotImplemented
     if scale_factor is not None:
         each = [
@@ -1244,11 +1258,11 @@ def _batch_norm_layer(*dims: int) -> LayerRule:
 def _activation_layer(mode, input, layer):
     if not input.is_floating_point():
         return NotImplemented
-    return input if layer.get("inplace") and seen(input) else like(input)
+    return overwritten(input) if layer.get("inplace") else like(input)
 
 
 def _dropout_layer(mode, input, layer):
-    return input if layer["inplace"] and seen(input) else like(input)
+    return overwritten(input) if layer["inplace"] else like(input)
 
 
 LAYERS.update({

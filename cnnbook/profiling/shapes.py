@@ -18,8 +18,14 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._device import _device_constructors
 from torch.utils._pytree import tree_iter, tree_map
 
-from cnnbook.profiling.answers import Answer, answer_of, key_of
-from cnnbook.profiling.primitives import Primitives, reach_of, tensors_in
+from cnnbook.profiling.answers import Answer, answer_of, bases_of, key_of
+from cnnbook.profiling.primitives import (
+    META,
+    Primitives,
+    overwrites,
+    reach_of,
+    tensors_in,
+)
 from cnnbook.profiling.reach import extent, sees
 from cnnbook.profiling.rows import Layer, ProfileError
 from cnnbook.profiling.rules import (
@@ -36,7 +42,7 @@ from cnnbook.profiling.rules import (
 FACTORIES = _device_constructors()
 # Elements of a tensor whose values are kept beside its shape.
 LARGEST_CONSTANT = 1 << 16
-META, CPU = torch.device("meta"), torch.device("cpu")
+CPU = torch.device("cpu")
 
 
 class Shapes(TorchFunctionMode):
@@ -217,6 +223,9 @@ class Shapes(TorchFunctionMode):
         ):
             out, flops = self.on_meta(func, args, kwargs), 0
             wrote = writes(func)
+            for each, base in bases_of(out, inputs):
+                if base is not None and each is not inputs[base]:
+                    each.base = inputs[base]
         else:
             with Primitives() as primitives:
                 out = self.on_meta(func, args, kwargs)
@@ -342,9 +351,7 @@ def value_of(value: Any) -> Any:
 
 
 def writes(func) -> bool:
-    name = getattr(func, "__name__", "")
-    plain = name.endswith("_") and not name.endswith("__")
-    return plain or name.startswith("__i") or name == "__setitem__"
+    return overwrites(getattr(func, "__name__", ""))
 
 
 def _name(func) -> str:

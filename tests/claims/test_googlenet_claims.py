@@ -161,6 +161,13 @@ def test_aux_classifiers_is_undecided_when_one_seed_says_otherwise():
     assert "To tell 0.4 points" in found.open and "there are 3" in found.open
 
 
+def test_aux_classifiers_is_undecided_where_the_seeds_suffice_and_the_effect_is_smaller():
+    found = claims.aux_classifiers(records.load("aux-vs-batchnorm", "standard"))
+    assert found.verdict == "undecided"
+    said = "10 seeds would tell 0.4 points from zero with 80 % power; what was found is smaller"
+    assert found.open.startswith(said)
+
+
 @pytest.mark.parametrize("both, word", [(0.85, "smaller"), (0.87, "larger")])
 def test_the_words_fit_the_sign_of_the_change(both, word):
     found = claims.aux_classifiers(runs(**FINE | {"both": both})).measured

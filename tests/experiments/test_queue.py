@@ -188,7 +188,10 @@ def test_seeds_are_those_that_the_scale_states(choosing, tmp_path):
 
 
 def test_a_run_that_diverges_is_left_out_and_named(choosing, tmp_path, monkeypatch, capsys):
+    tried = []
+
     def diverging(name, scale, trial, *arguments, **options):
+        tried.append(trial.arm)
         if trial.arm == "one-lr0.01":
             raise FloatingPointError("the training loss became nan at step 3")
         return run_one(name, scale, trial, *arguments, **options)
@@ -196,8 +199,12 @@ def test_a_run_that_diverges_is_left_out_and_named(choosing, tmp_path, monkeypat
     run_one = _queue.run_one
     monkeypatch.setattr(_queue, "run_one", diverging)
     runs = experiments.run("choosing", folder=tmp_path, device="cpu")
-    assert {run.arm for run in runs} == {"best"}
+    assert {run.arm for run in runs} == {"one", "best"}
+    assert {run.recipe.lr for run in runs if run.arm == "one"} <= {1e-6, 1e-5}
     assert "choosing one-lr0.01: left out, the training loss became nan" in capsys.readouterr().out
+    assert tried.count("one-lr0.01") == 1
+    experiments.run("choosing", folder=tmp_path, device="cpu")  # it knows, and does not try again
+    assert tried.count("one-lr0.01") == 1
 
 
 def test_a_timed_experiment_wants_a_quiet_machine(choosing, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import random
 
 import pytest
@@ -68,6 +69,9 @@ def steps(draw: random.Random, x: torch.Tensor):
         lambda x: x.expand_as(x).repeat(*([1] * (n - 1)), 2),
         lambda x: x.clamp(min=0).to(torch.float32),
         lambda x: F.normalize(x, dim=dim),
+        lambda x: x * torch.pow(100, torch.arange(x.shape[-1]) / 2),
+        lambda x: x.kthvalue(1).values,
+        lambda x: torch.randn(x.shape).mul_(2).add_(x),
         lambda x: x.std(dim, keepdim=True),
     ])  # fmt: skip
 
@@ -226,12 +230,11 @@ def profiled_field(function) -> tuple[tuple[int, int], str]:
     return ((field, field) if isinstance(field, int) else field), last.sees
 
 
-# A network repeats its blocks, and a call like one before is answered as it was.
 REPEATED = sorted(FIELDS.keys() - {"merged", "unfold", "pixel shuffle", "adaptive", "where"})
 
 
 @pytest.mark.parametrize("name", REPEATED)
-def test_a_block_after_one_like_it(name):
+def test_receptive_field_of_three_in_a_row(name):
     function, _ = FIELDS[name]
 
     def thrice(x):
@@ -257,7 +260,9 @@ def test_what_is_remembered_is_what_would_be_found(seed, monkeypatch):
         twice.append(Chain(image_first))
     remembered = [profile(model, (4, 8, 8)) for model in twice]
     monkeypatch.setattr(shapes, "key_of", lambda *call: None)
-    assert [profile(model, (4, 8, 8)) for model in twice] == remembered
+    found = [profile(model, (4, 8, 8)) for model in twice]
+    assert found == remembered
+    assert [one.calls for one in found] == [one.calls for one in remembered]
 
 
 def test_a_token_that_sees_nothing_yet():
@@ -284,11 +289,112 @@ def test_channels_of_zeros_leave_windows_of_unequal_size_as_they_are():
     assert field(0) == field(9) == 4
 
 
-def test_a_product_with_a_vector_sees_what_the_vector_s_partner_sees():
-    def forward(x):
-        y = F.conv2d(x, torch.ones(6, 2, 3, 3), padding=1).flatten(2).mT  # N × HW × 6
-        y = y.softmax(1)[:, :, None] @ torch.ones(6)
-        return F.linear(y.flatten(1), torch.ones(3, y.shape[1]))
+# A call must not be answered as one that only looks like it.
 
-    last = profile(Chain([forward]), (2, 6, 8)).layers[-1]
-    assert (last.receptive_field, last.sees) == ((8, 10), "whole image")
+
+class Windows(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("p", torch.tensor(3))
+        self.register_buffer("q", torch.tensor(9))
+
+    def forward(self, x):
+        where = x.flatten(2).mean(1).topk(4).indices[0] % 2
+        a, b = x[0, where, self.p :], x[0, where, self.q :]
+        return F.conv2d(a[None], a.new_ones(1, 4, 1, 1)), F.conv2d(b[None], b.new_ones(1, 4, 1, 1))
+
+
+def test_what_a_slice_begins_with_is_a_part_of_the_call():
+    assert [row.output for row in profile(Windows(), (2, 24, 24)).layers] == [
+        (1, 21, 24), (1, 15, 24),
+    ]  # fmt: skip
+
+
+Pair = collections.namedtuple("Pair", "a b")
+
+
+def stacked_again(x):
+    pair = Pair(x * 1, x * 2)
+    torch.stack(pair, 1)
+    pair.a.add_(box(x, 5))
+    return torch.stack(pair, 1)[:, 0]
+
+
+def in_place_of_nothing(x):
+    y = torch.randn(x.shape).mul_(2)
+    return F.relu(y, inplace=True).add_(box(x, 3))
+
+
+def through_a_view_of_nothing(x):
+    for _ in range(2):
+        y = torch.randn(x.shape)
+        y.transpose(2, 3).add_(x.mT)
+    return y
+
+
+def by_a_vector(x):
+    return (x.flatten(2).mT @ x.new_ones(2)).view(1, 1, 24, 24)
+
+
+def beside_zeros(x):
+    return box(torch.cat([x.new_zeros(1, 2, 24, 1), x], 3), 3)[..., 1:]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [stacked_again, in_place_of_nothing, through_a_view_of_nothing, by_a_vector, beside_zeros],
+)
+def test_fields_where_a_call_only_looks_alike_or_sees_nothing(function):
+    field, sees = profiled_field(function)
+    assert field == seen_by_gradient(function) and sees == "exact"
+
+
+def test_of_one_row():
+    def rows(x):
+        return F.linear(x.kthvalue(3).values[:, 0, 12:13], torch.ones(1, 1))
+
+    last = profile(Chain([rows]), (2, 24, 24)).layers[-1]
+    assert last.receptive_field == (1, 24)
+    profile(Chain([lambda x: x.mean().max(0).values]), (2, 24, 24))
+
+
+def test_the_graph_where_activations_share_what_they_are_stored_in():
+    def twice(x):
+        for _ in range(2):
+            a = x.flatten(2)[0, 0] * 1
+            b = torch.relu(a)
+            _, across = torch.meshgrid(a, b, indexing="ij")
+            across[:1] = F.conv1d(a[None, None], torch.ones(1, 1, 99), padding=49)[0]
+            out = F.conv1d(b[None, None], torch.ones(1, 1, 1))
+        return out
+
+    found = profile(Chain([twice]), (2, 24, 24))
+    first, second = (found.layers[i] for i in (1, 3))
+    assert first[2:] == second[2:]
+
+
+def test_layouts_that_torch_can_view():
+    class Tokens(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.token, self.other = (nn.Parameter(torch.ones(1, 2, 4)) for _ in range(2))
+
+        def forward(self, x):
+            spread = self.token.expand(3, -1, -1).clone().view(-1, 4)
+            turned = (self.token.permute(0, 2, 1) + self.other.permute(0, 2, 1)).permute(0, 2, 1)
+            both = (x.mT + x.mT).mT.view(1, -1)
+            return F.linear(both, both.new_ones(1, both.shape[1])), spread, turned.view(1, 1, -1)
+
+    assert profile(Tokens(), (2, 8, 8)).layers[0].flops == 128
+
+
+def test_a_layer_may_have_an_attribute_of_its_owner_s():
+    first = nn.Conv2d(2, 2, 1)
+    first.output_size = (1, 1)
+    found = profile(nn.Sequential(first, nn.Conv2d(2, 2, 1)), (2, 24, 24))
+    assert [call.settings["kernel_size"] for call in found.calls[1:]] == [(1, 1)] * 2
+
+
+def test_an_interpolation_s_size_is_whole():
+    with pytest.raises(ProfileError):
+        profile(Chain([lambda x: F.interpolate(x, size=(7.5, 7.5), mode="bilinear")]), (2, 9, 9))
