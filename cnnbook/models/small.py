@@ -12,6 +12,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from cnnbook.models._common import check_images, register
+from cnnbook.models.residual import conv3x3
 
 
 class SmallResNet(nn.Module):
@@ -82,9 +83,7 @@ def conv(
 
     The pool stands first, so that what follows it has a quarter to do.
     """
-    layers: list[nn.Module] = [
-        nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
-    ]
+    layers: list[nn.Module] = [conv3x3(in_channels, out_channels, stride)]
     if pool:
         layers.append(nn.MaxPool2d(2))
     return nn.Sequential(

@@ -140,20 +140,24 @@ class Primitives(TorchDispatchMode):
 
 def _written(func, args, kwargs) -> Iterator[int]:
     """The storages of the arguments that a primitive overwrites, by its schema."""
-    arguments = func._schema.arguments
-    named = dict(zip((a.name for a in arguments), args, strict=False)) | kwargs
-    for argument in arguments:
+    named = _named(func, args, kwargs)
+    for argument in func._schema.arguments:
         if argument.alias_info is not None and argument.alias_info.is_write:
             for tensor in tensors_in((named.get(argument.name),), {}):
                 yield tensor.untyped_storage()._cdata
+
+
+def _named(func, args, kwargs) -> dict[str, Any]:
+    """The arguments of a primitive, by their names in its schema."""
+    names = (argument.name for argument in func._schema.arguments)
+    return dict(zip(names, args, strict=False)) | kwargs
 
 
 def stamp(func, args, kwargs, inputs, before, out) -> None:
     """Write down what the outputs of a primitive see, and what it overwrote."""
     reach = merge_unknown(before)
     if reach is None:
-        names = [argument.name for argument in func._schema.arguments]
-        named = dict(zip(names, args, strict=False)) | kwargs
+        named = _named(func, args, kwargs)
         reach = primitive_reach(func, named, args, kwargs, inputs, before, out)
     outs: list[Any] = [out] if isinstance(out, Tensor) else [*tree_iter(out)]
     reaches = reach if type(reach) is list else [reach] * len(outs)

@@ -441,15 +441,10 @@ class Folded(Later):
     def _regrouped(self, table: np.ndarray) -> np.ndarray:
         return _regrouped(table, self.old, self.new)
 
-    def _varies(self, dim: int) -> bool:
-        if type(self.axis) is Axis:
-            return self.axis.dim == dim
-        return self.axis.along(dim) > 1
-
     def repeats(self) -> bool:
         """Whether its table is larger than that of what it is made of."""
         for before, _ in _groups(self.old, self.new):
-            varies = [self._varies(d) for d in before if self.old[d] > 1]
+            varies = [along(self.axis, d) for d in before if self.old[d] > 1]
             if any(varies) and not all(varies):
                 return True
         return False
@@ -459,7 +454,7 @@ class Folded(Later):
         whole: list[int] = []
         for before, after in _groups(self.old, self.new):
             mixed = [d in dims for d in after if self.new[d] > 1]
-            if not any(mixed) or not any(map(self._varies, before)):
+            if not any(mixed) or not any(along(self.axis, d) for d in before):
                 continue
             if not all(mixed):
                 return self._spots.mix(dims)

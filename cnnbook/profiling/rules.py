@@ -1023,6 +1023,10 @@ def _split(func, mode, input, size, dim=0):
     )
 
 
+for _func in functions("chunk", "split"):
+    NAMES[_func] = frozenset(("dim",))
+
+
 @rule("unbind")
 def _unbound(mode, input, dim=0):
     reach, n = seen(input), input.dim()
@@ -1034,10 +1038,6 @@ def _unbound(mode, input, dim=0):
     reach = fields.reduced(reach, {dim}, False)
     outs = mode.run(Tensor.unbind, input, dim)
     return tuple([view_of(input, out, reach) for out in outs])
-
-
-for _func in functions("chunk", "split"):
-    NAMES[_func] = frozenset(("dim",))
 
 
 @rule("roll")
