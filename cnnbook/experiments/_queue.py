@@ -308,7 +308,7 @@ def work(
     """Make one run after the other until none is left, or none would end in
     time."""
     failed: set[tuple] = set()
-    made = 0
+    ended = -math.inf  # when the last run of this process did
     while True:
         runs, left = queue.left()
         runs = [each for each in runs if _key(*each) not in failed]
@@ -324,13 +324,10 @@ def work(
                 if place is None or not _is_left(queue, name, run):
                     continue  # another process has it, or had it
                 if find(name).alone:
-                    left_over = math.inf
-                    if deadline is not None:
-                        left_over = deadline - time.monotonic()
-                    require_quiet(name, min(COOLING if made else 0.0, left_over))
+                    require_quiet(name, find(name).threads, ended, deadline)
                 try:
                     _make(queue, name, run, device, place, progress, bars, left)
-                    made += 1
+                    ended = time.monotonic()
                 except (NotEnoughMemory, FloatingPointError) as error:
                     _say(progress, f"{name} {run.arm}: left out, {error}")
                     failed.add(_key(name, run))
@@ -390,16 +387,25 @@ def _note_diverged(
     path.with_suffix(".diverged").write_text(f"{error}\n", encoding="utf-8")
 
 
-def require_quiet(name: str, patience: float = 0.0) -> None:
+def require_quiet(
+    name: str,
+    threads: int,
+    ended: float = -math.inf,
+    deadline: float | None = None,
+) -> None:
     """ValueError unless the machine has had next to nothing to do for the last
-    minute, or comes to that within `patience` seconds."""
+    minute but for this process, which ran `threads` threads until the moment
+    `ended`; or comes to that within `COOLING` seconds from then, and before the
+    deadline."""
     if not hasattr(os, "getloadavg"):
         raise ValueError(
             f"{name} is timed and needs a quiet machine, and this system does not "
             "tell its load; use one of Linux or macOS"
         )
-    last = time.monotonic() + patience
-    while (load := os.getloadavg()[0]) > BUSY:
+    last = ended + COOLING
+    if deadline is not None:
+        last = min(last, deadline)
+    while (load := os.getloadavg()[0] - threads * _still_counts(ended)) > BUSY:
         if time.monotonic() >= last:
             raise ValueError(
                 f"{name} is timed and needs a quiet machine: the load is "
@@ -407,6 +413,12 @@ def require_quiet(name: str, patience: float = 0.0) -> None:
                 "wait a minute"
             )
         time.sleep(PATIENCE)
+
+
+def _still_counts(ended: float) -> float:
+    """The share of what ran until that moment in the system's load, which forgets
+    exponentially, in a minute."""
+    return math.exp(-max(time.monotonic() - ended, 0.0) / 60)
 
 
 def _is_left(queue: Queue, name: str, run: Trial | TimingTrial) -> bool:

@@ -17,13 +17,14 @@ from cnnbook.records.record import Record
 from cnnbook.records.store import (
     FOLDER,
     candidates,
+    everywhere,
     is_complete,
     load,
     names,
     path_of,
     save,
 )
-from cnnbook.records.summary import provenance, table
+from cnnbook.records.summary import by_device, provenance, table
 from cnnbook.records.timing import Timing
 
 __all__ = [
@@ -33,8 +34,10 @@ __all__ = [
     "Difference",
     "Record",
     "Timing",
+    "by_device",
     "candidates",
     "compare",
+    "everywhere",
     "interval",
     "is_complete",
     "load",

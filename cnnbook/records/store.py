@@ -17,6 +17,7 @@ from cnnbook.records.timing import KIND, Timing
 # The records of the book, laid out as `path_of` says.
 FOLDER = Path(__file__).parent
 PLAN = "plan.json"  # beside the records of a scale: which runs make it complete
+ELSEWHERE = "elsewhere"  # a folder for each other machine that made the same runs
 CANDIDATES = "candidates"  # a folder beside them: runs that chose a learning rate
 # Each is a module of its name, with _ for -.
 _EXPERIMENTS = FOLDER.parent / "experiments"
@@ -58,6 +59,21 @@ def load(
     else:
         scales = (scale,)
     return next(filter(None, (read_all(name, each, folder) for each in scales)), ())
+
+
+def everywhere(
+    name: str, scale: str, *, folder: str | os.PathLike | None = None
+) -> tuple[Record | Timing, ...]:
+    """The runs of an experiment at a scale, on this book's machine and on others.
+
+    Those of another machine lie in ``elsewhere/MACHINE`` beside the book's own, as
+    the command ``cnnbook experiment NAME --folder`` writes them there.
+    """
+    machines = sorted((_root(folder) / ELSEWHERE).glob("[!.]*"))
+    return (
+        *load(name, scale, folder=folder),
+        *(run for each in machines for run in read_all(name, scale, each)),
+    )
 
 
 def candidates(

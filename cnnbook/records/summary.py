@@ -51,6 +51,52 @@ def table(runs: Sequence[Record | Timing]) -> pd.DataFrame:
     return pd.DataFrame(trained, columns=COLUMNS)
 
 
+def by_device(runs: Sequence[Record]) -> pd.DataFrame:
+    """What one recipe took on each device that ran it, the fastest first.
+
+    Returns:
+        A row per device and number of threads: `device`, `threads` (of a CPU),
+        `runs`, the `accuracy` on the test images (%, the mean) with its `deviation`
+        (points; the standard deviation of a run), `seconds` on the clock (the mean
+        of whole runs), `process_seconds` over all threads, and `torch`, its
+        versions.
+
+    Raises:
+        ValueError: if the runs are not all of one arm and scale, or one of them
+            kept no `process_seconds`.
+    """
+    trained = [run for run in runs if isinstance(run, Record)]
+    if len(found := {(run.experiment, run.scale, run.arm) for run in trained}) != 1:
+        raise ValueError(
+            "devices are compared by runs of one experiment, scale and arm, got "
+            f"{len(found)} kinds of run"
+        )
+    if any(run.process_seconds is None for run in trained):
+        raise ValueError("one of the runs has no process_seconds on record")
+    each = pd.DataFrame(
+        {
+            "device": [run.device for run in trained],
+            "threads": [run.threads for run in trained],
+            "accuracy": [100 * run.test_accuracy for run in trained],
+            "seconds": [run.seconds for run in trained],
+            "process_seconds": [run.process_seconds for run in trained],
+            "torch": [run.versions["torch"] for run in trained],
+        }
+    )
+    return (
+        each.groupby(["device", "threads"], as_index=False)
+        .agg(
+            runs=("accuracy", "size"),
+            accuracy=("accuracy", "mean"),
+            deviation=("accuracy", "std"),
+            seconds=("seconds", "mean"),
+            process_seconds=("process_seconds", "mean"),
+            torch=("torch", lambda names: ", ".join(sorted(set(names)))),
+        )
+        .sort_values("seconds", ignore_index=True)
+    )
+
+
 def provenance(runs: Sequence[Record | Timing]) -> str:
     """On what device, when and with what these runs were made, in a sentence."""
     if not runs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -221,17 +222,36 @@ def test_a_timed_experiment_wants_a_quiet_machine(choosing, tmp_path, monkeypatc
 def test_a_timed_experiment_waits_for_its_own_load_to_go(choosing, tmp_path, monkeypatch):
     found = replace(experiments.find("choosing"), alone=True)
     monkeypatch.setitem(_mechanism._EXPERIMENTS, "choosing", found)
-    loads = iter([0.1] + [1.9, 0.8, 0.4] * 9)  # quiet at first, and after each run of its own
+    loads = iter([0.1] + [2.9, 1.8, 1.4] * 9)  # quiet at first; later its own is 1 of it
     monkeypatch.setattr(_queue.os, "getloadavg", lambda: (next(loads), 0, 0))
     monkeypatch.setattr(_queue, "PATIENCE", 0.0)
+    monkeypatch.setattr(_queue, "COOLING", math.inf)
+    monkeypatch.setattr(_queue, "_still_counts", lambda ended: float(ended > 0))
     runs = experiments.run("choosing", folder=tmp_path, device="cpu", progress=False)
-    assert len(runs) == 4 and next(loads) == 1.9
-    monkeypatch.setattr(_queue.os, "getloadavg", lambda: (1.0, 0, 0))
-    with pytest.raises(ValueError, match="the load is 1.00"):
-        _queue.require_quiet("choosing", patience=0.1)
+    assert len(runs) == 4 and next(loads) == 2.9
+
+
+def test_what_ran_before_is_no_load_of_others(monkeypatch):
+    monkeypatch.setattr(_queue, "PATIENCE", 0.0)
+    monkeypatch.setattr(_queue, "COOLING", 0.2)
+    now = time.monotonic()
+    for load, ago, others in [
+        (2.1, 0, 0.1),
+        (1.2, 60, 0.46),
+        (0.4, 3600, 0.4),
+        (0.5, math.inf, 0.5),
+    ]:
+        monkeypatch.setattr(_queue.os, "getloadavg", lambda load=load: (load, 0, 0))
+        assert load - 2 * _queue._still_counts(now - ago) == pytest.approx(others, abs=0.01)
+        _queue.require_quiet("choosing", 2, now - ago)
+    monkeypatch.setattr(_queue.os, "getloadavg", lambda: (2.9, 0, 0))
+    with pytest.raises(ValueError, match="the load is 0.9"):
+        _queue.require_quiet("choosing", 2, time.monotonic())
+    with pytest.raises(ValueError, match="the load is 2.90"):
+        _queue.require_quiet("choosing", 2)
     monkeypatch.delattr(_queue.os, "getloadavg")
     with pytest.raises(ValueError, match="does not tell its load; use one of Linux or macOS"):
-        _queue.require_quiet("choosing")
+        _queue.require_quiet("choosing", 2)
 
 
 def test_bad_calls(tmp_path):
