@@ -104,11 +104,25 @@ def like(input: Any) -> Any:
     """Another tensor as `input`, which sees the same."""
     reach = getattr(input, "reach", None)
     if reach is None:
-        return torch.empty_like(input) if nothing_known(input) else NotImplemented
-    # torch lays out a new tensor where one of its elements stands for several.
-    out: Any = input.detach() if input.is_contiguous() else torch.empty_like(input)
+        return laid_out_as(input) if nothing_known(input) else NotImplemented
+    out: Any = input.detach() if input.is_contiguous() else laid_out_as(input)
     out.reach = reach
     return out
+
+
+def laid_out_as(input: Tensor) -> Tensor:
+    """What ``torch.empty_like`` gives, which torch finds in Python: the strides of
+    `input`, unless one of its elements stands for several, or none for a place;
+    along a dimension of length 1 they may be others."""
+    if input.is_contiguous():
+        return torch.empty(input.shape, dtype=input.dtype, device=META)
+    shape, strides, expected = input.shape, input.stride(), 1
+    for stride, size in sorted(zip(strides, shape, strict=True)):
+        if size != 1:
+            if stride != expected:
+                return torch.empty_like(input)
+            expected *= size
+    return torch.empty_strided(shape, strides, dtype=input.dtype, device=META)
 
 
 def overwritten(input: Any) -> Any:
@@ -668,7 +682,7 @@ def _combined(in_place, mode, input, other):
     if not in_place:
         if alike or shape != input.shape or input.stride() != other.stride():
             return empty(shape, input, reach)
-        out: Any = torch.empty_like(input)  # laid out as both are
+        out: Any = laid_out_as(input)
         out.reach = reach
         return out
     if reach is not mine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import random
 
 import pytest
@@ -12,7 +13,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnbook import profile
-from cnnbook.profiling import ProfileError, shapes
+from cnnbook.profiling import ProfileError, rules, shapes
 
 GRAPHS = 2_000
 STEPS = 4
@@ -371,6 +372,30 @@ def test_the_graph_where_activations_share_what_they_are_stored_in():
     found = profile(Chain([twice]), (2, 24, 24))
     first, second = (found.layers[i] for i in (1, 3))
     assert first[2:] == second[2:]
+
+
+def test_what_lies_as_another_lies_as_torch_lays_it():
+    """Dense or with gaps, in any order of dimensions, repeated along one."""
+    draw, strided = random.Random(0), 0
+    for _ in range(1000):
+        shape = [draw.choice((1, 1, 2, 3, 5)) for _ in range(draw.randint(1, 4))]
+        t = torch.empty(shape, device="meta").permute(*draw.sample(range(len(shape)), len(shape)))
+        dim = draw.randrange(t.dim())
+        t = draw.choice([
+            t,
+            t.narrow(dim, 0, max(t.shape[dim] - 1, 1)),
+            t[(slice(None),) * dim + (slice(None, None, 2),)],
+            t.narrow(dim, 0, 1).expand(*t.shape),
+        ])  # fmt: skip
+        expected = torch.empty_like(t)
+        found = rules.laid_out_as(t)
+        long = [n > 1 for n in t.shape]  # a stride along a single element leads nowhere
+        assert found.shape == expected.shape
+        assert [*itertools.compress(found.stride(), long)] == [
+            *itertools.compress(expected.stride(), long)
+        ]
+        strided += not t.is_contiguous()
+    assert strided > 200
 
 
 def test_layouts_that_torch_can_view():
