@@ -1,4 +1,20 @@
+import subprocess
+
 import pytest
+
+from cnnbook import cli
+
+
+@pytest.fixture
+def call(capsys):
+    """`cnnbook` with these arguments, in this process: one of its own would load torch anew."""
+
+    def call(*arguments) -> subprocess.CompletedProcess:
+        with pytest.raises(SystemExit) as end:
+            cli.main([*map(str, arguments)])
+        return subprocess.CompletedProcess(arguments, end.value.code, *capsys.readouterr())
+
+    return call
 
 
 @pytest.fixture

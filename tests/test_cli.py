@@ -11,25 +11,12 @@ import time
 import pytest
 import torch
 
-from cnnbook import claims, cli, experiments, models, records
+from cnnbook import claims, experiments, models, records
 
 
 def run(*arguments, **options) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "cnnbook", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=900, **options)
-
-
-@pytest.fixture
-def call(capsys):
-    """As `run`, in this process: one of its own would only load torch once more."""
-
-    def call(*arguments) -> subprocess.CompletedProcess:
-        arguments = [*map(str, arguments)]
-        with pytest.raises(SystemExit) as end:
-            cli.main(arguments)
-        return subprocess.CompletedProcess(arguments, end.value.code, *capsys.readouterr())
-
-    return call
 
 
 def test_profile_prints_the_lecture_s_table():
@@ -199,10 +186,11 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, call):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_train_trains_and_keeps_what_was_asked(tmp_path):
+def test_train_trains_and_keeps_what_was_asked(tmp_path, call, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     arguments = ["train", "resnet20", "--image-size", 8, "--epochs", 1, "--batch-size", 250]
     arguments += ["--augment", "flip", "--augment", "crop", "--lr", 0.2]
-    done = run(*arguments, "--weights", "w.pt", cwd=tmp_path)
+    done = call(*arguments, "--weights", "w.pt")
     assert done.returncode == 0 and done.stderr == ""
     first, second = done.stdout.splitlines()
     assert first.startswith("CifarResNet on fashion-mnist-mini: 1 epoch in ")
@@ -214,7 +202,7 @@ def test_train_trains_and_keeps_what_was_asked(tmp_path):
     assert folder.name.startswith("resnet20-fashion-mnist-mini-")
     assert {path.name for path in folder.iterdir()} == {"epoch-0000.pt", "epoch-0001.pt"}
     (tmp_path / "w.pt").unlink()
-    again = run(*arguments, "--weights", "w.pt", cwd=tmp_path)  # the finished run, without training
+    again = call(*arguments, "--weights", "w.pt")  # the finished run, without training
     assert again.stdout.splitlines()[1] == second
 
 

@@ -15,16 +15,6 @@ import pytest
 from cnnbook import cli
 
 
-@pytest.fixture
-def call(capsys):
-    def call(*arguments):
-        with pytest.raises(SystemExit) as end:
-            cli.main([*map(str, arguments)])
-        return subprocess.CompletedProcess(arguments, end.value.code, *capsys.readouterr())
-
-    return call
-
-
 def refused(done) -> str:
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1 and len(done.stderr) < 500

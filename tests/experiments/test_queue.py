@@ -95,7 +95,7 @@ def test_two_calls_at_once_make_each_run_once(call, tmp_path):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_stopped_call_leaves_no_process_and_the_next_goes_on(call, tmp_path, how):
-    first = call(2, epochs=4, images=4000)
+    first = call(2, epochs=4, images=1500)
     wait_for(lambda: "epoch-0002.pt" in on_file(tmp_path, "epoch-*.pt"))
     workers = psutil.Process(first.pid).children(recursive=True)
     assert len(workers) >= 2
@@ -106,7 +106,7 @@ def test_a_stopped_call_leaves_no_process_and_the_next_goes_on(call, tmp_path, h
     assert on_file(tmp_path, ".part-*") == []
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "records").rglob("epoch-0002.pt")}
     assert kept
-    second = call(1, epochs=4, images=4000)
+    second = call(1, epochs=4, images=1500)
     seen = set()
     while second.poll() is None:
         seen |= set((tmp_path / "records").rglob("epoch-0000.pt"))

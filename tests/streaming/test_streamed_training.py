@@ -89,12 +89,11 @@ def test_an_image_damaged_while_training_is_named(network, own_shards, load):
 def runs(shards, tmp_path_factory):
     """What each process of one and of two saved."""
     folder = tmp_path_factory.mktemp("runs")
-    for command in ([sys.executable], [*TORCHRUN, "2"]):
-        shutil.rmtree(folder / "run", ignore_errors=True)
-        done = subprocess.run(
-            [*command, SCRIPT, shards, folder], capture_output=True, text=True, timeout=900
-        )
-        assert done.returncode == 0, done.stderr
+    torch.save(streamed_run.train(shards, folder), folder / "0-of-1.pt")
+    shutil.rmtree(folder / "run")
+    command = [*TORCHRUN, "2", SCRIPT, shards, folder]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr
     return {path.stem: torch.load(path) for path in folder.glob("*.pt")} | {"folder": folder}
 
 
@@ -125,18 +124,14 @@ def test_one_of_two_processes_writes_the_log(runs):
     assert len(list((runs["folder"] / "log").iterdir())) == 2
 
 
-def cnnbook(*arguments, cwd):
-    command = [sys.executable, "-m", "cnnbook", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=cwd)
-
-
 @pytest.mark.parametrize("form", ["webdataset", "imagefolder"])
-def test_the_command_line(form, shards, folder, tmp_path):
+def test_the_command_line(form, shards, folder, tmp_path, call, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     name = f"webdataset:{shards}" if form == "webdataset" else f"imagefolder:{folder}"
     arguments = ["train", "resnet18", "--data", name, "--epochs", 1, "--image-size", 32]
     arguments += ["--batch-size", 40]
     arguments += ["--workers", default_workers()] + ["--stream"] * (form == "imagefolder")
-    done = cnnbook(*arguments, cwd=tmp_path)
+    done = call(*arguments)
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.splitlines()
     assert first.startswith(f"ResNet on {name}: 1 epoch in ")
@@ -144,10 +139,11 @@ def test_the_command_line(form, shards, folder, tmp_path):
     assert second.startswith("test accuracy ")
 
 
-def test_the_command_line_says_what_is_wrong_in_one_line(own_shards, tmp_path):
+def test_the_command_line_says_what_is_wrong_in_one_line(own_shards, tmp_path, call, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     path = own_shards / "train-000001.tar"
     path.write_bytes(path.read_bytes()[:5000])
-    done = cnnbook("train", "resnet18", "--data", f"webdataset:{own_shards}", cwd=tmp_path)
+    done = call("train", "resnet18", "--data", f"webdataset:{own_shards}")
     assert done.returncode == 2 and done.stdout == ""
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"cnnbook: {path} is damaged (") and "Traceback" not in done.stderr
