@@ -93,7 +93,8 @@ LIBRARIES = {
 def one(name: str, build: Callable[[], nn.Module], size: tuple) -> dict:
     """What came of a network: "exact", "refused", or what went wrong; and how fast."""
     try:
-        model = _on_meta(build).eval()
+        # torch's counter fails without gradients where a parameter is given to a module.
+        model = _on_meta(build).eval().requires_grad_(False)
     except Exception as error:
         return {"network": name, "outcome": "not built", "why": _line(error)}
     theirs, torchs = None, None
@@ -109,7 +110,8 @@ def one(name: str, build: Callable[[], nn.Module], size: tuple) -> dict:
     except Exception as error:
         torchs = error
         with contextlib.suppress(Exception):  # it may be that it only fails without values
-            torchs = counted_by_torch(build().eval(), torch.rand(1, *size))
+            whole = build().eval().requires_grad_(False)
+            torchs = counted_by_torch(whole, torch.rand(1, *size))
     try:
         found, ours = second_of_two(lambda: profile(model, size))
         plain = None if theirs is None else second_of_two(forward)[1]
