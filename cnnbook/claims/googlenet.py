@@ -413,8 +413,8 @@ def aux_classifiers(runs: Sequence[Record] | None = None) -> Evidence:
     """`runs`: those of the experiment ``aux-vs-batchnorm``.
 
     What the sentence says, and the verdict tests: that the heads' gain is smaller
-    with batch norm than without it, and with it within a margin of none, a third of
-    what Szegedy et al. found.
+    with batch norm than without it, and with it within a margin of none
+    (`records.effects`).
     """
     experiment = "aux-vs-batchnorm"
     runs = recorded(experiment) if runs is None else runs
@@ -436,9 +436,10 @@ def aux_classifiers(runs: Sequence[Record] | None = None) -> Evidence:
         f"{_less(smaller.mean)} (95 % interval: from {_less(smaller.low)} to "
         f"{_less(smaller.high)}). This is at {how(runs)}.",
         table=effects(runs),
-        caveat="ImageNet has its own answer: to Szegedy et al. (2016, section 4 "
-        "and table 3) a head with batch norm in it is still of use, as a "
-        "regulariser: 21.6 became 21.2 % top-1 error.",
+        caveat="On ImageNet Szegedy et al. (2016, section 4) found the network "
+        "with heads slightly better at the end of training, without a figure, and "
+        "take a head for a regulariser. To normalise its linear layer, too, "
+        "brought 21.6 to 21.2 % top-1 error (table 3).",
         open=undecided((after, sought), (smaller, sought))
         if holds is None
         else None,

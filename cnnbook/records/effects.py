@@ -43,7 +43,8 @@ EFFECTS: dict[str, Callable[[], float]] = {
     "preactivation": lambda: _gap(
         "he2016", "ResNet-110", "ResNet-110, pre-activation"
     ),
-    # What Inception-v3's head gained by being normalised.
+    # What Inception-v3 gained when the linear layer of its head was normalised,
+    # too. What the head itself gains has no figure.
     "aux-vs-batchnorm": lambda: _gap(
         "szegedy2015",
         "without batch normalisation in the head",

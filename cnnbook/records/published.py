@@ -387,6 +387,14 @@ _FIGURES: tuple[Figure, ...] = (
         Protocol("not stated", "not stated"),
         {"saved by the average in place of linear layers": 0.6},
     ),
+    # An Inception network in which two 3×3 convolutions replace a 5×5.
+    *_each(
+        "szegedy2015",
+        "figure 2",
+        Protocol(VAL, "not stated"),
+        {"linear between the two 3×3": 76.2, "ReLU between the two 3×3": 77.2},
+        ACCURACY,
+    ),
     # Inception with batch normalisation, rebuilt step by step.
     *_each(
         "szegedy2015",
