@@ -1098,6 +1098,8 @@ def _padded(shapes, /, input, pad, mode="constant", value=None):
     # Of spots, only what lies along another dimension stays as it is.
     for axis in reach:
         if type(axis) is not Axis and any([axis.along(dim) > 1 for dim in wider]):
+            if mode == "constant" and value:  # which constant is all the same
+                return shapes.other(F.pad, (input, pad), {})
             return NotImplemented
     out = shapes.run(F.pad, input, pad, mode, value)
 

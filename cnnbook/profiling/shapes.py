@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
@@ -43,6 +45,7 @@ FACTORIES = _device_constructors()
 # Elements of a tensor whose values are kept beside its shape.
 LARGEST_CONSTANT = 1 << 16
 CPU = torch.device("cpu")
+INDEXING = {Tensor.__getitem__, Tensor.__setitem__}
 
 
 class Shapes(TorchFunctionMode):
@@ -178,6 +181,8 @@ class Shapes(TorchFunctionMode):
 
     def other(self, func, args, kwargs) -> Any:
         """Run `func` on the meta device; matrix products inside it become a row."""
+        if func in INDEXING:
+            args = (args[0], self.places(args[1]), *args[2:])
         given = tensors_in(args, kwargs)
         if func in VALUES and not any(t.is_meta for t in given):
             return func(*args, **kwargs)
@@ -257,6 +262,23 @@ class Shapes(TorchFunctionMode):
             return func(*tree_map(value_of, args), **tree_map(value_of, kwargs))
         except Exception:  # torch's own complaint is had from the run on shapes
             return NotImplemented
+
+    def places(self, index: Any) -> tuple:
+        """An index with its lists of numbers, and its masks, as tensors of
+        numbers."""
+        found: list[Any] = []
+        for part in index if isinstance(index, tuple) else (index,):
+            if isinstance(part, list | range | np.ndarray):
+                with suppress(TypeError, ValueError, RuntimeError):
+                    numbers = torch.as_tensor(part, device=CPU)
+                    part = numbers if numbers.numel() else part
+            if isinstance(part, Tensor) and part.dtype is torch.bool:
+                known = value_of(part) if self.is_known(part) else part
+                if not known.is_meta:
+                    found += known.nonzero(as_tuple=True)
+                    continue
+            found.append(part)
+        return tuple(found)
 
     def is_known(self, tensor: Tensor) -> bool:
         value = getattr(tensor, "value", None)

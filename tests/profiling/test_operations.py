@@ -6,6 +6,7 @@ import collections
 import itertools
 import random
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -192,6 +193,8 @@ FIELDS = {
     "attention": (by_attention, 4),
     "merged": (merged, 2),
     "windows, then a window": (lambda x: box(in_windows(x), 3), 8),
+    "windows, in a frame of sevens": (
+        lambda x: box(F.pad(in_windows(x), (0, 1, 0, 1), value=7.0), 3)[..., :-1, :-1], 8),
     "unbind and stack": (lambda x: torch.stack(box(x, 5).unbind(1), 1), 5),
     "pixel shuffle": (lambda x: F.pixel_shuffle(torch.cat([box(x, 3)] * 2, 1), 2), 3),
     "one minus": (lambda x: 1 - box(x, 3).pow(2), 3),
@@ -372,6 +375,53 @@ def test_the_graph_where_activations_share_what_they_are_stored_in():
     found = profile(Chain([twice]), (2, 24, 24))
     first, second = (found.layers[i] for i in (1, 3))
     assert first[2:] == second[2:]
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        np.s_[:, :, [4, 0, 2]],
+        np.s_[:, :, range(3)],
+        np.s_[:, :, np.array([1, 0])],
+        np.s_[..., [[0, 3], [1, 2]]],
+        np.s_[:, :, [True, False] * 4],
+        np.s_[[0], :, :, [1, 1, 5]],
+        np.s_[:, :, torch.arange(8) % 3 == 0],
+        np.s_[0, :, torch.eye(8) == 1],
+    ],
+    ids=str,
+)
+def test_an_index_of_numbers_moves_what_is_seen(index):
+    """A list, a range or an array, as a tensor of the same numbers."""
+    as_tensors = tuple(
+        torch.as_tensor(part) if isinstance(part, list | range | np.ndarray) else part
+        for part in index
+    )
+    for net in (lambda x: x[index], lambda x: x.index_put((torch.tensor([0]),), x[:1])[index]):
+        with torch.device("meta"):
+            found = profile(
+                Chain([lambda x: x * 2, net, lambda x: F.linear(x, x.new_ones(2, x.shape[-1]))]),
+                (2, 8, 8),
+            )
+        assert not found.layers[-1].sees.startswith("unknown")
+        expected = Chain(
+            [lambda x: x[as_tensors], lambda x: F.linear(x, x.new_ones(2, x.shape[-1]))]
+        )
+        assert found.layers[-1][2:] == profile(expected, (2, 8, 8)).layers[-1][2:]
+
+
+def test_what_is_written_at_an_index_of_numbers_is_seen_there():
+    def written(index):
+        class Net(nn.Module):
+            def forward(self, x):
+                y = x.clone()
+                y[:, index] = F.avg_pool2d(x, 3, 1, 1)[:, index]
+                return F.conv2d(y, y.new_ones(1, 2, 1, 1))
+
+        return profile(Net(), (2, 8, 8)).layers[-1]
+
+    assert written([0]) == written(torch.tensor([0]))
+    assert written([0]).receptive_field == 3
 
 
 def test_what_lies_as_another_lies_as_torch_lays_it():
