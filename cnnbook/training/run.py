@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from torch import Tensor, nn
@@ -121,13 +122,16 @@ class _NotebookLine:
 
     encoding = "utf-8"  # by which tqdm knows that it may draw with blocks
 
-    def __init__(self):
-        from IPython.display import display
-
-        self.handle = display({"text/plain": ""}, raw=True, display_id=True)
+    handle: Any = None  # of the output, once there is something to show
 
     def write(self, text: str) -> None:
-        if line := text.strip():
+        from IPython.display import display
+
+        if not (line := text.strip()):
+            return
+        if self.handle is None:
+            self.handle = display({"text/plain": line}, raw=True, display_id=True)
+        else:
             self.handle.update({"text/plain": line}, raw=True)
 
     def flush(self) -> None:

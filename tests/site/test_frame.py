@@ -123,10 +123,12 @@ def test_code_is_behind_what_it_made(html, parsed):
     assert [cell for cell in soup.select("div.cell_input") if not cell.find_parent("details")]
 
 
-def test_no_bar_of_progress_and_no_empty_head_is_left(html, parsed):
+def test_no_bar_of_progress_no_empty_output_and_no_empty_head_is_left(html, parsed):
     for path in browser.pages(html):
         soup = parsed(path)
         assert not re.search(r"\d%\|", soup.get_text()), path.name
+        printed = soup.select(".cell_output > .output:is(.text_plain, .stream)")
+        assert all(output.get_text(strip=True) for output in printed), path.name
         for table in soup.select("table.dataframe"):
             rows = table.select("thead tr")
             texts = [[cell.get_text(strip=True) for cell in row.select("td, th")] for row in rows]
