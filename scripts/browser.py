@@ -10,10 +10,11 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -46,7 +47,8 @@ PREFERENCES = {
     "layout.frame_rate": 10,
     "nimbus.rollouts.enabled": False,
 }
-START = 300_000  # ms: its first start, with an empty profile, takes minutes on a busy machine
+# ms: on a busy machine the first start, with an empty profile, takes minutes, and so may a script.
+PATIENCE = 300_000
 
 
 def find(name: str = "chromium") -> str:
@@ -69,14 +71,29 @@ def launch(name: str = "chromium") -> Iterator[Browser]:
             start.chmod(0o755)
             browser = playwright.firefox.launch(
                 executable_path=start, channel="moz-firefox", firefox_user_prefs=PREFERENCES,
-                timeout=START,
+                timeout=PATIENCE,
             )  # fmt: skip
         else:
-            browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+            browser = playwright.chromium.launch(
+                executable_path=path, args=list(ARGUMENTS), timeout=PATIENCE
+            )
+        for name in ("new_page", "new_context"):
+            setattr(browser, name, patient(getattr(browser, name)))
         try:
             yield browser
         finally:
             browser.close()
+
+
+def patient(make: Callable[..., Any]) -> Callable[..., Any]:
+    """What makes a page, or a context of pages, that wait as long as a busy machine needs."""
+
+    def made(**options) -> Any:
+        found = make(**options)
+        found.set_default_timeout(PATIENCE)
+        return found
+
+    return made
 
 
 def pages(html: Path) -> list[Path]:

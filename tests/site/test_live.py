@@ -499,7 +499,7 @@ def test_a_map_and_a_block_are_switched_by_hand_and_counted(opened, networks, im
     page.get_by_label("residual block layer1.0 off").check()
     page.locator("#live-offs").get_by_text("map 2 of conv 3×3, 16 (layer1.0.conv1)").wait_for()
     # Channel 2 of the ReLU after the first convolution, and the block's residual.
-    page.locator("#live-counted").get_by_text("n = 10 images").wait_for(timeout=120_000)
+    page.locator("#live-counted").get_by_text("n = 10 images").wait_for()
     text = page.locator("#live-counted").inner_text()
     batch, labels = prepared(side)(images[:10]), torch.arange(10)
     before = (model(batch).argmax(1) == labels).float().mean()
