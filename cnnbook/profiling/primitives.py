@@ -525,6 +525,62 @@ def _pooled(out, given):
     )
 
 
+@reaches("col2im")
+def _folded(out, given):
+    """The sum of patches, N × (C · K · K) × patches to N × C × H × W: a pixel sees
+    what each number sees that is added to it."""
+    kernel, dilation, padding, stride = (
+        given[name] for name in ("kernel_size", "dilation", "padding", "stride")
+    )
+    channels, *sizes = out.shape[-3:]
+    padded = [n + 2 * p for n, p in zip(sizes, padding, strict=True)]
+    patches = [
+        (n - d * (k - 1) - 1) // s + 1
+        for n, k, d, s in zip(padded, kernel, dilation, stride, strict=True)
+    ]
+
+    def parts(table: np.ndarray) -> np.ndarray:
+        """By channel, row and column of the kernel, row and column of the patch."""
+        table = table.reshape((1,) * (2 - table.ndim) + table.shape)
+        *lead, numbers, places = table.shape
+        return np.broadcast_to(
+            table.reshape(
+                *lead,
+                *((1, 1, 1) if numbers == 1 else (channels, *kernel)),
+                *((1, 1) if places == 1 else patches),
+            ),
+            (*lead, 1 if numbers == 1 else channels, *kernel, *patches),
+        )
+
+    def summed(axis):
+        spots = axis.spots()
+        found = []
+        for table, start, union in (
+            (spots.low, FAR, np.minimum),
+            (spots.high, -FAR, np.maximum),
+        ):
+            each = parts(table)
+            whole = np.full((*each.shape[:-4], *padded), start, table.dtype)
+            for i, j in np.ndindex(*kernel):
+                at = (
+                    ...,
+                    *(
+                        slice(first * d, first * d + s * (n - 1) + 1, s)
+                        for first, d, s, n in zip(
+                            (i, j), dilation, stride, patches, strict=True
+                        )
+                    ),
+                )
+                whole[at] = union(whole[at], each[..., i, j, :, :])
+            rows, columns = (
+                slice(p, p + n) for p, n in zip(padding, sizes, strict=True)
+            )
+            found.append(whole[..., rows, columns])
+        return tidy(Spots(*found, spots.all))
+
+    return each_axis(reach_of(given["self"]), summed)
+
+
 def _adaptively(n: int):
     def rule(out, given):
         first = out if isinstance(out, Tensor) else out[0]

@@ -203,6 +203,12 @@ FIELDS = {
     "bilinear": (lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear"), None),
     "transposed": (lambda x: F.conv_transpose2d(x, x.new_ones(2, 2, 4, 4), None, 2, 1), None),
     "unfold": (lambda x: F.unfold(x, 3, padding=1).view(1, 18, 24, 24), 3),
+    "unfold and fold": (lambda x: F.fold(F.unfold(box(x, 3), 3, padding=1), 24, 3, padding=1), 3),
+    "patches, mixed and folded": (
+        lambda x: F.fold(x.new_ones(18, 18) @ F.unfold(x, 3, padding=1), 24, 3, padding=1), 5),
+    "patches, every second": (
+        lambda x: F.fold(x.new_ones(32, 32) @ F.unfold(x, 4, stride=2, padding=1), 24, 4,
+                         stride=2, padding=1), None),
     "einsum": (lambda x: torch.einsum("bchw,dc->bdhw", box(x, 3), x.new_ones(2, 2)), 3),
     "channels last": (lambda x: F.linear(box(x, 3).permute(0, 2, 3, 1), x.new_ones(2, 2))
                       .permute(0, 3, 1, 2), 3),
