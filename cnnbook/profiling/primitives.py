@@ -525,60 +525,112 @@ def _pooled(out, given):
     )
 
 
+def _patches(given: dict[str, Any], sizes: Sequence[int]) -> tuple[list, list]:
+    """Of patches of an image of `sizes`: how many there are along rows and columns,
+    and for each place in the kernel the slices of the padded image that it
+    meets."""
+    kernel, dilation, padding, stride = (
+        given[name] for name in ("kernel_size", "dilation", "padding", "stride")
+    )
+    number = [
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, p, k, d, s in zip(
+            sizes, padding, kernel, dilation, stride, strict=True
+        )
+    ]
+    slices = [
+        (
+            place,
+            tuple(
+                slice(first * d, first * d + s * (n - 1) + 1, s)
+                for first, d, s, n in zip(
+                    place, dilation, stride, number, strict=True
+                )
+            ),
+        )
+        for place in np.ndindex(*kernel)
+    ]
+    return number, slices
+
+
+@reaches("unfold")
+def _windows(out, given):
+    """Windows along one dimension, whose places become the last one."""
+    input, size, step = given["self"], given["size"], given["step"]
+    dim = given["dimension"] % input.dim() - input.dim()
+
+    def slid(axis):
+        def cut(table):
+            table = table.reshape((1,) * (input.dim() - table.ndim) + table.shape)
+            if table.shape[dim] == 1:
+                return table[..., None]
+            every = (slice(None),) * (table.ndim + dim) + (slice(None, None, step),)
+            return np.lib.stride_tricks.sliding_window_view(table, size, dim)[every]
+
+        return tidy(axis.spots().each(cut))
+
+    return each_axis(reach_of(input), slid)
+
+
+@reaches("im2col")
+def _unfolded(out, given):
+    """Patches as columns, N × C × H × W to N × (C · K · K) × patches."""
+    input, kernel = given["self"], given["kernel_size"]
+    *lead, channels, height, width = input.shape
+    number, slices = _patches(given, (height, width))
+    frame = [(p, p) for p in given["padding"]]
+
+    def cut(axis):
+        spots = axis.spots()
+        found = []
+        for table, nothing in ((spots.low, FAR), (spots.high, -FAR)):
+            table = table.reshape((1,) * (3 - table.ndim) + table.shape)
+            table = np.broadcast_to(table, (*table.shape[:-2], height, width))
+            table = np.pad(
+                table, [(0, 0)] * (table.ndim - 2) + frame, constant_values=nothing
+            )
+            each = [table[(..., *at)] for _, at in slices]
+            whole = np.stack(each, -3)
+            found.append(whole.reshape(*table.shape[:-2], *kernel, *number))
+        return Spots(*found, spots.all)
+
+    parts = (*lead, channels, *kernel, *number)
+    return reshaped(each_axis(reach_of(input), cut), parts, tuple(out.shape))
+
+
 @reaches("col2im")
 def _folded(out, given):
     """The sum of patches, N × (C · K · K) × patches to N × C × H × W: a pixel sees
     what each number sees that is added to it."""
-    kernel, dilation, padding, stride = (
-        given[name] for name in ("kernel_size", "dilation", "padding", "stride")
-    )
-    channels, *sizes = out.shape[-3:]
-    padded = [n + 2 * p for n, p in zip(sizes, padding, strict=True)]
-    patches = [
-        (n - d * (k - 1) - 1) // s + 1
-        for n, k, d, s in zip(padded, kernel, dilation, stride, strict=True)
-    ]
-
-    def parts(table: np.ndarray) -> np.ndarray:
-        """By channel, row and column of the kernel, row and column of the patch."""
-        table = table.reshape((1,) * (2 - table.ndim) + table.shape)
-        *lead, numbers, places = table.shape
-        return np.broadcast_to(
-            table.reshape(
-                *lead,
-                *((1, 1, 1) if numbers == 1 else (channels, *kernel)),
-                *((1, 1) if places == 1 else patches),
-            ),
-            (*lead, 1 if numbers == 1 else channels, *kernel, *patches),
-        )
+    kernel, padding = given["kernel_size"], given["padding"]
+    *lead, channels, height, width = out.shape
+    number, slices = _patches(given, (height, width))
+    parts = (*lead, channels, *kernel, *number)
 
     def summed(axis):
         spots = axis.spots()
         found = []
-        for table, start, union in (
+        for table, nothing, union in (
             (spots.low, FAR, np.minimum),
             (spots.high, -FAR, np.maximum),
         ):
-            each = parts(table)
-            whole = np.full((*each.shape[:-4], *padded), start, table.dtype)
-            for i, j in np.ndindex(*kernel):
-                at = (
-                    ...,
-                    *(
-                        slice(first * d, first * d + s * (n - 1) + 1, s)
-                        for first, d, s, n in zip(
-                            (i, j), dilation, stride, patches, strict=True
-                        )
-                    ),
-                )
-                whole[at] = union(whole[at], each[..., i, j, :, :])
+            table = table.reshape((1,) * (5 - table.ndim) + table.shape)
+            each = np.broadcast_to(table, (*table.shape[:-4], *kernel, *number))
+            sizes = (height + 2 * padding[0], width + 2 * padding[1])
+            whole = np.full((*table.shape[:-4], *sizes), nothing, table.dtype)
+            for (i, j), at in slices:
+                place = whole[(..., *at)]
+                union(place, each[..., i, j, :, :], out=place)
             rows, columns = (
-                slice(p, p + n) for p, n in zip(padding, sizes, strict=True)
+                slice(p, p + n)
+                for p, n in zip(padding, (height, width), strict=True)
             )
             found.append(whole[..., rows, columns])
         return tidy(Spots(*found, spots.all))
 
-    return each_axis(reach_of(given["self"]), summed)
+    input = given["self"]
+    reach = reshaped(reach_of(input), tuple(input.shape), parts)
+    return each_axis(reach, summed)
 
 
 def _adaptively(n: int):

@@ -110,6 +110,16 @@ class Spots(NamedTuple):
     def each(self, change: Callable[[np.ndarray], np.ndarray]) -> Spots:
         return Spots(change(self.low), change(self.high), self.all)
 
+    def framed(self, around: dict[int, tuple[int, int]]) -> Spots:
+        """With so many positions that see nothing before and after, by
+        dimension."""
+        widths = [around.get(d, (0, 0)) for d in range(-self.low.ndim, 0)]
+        return Spots(
+            np.pad(self.low, widths, constant_values=FAR),
+            np.pad(self.high, widths, constant_values=-FAR),
+            self.all,
+        )
+
     def slide(self, dim: int, starts: np.ndarray, ends: np.ndarray) -> Spots:
         """Output i sees what positions ``starts[i]`` to ``ends[i]`` along `dim`
         see."""
@@ -396,7 +406,11 @@ def reshaped(reach: Any, old: Sequence[int], new: Sequence[int]) -> Any:
         if isinstance(axis, United):
             return axis.each(lambda table: _regrouped(table, old, new))
         if type(axis) is not Axis:
-            folded = Folded(axis.spots(), old, new)
+            # Twice is as once, unless a sum with a larger tensor came between.
+            if type(axis) is Folded and tuple(axis.new) == tuple(old):
+                folded = Folded(axis.axis, axis.old, new)
+            else:
+                folded = Folded(axis.spots(), old, new)
             return folded if folded.repeats() else folded.spots()
         dim = axis.dim
         # Often only what is left of it changes.

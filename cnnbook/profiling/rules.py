@@ -1096,15 +1096,22 @@ def _padded(shapes, /, input, pad, mode="constant", value=None):
         return NotImplemented
     wider = [-1 - i // 2 for i, n in enumerate(pad) if n]
     # Of spots, only what lies along another dimension stays as it is.
+    framed = mode == "constant" and min(pad, default=0) >= 0
     for axis in reach:
-        if type(axis) is not Axis and any([axis.along(dim) > 1 for dim in wider]):
-            if mode == "constant" and value:  # which constant is all the same
-                return shapes.other(F.pad, (input, pad), {})
+        spread = type(axis) is not Axis and any([axis.along(d) > 1 for d in wider])
+        if spread and not framed:
             return NotImplemented
     out = shapes.run(F.pad, input, pad, mode, value)
 
     def padded(axis: Axis | fields.Spots) -> Axis | fields.Spots:
-        if type(axis) is not Axis or axis.dim is None or 2 * -axis.dim > len(pad):
+        if type(axis) is not Axis:
+            around = {
+                dim: tuple(pad[-2 * dim - 2 :][:2])
+                for dim in wider
+                if fields.along(axis, dim)
+            }
+            return axis.spots().framed(around) if around else axis
+        if axis.dim is None or 2 * -axis.dim > len(pad):
             return axis
         before = pad[2 * (-axis.dim - 1)] * axis.jump
         first, last, size = (

@@ -203,6 +203,10 @@ FIELDS = {
     "bilinear": (lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear"), None),
     "transposed": (lambda x: F.conv_transpose2d(x, x.new_ones(2, 2, 4, 4), None, 2, 1), None),
     "unfold": (lambda x: F.unfold(x, 3, padding=1).view(1, 18, 24, 24), 3),
+    "windows that overlap": (
+        lambda x: box(x, 3).unfold(2, 5, 1).unfold(3, 3, 1).sum((-2, -1)), None),
+    "windows of windows": (
+        lambda x: box(x, 3).unfold(2, 4, 2).unfold(3, 4, 2).sum((-2, -1)), 6),
     "unfold and fold": (lambda x: F.fold(F.unfold(box(x, 3), 3, padding=1), 24, 3, padding=1), 3),
     "patches, mixed and folded": (
         lambda x: F.fold(x.new_ones(18, 18) @ F.unfold(x, 3, padding=1), 24, 3, padding=1), 5),
