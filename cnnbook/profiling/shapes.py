@@ -182,7 +182,7 @@ class Shapes(TorchFunctionMode):
     def other(self, func, args, kwargs) -> Any:
         """Run `func` on the meta device; matrix products inside it become a row."""
         if func in INDEXING:
-            args = (args[0], self.places(args[1]), *args[2:])
+            args = (args[0], self.places(*args[:2]), *args[2:])
         given = tensors_in(args, kwargs)
         if func in VALUES and not any(t.is_meta for t in given):
             return func(*args, **kwargs)
@@ -263,21 +263,36 @@ class Shapes(TorchFunctionMode):
         except Exception:  # torch's own complaint is had from the run on shapes
             return NotImplemented
 
-    def places(self, index: Any) -> tuple:
-        """An index with its lists of numbers, and its masks, as tensors of
-        numbers."""
-        found: list[Any] = []
+    def places(self, input: Tensor, index: Any) -> tuple:
+        """An index of `input` with its lists of numbers, and its masks, as tensors
+        of numbers."""
+        parts: list[Any] = []
         for part in index if isinstance(index, tuple) else (index,):
             if isinstance(part, list | range | np.ndarray):
                 with suppress(TypeError, ValueError, RuntimeError):
                     numbers = torch.as_tensor(part, device=CPU)
                     part = numbers if numbers.numel() else part
-            if isinstance(part, Tensor) and part.dtype is torch.bool:
-                known = value_of(part) if self.is_known(part) else part
-                if not known.is_meta:
-                    found += known.nonzero(as_tuple=True)
-                    continue
-            found.append(part)
+            parts.append(part)
+        tensors = [part for part in parts if isinstance(part, Tensor)]
+        if not any(part.dtype is torch.bool for part in tensors):
+            return tuple(parts)
+        known = [
+            value_of(part)
+            if isinstance(part, Tensor) and self.is_known(part)
+            else part
+            for part in parts
+        ]
+        if any(isinstance(part, Tensor) and part.is_meta for part in known):
+            return tuple(parts)
+        # A mask of another length than what it chooses from is refused here.
+        whole = torch.zeros((), dtype=torch.bool, device=CPU).expand(input.shape)
+        self.on_meta(Tensor.__getitem__, (whole, tuple(known)), {})
+        found: list[Any] = []
+        for part in known:
+            is_mask = isinstance(part, Tensor) and part.dtype is torch.bool
+            found += (
+                part.nonzero(as_tuple=True) if is_mask and part.dim() else [part]
+            )
         return tuple(found)
 
     def is_known(self, tensor: Tensor) -> bool:

@@ -420,6 +420,13 @@ def test_an_index_of_numbers_moves_what_is_seen(index):
         assert found.layers[-1][2:] == profile(expected, (2, 8, 8)).layers[-1][2:]
 
 
+@pytest.mark.parametrize("mask", [torch.ones(4) == 1, [True] * 9, torch.tensor(True)], ids=str)
+def test_a_mask_that_does_not_fit_is_no_index(mask):
+    """Torch refuses the first two; the third, a new dimension, is refused rather than guessed."""
+    with pytest.raises(ProfileError):
+        profile(Chain([lambda x: x[:, :, mask], lambda x: F.max_pool2d(x, 1)]), (2, 8, 8))
+
+
 def test_what_is_written_at_an_index_of_numbers_is_seen_there():
     def written(index):
         class Net(nn.Module):
