@@ -77,8 +77,8 @@ def launch(name: str = "chromium") -> Iterator[Browser]:
             browser = playwright.chromium.launch(
                 executable_path=path, args=list(ARGUMENTS), timeout=PATIENCE
             )
-        for name in ("new_page", "new_context"):
-            setattr(browser, name, patient(getattr(browser, name)))
+        browser.new_page = patient(browser.new_page)
+        browser.new_context = patient(browser.new_context)
         try:
             yield browser
         finally:

@@ -38,6 +38,7 @@ from cnnbook.profiling.reach import (
     each_axis,
     merge,
     mix,
+    of_rank,
     permuted,
     reduced,
     reshaped,
@@ -561,7 +562,7 @@ def _windows(out, given):
 
     def slid(axis):
         def cut(table):
-            table = table.reshape((1,) * (input.dim() - table.ndim) + table.shape)
+            table = of_rank(table, input.dim())
             if table.shape[dim] == 1:
                 return table[..., None]
             every = (slice(None),) * (table.ndim + dim) + (slice(None, None, step),)
@@ -578,21 +579,18 @@ def _unfolded(out, given):
     input, kernel = given["self"], given["kernel_size"]
     *lead, channels, height, width = input.shape
     number, slices = _patches(given, (height, width))
-    frame = [(p, p) for p in given["padding"]]
+    frame = dict(zip((-2, -1), ((p, p) for p in given["padding"]), strict=True))
+
+    def whole(table):
+        table = of_rank(table, 3)
+        return np.broadcast_to(table, (*table.shape[:-2], height, width))
+
+    def columns(table):
+        each = np.stack([table[(..., *at)] for _, at in slices], -3)
+        return each.reshape(*table.shape[:-2], *kernel, *number)
 
     def cut(axis):
-        spots = axis.spots()
-        found = []
-        for table, nothing in ((spots.low, FAR), (spots.high, -FAR)):
-            table = table.reshape((1,) * (3 - table.ndim) + table.shape)
-            table = np.broadcast_to(table, (*table.shape[:-2], height, width))
-            table = np.pad(
-                table, [(0, 0)] * (table.ndim - 2) + frame, constant_values=nothing
-            )
-            each = [table[(..., *at)] for _, at in slices]
-            whole = np.stack(each, -3)
-            found.append(whole.reshape(*table.shape[:-2], *kernel, *number))
-        return Spots(*found, spots.all)
+        return axis.spots().each(whole).framed(frame).each(columns)
 
     parts = (*lead, channels, *kernel, *number)
     return reshaped(each_axis(reach_of(input), cut), parts, tuple(out.shape))
@@ -614,7 +612,7 @@ def _folded(out, given):
             (spots.low, FAR, np.minimum),
             (spots.high, -FAR, np.maximum),
         ):
-            table = table.reshape((1,) * (5 - table.ndim) + table.shape)
+            table = of_rank(table, 5)
             each = np.broadcast_to(table, (*table.shape[:-4], *kernel, *number))
             sizes = (height + 2 * padding[0], width + 2 * padding[1])
             whole = np.full((*table.shape[:-4], *sizes), nothing, table.dtype)

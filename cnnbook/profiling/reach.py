@@ -383,7 +383,7 @@ def permuted(reach: Any, order: Sequence[int | None], old: int) -> Any:
             return axis if dim == axis.dim else axis._replace(dim=dim)
 
         def transposed(table):
-            table = table.reshape((1,) * (old - table.ndim) + table.shape)
+            table = of_rank(table, old)
             kept = [d for d in order if d is not None]
             # Those 1 long: they were squeezed.
             left = [d for d in range(old) if d not in kept]
@@ -490,10 +490,7 @@ class United(Later):
 
     def __init__(self, a: Spots, b: Spots):
         dims = max(a.low.ndim, b.low.ndim)
-        self.a, self.b = (
-            one.each(lambda t: t.reshape((1,) * (dims - t.ndim) + t.shape))
-            for one in (a, b)
-        )
+        self.a, self.b = (one.each(lambda t: of_rank(t, dims)) for one in (a, b))
         self.all = a.all or b.all
 
     @cached_property
@@ -529,10 +526,16 @@ class United(Later):
         return extent if extent > 0 else self._spots.extent
 
 
+def of_rank(table: np.ndarray, rank: int) -> np.ndarray:
+    """`table` with leading dimensions of length 1, so that it has `rank` at
+    least."""
+    return table.reshape((1,) * (rank - table.ndim) + table.shape)
+
+
 def _regrouped(
     table: np.ndarray, old: Sequence[int], new: Sequence[int]
 ) -> np.ndarray:
-    table = table.reshape((1,) * (len(old) - table.ndim) + table.shape)
+    table = of_rank(table, len(old))
     before, after = [], []
     for from_old, to_new in _groups(old, new):
         varies = any(table.shape[d] > 1 for d in from_old)
@@ -601,10 +604,7 @@ def joined(reaches: Sequence[Any], sizes: Sequence[int], dim: int) -> Any:
         for which in ("low", "high"):
             each = [getattr(spot, which) for spot in spots]
             dims = max(-dim, *(table.ndim for table in each))
-            each = [
-                table.reshape((1,) * (dims - table.ndim) + table.shape)
-                for table in each
-            ]
+            each = [of_rank(table, dims) for table in each]
             shape = list(np.broadcast_shapes(*(t.shape[:dim] for t in each)))
             rest = list(
                 np.broadcast_shapes(*(t.shape[dim + 1 or dims :] for t in each))
