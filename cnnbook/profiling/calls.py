@@ -124,11 +124,11 @@ def _add_reads(
     values: Iterable[Any], made: dict[int, int], read: list[int]
 ) -> None:
     for value in values:
-        if isinstance(value, Tensor):
-            source = made.get(id(value))
-            if source is not None and source not in read:
+        source = made.get(id(value))
+        if source is not None:
+            if source not in read:
                 read.append(source)
-        elif isinstance(value, list | tuple):
+        elif isinstance(value, (list, tuple)):
             _add_reads(value, made, read)
 
 

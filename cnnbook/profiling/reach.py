@@ -660,22 +660,15 @@ def tidy(spots: Spots) -> Axis | Spots:
 # What a row says
 
 
-def extent(reach: Any) -> int | tuple[int, int] | None:
+def field_of(reach: Any) -> tuple[int | tuple[int, int] | None, str]:
+    """The extent in pixels, one number if it is square, and what it is: "exact",
+    "whole image", "nothing", or "unknown: " and the operation that lost it."""
     if type(reach) is not tuple:
-        return None
-    height, width = reach[0].extent, reach[1].extent
+        lost = type(reach) is Unknown
+        return None, f"unknown: {reach}" if lost else "nothing"
+    above, beside = reach
+    height, width = above.extent, beside.extent
     if height < 1 or width < 1:
-        return None
-    return height if height == width else (height, width)
-
-
-def sees(reach: Any) -> str:
-    """ "exact", "whole image", "nothing", or "unknown: " and the operation that
-    lost it."""
-    if reach is None:
-        return "nothing"
-    if type(reach) is Unknown:
-        return f"unknown: {reach}"
-    if extent(reach) is None:
-        return "nothing"
-    return "whole image" if reach[0].all and reach[1].all else "exact"
+        return None, "nothing"
+    what = "whole image" if above.all and beside.all else "exact"
+    return height if height == width else (height, width), what

@@ -28,7 +28,7 @@ from cnnbook.profiling.primitives import (
     reach_of,
     tensors_in,
 )
-from cnnbook.profiling.reach import extent, sees
+from cnnbook.profiling.reach import field_of
 from cnnbook.profiling.rows import Layer, ProfileError
 from cnnbook.profiling.rules import (
     GETTERS,
@@ -161,7 +161,7 @@ class Shapes(TorchFunctionMode):
         if shape[:1] == (1,):
             shape = shape[1:]
         self.layers.append(
-            Layer(name, kind, shape, params, flops, extent(reach), sees(reach))
+            Layer(name, kind, shape, params, flops, *field_of(reach))
         )
         return out
 
