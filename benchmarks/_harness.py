@@ -191,10 +191,14 @@ def main(name: str, measure: Callable[[Report, bool], None]) -> None:
     if quick:
         return
     print(*report.goals, sep="\n")
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report.to_dict(), indent=1, ensure_ascii=False)
-    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    save(name, report.to_dict())
     sys.exit(not all(goal.met for goal in report.goals))
+
+
+def save(name: str, found: list | dict) -> None:
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(found, indent=1, ensure_ascii=False)
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 def not_run(reason: str) -> None:

@@ -2,8 +2,9 @@
 
 Each is built without weights and profiled; its multiply-adds are compared with those of torch's
 own counter. A network is exact, or refused as torch itself refuses it, or asks for an activation's
-values, or failed; the goal is none failed. Half an hour on one core: ``python -m benchmarks.sweep
-timm 40`` takes a sample of 40.
+values, or failed; the goal is none failed. An hour on one core: ``python -m benchmarks.sweep
+timm 40`` takes a sample of 40. What came of each network is written as it comes, to
+_build/bench/sweep.json.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import gc
-import json
 import random
 import statistics
 import sys
@@ -27,6 +27,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import _harness
 from cnnbook import profile
 from cnnbook.profiling import Profile
+
+# Of the memory that is there. A network of billions of weights, which torch must hold where it
+# cannot count without values, is then not built, and the sweep goes on.
+MEMORY = 0.6
 
 # Figures that other people's code must give: multiply-adds, or the memory (KB) of what convolutions
 # and linear layers give, of which others' tools have rows.
@@ -173,6 +177,7 @@ def _line(error: Exception) -> str:
 
 def main() -> None:
     warnings.simplefilter("ignore")
+    _limit_memory()
     names = [a for a in sys.argv[1:] if a in LIBRARIES] or list(LIBRARIES)
     sample = next((int(a) for a in sys.argv[1:] if a.isdigit()), None)
     rows = []
@@ -183,14 +188,22 @@ def main() -> None:
         for name, build, size in networks:
             row = one(f"{library}:{name}", build, size)
             rows.append(row)
+            _harness.save("sweep", rows)
             if row["outcome"] not in ("exact",) or row["unknown"]:
                 print(*(f"{key} {value}" for key, value in row.items()), sep=", ", flush=True)
         summary(library, [row for row in rows if row["network"].startswith(f"{library}:")])
-    _harness.RESULTS.mkdir(parents=True, exist_ok=True)
-    (_harness.RESULTS / "sweep.json").write_text(
-        json.dumps(rows, indent=1) + "\n", encoding="utf-8"
-    )
     sys.exit(any(row["outcome"] == "failed" for row in rows))
+
+
+def _limit_memory() -> None:
+    if sys.platform != "linux":
+        return
+    import resource
+
+    import psutil
+
+    soft = int(psutil.virtual_memory().available * MEMORY)
+    resource.setrlimit(resource.RLIMIT_DATA, (soft, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
 def summary(library: str, rows: list[dict]) -> None:

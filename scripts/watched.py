@@ -17,6 +17,8 @@ from nbclient import NotebookClient
 
 STILL = 15 * 60.0  # seconds without a sign of life
 LOOKS = 5.0  # seconds between two looks at the kernel
+# A kernel warns that it is not encrypted; it talks to nobody but this process.
+QUIET = ("--log-level=ERROR",)
 SLOW = 20.0  # seconds after which a cell is named, and again after each such time
 # Share of one core below which a kernel only waits: its own timers take less.
 IDLE = 0.005
@@ -35,7 +37,8 @@ class WatchedClient(NotebookClient):
     """
 
     def __init__(self, notebook: nbformat.NotebookNode, title: str, **options):
-        super().__init__(notebook, **{"timeout": None, **options})
+        quietly = {"timeout": None, "extra_arguments": list(QUIET)}
+        super().__init__(notebook, **quietly | options)
         self.title = title
         self.still, self.looks, self.slow = STILL, LOOKS, SLOW
         self._cell: int | None = None

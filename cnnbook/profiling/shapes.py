@@ -9,7 +9,7 @@ function that nobody thought of costs time, not truth.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -38,6 +38,7 @@ from cnnbook.profiling.rules import (
     RANDOM,
     RULES,
     VALUES,
+    functions,
 )
 
 # torch's own list of the functions that take a device.
@@ -183,6 +184,9 @@ class Shapes(TorchFunctionMode):
         """Run `func` on the meta device; matrix products inside it become a row."""
         if func in INDEXING:
             args = (args[0], self.places(*args[:2]), *args[2:])
+            self.within(func, args[0].shape, _dims_of(args[1], args[0].dim()))
+        elif func in CHOOSING:
+            self.within(func, *CHOOSING[func](*args, **kwargs))
         given = tensors_in(args, kwargs)
         if func in VALUES and not any(t.is_meta for t in given):
             return func(*args, **kwargs)
@@ -272,6 +276,9 @@ class Shapes(TorchFunctionMode):
                 with suppress(TypeError, ValueError, RuntimeError):
                     numbers = torch.as_tensor(part, device=CPU)
                     part = numbers if numbers.numel() else part
+            if isinstance(part, Tensor) and part.dtype is torch.uint8:
+                # A mask, as torch once wrote it.
+                part = (value_of(part) if self.is_known(part) else part).bool()
             parts.append(part)
         tensors = [part for part in parts if isinstance(part, Tensor)]
         if not any(part.dtype is torch.bool for part in tensors):
@@ -294,6 +301,25 @@ class Shapes(TorchFunctionMode):
                 part.nonzero(as_tuple=True) if is_mask and part.dim() else [part]
             )
         return tuple(found)
+
+    def within(self, func, shape: torch.Size, chosen: dict[int, Any]) -> None:
+        """Refuse numbers, by the dimension they choose from, beyond its end: torch
+        does where there is data."""
+        for dim, index in chosen.items():
+            if not isinstance(index, Tensor) or _is_mask(index):
+                continue
+            if index.is_meta and not self.is_known(index):
+                continue
+            numbers: Any = value_of(index) if index.is_meta else index
+            if not numbers.numel() or not -len(shape) <= dim < len(shape):
+                continue
+            size = shape[dim]
+            for number in map(int, torch.aminmax(numbers)):
+                if not -size <= number < size:
+                    raise ProfileError(
+                        f"{self.place()} fails in {_name(func)}: index {number} is "
+                        f"out of bounds for dimension {dim} with size {size}"
+                    )
 
     def is_known(self, tensor: Tensor) -> bool:
         value = getattr(tensor, "value", None)
@@ -370,6 +396,47 @@ class Shapes(TorchFunctionMode):
         """Note the innermost module that let `error` through."""
         if self.error is not error:
             self.error, self.at = error, self.where[0]
+
+
+def _along(input, dim, index, **others):
+    return input.shape, {dim: index}
+
+
+def _put(input, indices, *others, **more):
+    return input.shape, _dims_of(indices, input.dim())
+
+
+def _embedded(input, weight, *others, **more):
+    return weight.shape, {0: input}
+
+
+# What is chosen from, and by which numbers along which of its dimensions.
+CHOOSING: dict[Callable, Callable[..., tuple[Any, dict[int, Any]]]] = {
+    **dict.fromkeys(functions("index_select", "gather"), _along),
+    **dict.fromkeys(functions("index_put", "index_put_"), _put),
+    **dict.fromkeys(functions("embedding"), _embedded),
+}
+
+
+def _dims_of(index: tuple, dims: int) -> dict[int, Any]:
+    """The parts of an index by the dimension of `dims` that each is of."""
+    taken = [
+        part.dim() if _is_mask(part) else 0 if part is None else 1
+        for part in index
+        if part is not Ellipsis
+    ]
+    found, dim = {}, 0
+    for part in index:
+        if part is Ellipsis:
+            dim += dims - sum(taken)
+            continue
+        found[dim] = part
+        dim += part.dim() if _is_mask(part) else 0 if part is None else 1
+    return found
+
+
+def _is_mask(part: Any) -> bool:
+    return isinstance(part, Tensor) and part.dtype is torch.bool
 
 
 def remember(out: Any, value: Any) -> None:

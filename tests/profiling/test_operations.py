@@ -427,6 +427,45 @@ def test_a_mask_that_does_not_fit_is_no_index(mask):
         profile(Chain([lambda x: x[:, :, mask], lambda x: F.max_pool2d(x, 1)]), (2, 8, 8))
 
 
+def write(x, index):
+    x = x.clone()
+    x[:, index] = 0
+    return x
+
+
+NUMBERS = torch.tensor([7, 8])
+
+
+@pytest.mark.parametrize(
+    ("choose", "dim"),
+    [
+        (lambda x: x[:, [0, 2]], 1),
+        (lambda x: x[:, [0, -3]], 1),
+        (lambda x: x[None, ..., NUMBERS, :], 2),
+        (lambda x: x[:, torch.tensor([True, True]), NUMBERS], 1),
+        (lambda x: x[:, :, torch.arange(9)], 2),
+        (lambda x: x.index_select(3, NUMBERS), 3),
+        (lambda x: torch.gather(x, dim=3, index=NUMBERS.expand(1, 2, 8, 2)), 3),
+        (lambda x: x.clone().index_put_((torch.tensor([0]), NUMBERS), x.new_zeros(())), 1),
+        (lambda x: write(x, NUMBERS), 1),
+        (lambda x: x + F.embedding(NUMBERS, x.new_ones(8, 8))[0], 0),
+    ],
+)
+def test_a_number_beyond_the_end_is_refused_as_torch_refuses_it(choose, dim):
+    with pytest.raises((IndexError, RuntimeError)):
+        choose(torch.ones(1, 2, 8, 8))
+    with pytest.raises(ProfileError, match=f"index .* is out of bounds for dimension {dim} "):
+        profile(Chain([nn.Conv2d(2, 2, 1), choose]), (2, 8, 8))
+
+
+def test_a_mask_of_bytes_is_a_mask():
+    mask = torch.tensor([1, 0, 0, 1, 0], dtype=torch.uint8)
+    found = profile(
+        Chain([nn.Conv2d(2, 5, 1), lambda x: x[:, mask], nn.Conv2d(2, 3, 3)]), (2, 8, 8)
+    )
+    assert found.layers[-1].output == (3, 6, 6)
+
+
 def test_what_is_written_at_an_index_of_numbers_is_seen_there():
     def written(index):
         class Net(nn.Module):
