@@ -283,7 +283,8 @@ def compound_scaling(
         caveat="EfficientNet's depthwise convolutions grow with w alone. And the "
         "blocks that are built take the place of d here, as each stage rounds "
         f"their number up: {second} has a depth of {table.depth[second]:g}, which "
-        f"makes {table.blocks[second]:.0f} blocks of {table.blocks.iloc[0]:.0f}. "
+        f"makes {table.blocks[second]:.0f} blocks where {table.index[0]} has "
+        f"{table.blocks.iloc[0]:.0f}. "
         f"It costs {times.flops[second]:.2f} times B0, where d, w² and r² say "
         f"{table['d w² r²'][second]:.2f}.",
     )

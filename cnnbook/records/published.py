@@ -533,6 +533,13 @@ _FIGURES: tuple[Figure, ...] = (
             "DenseNet-264": (22.15, 6.12),
         },
     ),
+    *_each(
+        "akiba2017",
+        "abstract",
+        Protocol(VAL, "not stated"),
+        {"ResNet-50, batches of 32,768": 74.9},
+        ACCURACY,
+    ),
     # Both kinds trained by the authors of squeeze and excitation.
     *_both(
         "hu2018",
