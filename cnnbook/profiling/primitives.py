@@ -20,6 +20,7 @@ What none of these explains is `Unknown`, by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -188,6 +189,17 @@ def merge_unknown(reaches: Sequence[Any]) -> Unknown | None:
     return next((reach for reach in reaches if type(reach) is Unknown), None)
 
 
+@cache
+def is_pointwise(func) -> bool:
+    """By torch's own tag, which many forms that write in place lack, and some that
+    take a number as a tensor: then by that of the plain form, or with a number."""
+    name = func._overloadpacket.__name__.removesuffix("_")
+    plain = getattr(torch.ops.aten, name, func._overloadpacket)
+    alike = {func._overloadname, "Tensor", "Scalar"}
+    forms = [getattr(plain, each) for each in alike & set(plain.overloads())]
+    return any(torch.Tag.pointwise in form.tags for form in (func, *forms))
+
+
 def primitive_reach(func, named, args, kwargs, inputs, before, out) -> Any:
     """A reach, or a list of one for each output."""
     name = func._overloadpacket.__name__
@@ -196,7 +208,7 @@ def primitive_reach(func, named, args, kwargs, inputs, before, out) -> Any:
         return rule(out, named)
     if func._overloadpacket in flop_registry or name in PRODUCTS:
         return mix(merge(before), None)
-    if torch.Tag.pointwise in func.tags:
+    if is_pointwise(func):
         return merge(before)
     dependent = [
         t for t, seen in zip(inputs, before, strict=True) if seen is not None

@@ -458,6 +458,33 @@ def test_a_number_beyond_the_end_is_refused_as_torch_refuses_it(choose, dim):
         profile(Chain([nn.Conv2d(2, 2, 1), choose]), (2, 8, 8))
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda x, mask: x.masked_fill_(mask, 0.0),
+        lambda x, mask: x.masked_fill_(mask, x.new_zeros(())),
+        lambda x, mask: x.masked_fill(mask, x.new_zeros(())),
+        lambda x, mask: x.gt_(mask),
+        lambda x, mask: x.xlogy_(mask + 1.0),
+    ],
+)
+def test_what_is_written_element_by_element_sees_itself_and_the_mask(write):
+    """In place and out of it, by a number and by a tensor of one: of some forms torch does not
+    say that they go element by element."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.near, self.far = nn.Conv2d(2, 4, 1), nn.Conv2d(2, 4, 5, padding=2)
+            self.last = nn.Conv2d(4, 3, 1)
+
+        def forward(self, x):
+            return self.last(write(self.near(x), self.far(x) > 0))
+
+    found = profile(Net(), (2, 9, 9))
+    assert found.layers[-1].sees == "exact" and found.layers[-1].receptive_field == 5
+
+
 def test_a_mask_of_bytes_is_a_mask():
     mask = torch.tensor([1, 0, 0, 1, 0], dtype=torch.uint8)
     found = profile(
