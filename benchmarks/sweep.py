@@ -84,7 +84,19 @@ def transformers_networks() -> Iterator[tuple[str, Callable[[], nn.Module], tupl
                 def build(kind=kind, name=name):
                     return getattr(transformers, name)(transformers.AutoConfig.for_model(kind))
 
-                yield name, build, (3, 224, 224)
+                yield name, build, _image_of(transformers.AutoConfig, kind)
+
+
+def _image_of(configs: Any, kind: str) -> tuple[int, int, int]:
+    """The size of images that a model's own configuration, or that of its vision part, names."""
+    found: Any = 224
+    with contextlib.suppress(Exception):
+        config = configs.for_model(kind)
+        for part in ("vision_config", "backbone_config"):
+            config = getattr(config, part, None) or config
+        found = getattr(config, "image_size", None) or found
+    height, width = (found, found) if isinstance(found, int) else found
+    return 3, height, width
 
 
 LIBRARIES = {

@@ -36,6 +36,7 @@ from cnnbook.profiling.reach import (
     Spots,
     Unknown,
     adaptive,
+    along,
     each_axis,
     merge,
     mix,
@@ -52,6 +53,9 @@ LARGEST_RUN = 1 << 24  # elements of the tensors on which a re-arrangement is ru
 
 # Each output sees all of both.
 PRODUCTS = {"dot", "vdot", "ger", "addr"}
+
+# Where the image decides which position is taken, it may be any of them.
+CHOOSING = {"index", "gather", "index_select", "take", "embedding"}
 
 # What each primitive sees, by its name.
 REACHES: dict[str, Callable[[Tensor, dict[str, Any]], Any]] = {}
@@ -204,8 +208,9 @@ def primitive_reach(func, named, args, kwargs, inputs, before, out) -> Any:
     """A reach, or a list of one for each output."""
     name = func._overloadpacket.__name__
     rule = REACHES.get(name)
-    if rule is not None:
-        return rule(out, named)
+    found = NotImplemented if rule is None else rule(out, named)
+    if found is not NotImplemented:
+        return found
     if func._overloadpacket in flop_registry or name in PRODUCTS:
         return mix(merge(before), None)
     if is_pointwise(func):
@@ -238,6 +243,11 @@ def primitive_reach(func, named, args, kwargs, inputs, before, out) -> Any:
                 return mix(reach_of(source), (along % n - n,))
     if isinstance(out, Tensor) and out.numel() == 1:
         return mix(merge(before), None)
+    if name in CHOOSING and any(
+        t.dtype is torch.long and seen is not None
+        for t, seen in zip(inputs, before, strict=True)
+    ):
+        return merge([mix(seen, None) for seen in before])
     return Unknown(name)
 
 
@@ -583,6 +593,24 @@ def _windows(out, given):
         return tidy(axis.spots().each(cut))
 
     return each_axis(reach_of(input), slid)
+
+
+@reaches("pixel_shuffle")
+def _shuffled(out, given):
+    """Channels laid out as pixels: each pixel sees what the place sees that it was
+    made of."""
+    reach, factor = reach_of(given["self"]), given["upscale_factor"]
+    if type(reach) is not tuple or any(along(axis, -3) for axis in reach):
+        return NotImplemented
+
+    def spread(axis):
+        axis = axis.spots()
+        for dim in (-2, -1):
+            places = np.arange(out.shape[dim]) // factor
+            axis = axis.slide(dim, places, places)
+        return axis
+
+    return each_axis(reach, spread)
 
 
 @reaches("im2col")

@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnbook import profile
-from cnnbook.profiling import ProfileError, rules, shapes
+from cnnbook.profiling import ProfileError, primitives, rules, shapes
 
 GRAPHS = 2_000
 STEPS = 4
@@ -483,6 +483,46 @@ def test_what_is_written_element_by_element_sees_itself_and_the_mask(write):
 
     found = profile(Net(), (2, 9, 9))
     assert found.layers[-1].sees == "exact" and found.layers[-1].receptive_field == 5
+
+
+def test_a_shuffle_of_pixels_is_no_matter_of_size(monkeypatch):
+    """What only re-arranges is run on labels where it is small; this needs no labels."""
+    net = Chain(
+        [
+            nn.Conv2d(2, 8, 3, stride=2, padding=1),
+            lambda x: F.pixel_shuffle(x, 2),
+            nn.Conv2d(2, 4, 3),
+        ]
+    )
+    found = profile(net, (2, 16, 12)).layers[-1]
+    # Three pixels are of two places, two pixels apart, which see three each.
+    assert (found.sees, found.receptive_field) == ("exact", 5)
+    monkeypatch.setattr(primitives, "LARGEST_RUN", 0)
+    assert profile(net, (2, 16, 12)).layers[-1] == found
+
+
+@pytest.mark.parametrize(
+    "choose",
+    [
+        lambda tokens, best: tokens.gather(1, best[..., None].expand(-1, -1, 4)),
+        lambda tokens, best: tokens[torch.arange(1)[:, None], best],
+        lambda tokens, best: tokens[0].index_select(0, best[0]),
+        lambda tokens, best: F.embedding(best, tokens[0]),
+    ],
+)
+def test_where_the_image_chooses_it_may_be_any_position(choose):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.score, self.last = nn.Conv2d(2, 4, 3), nn.Linear(4, 1), nn.Linear(4, 2)
+
+        def forward(self, x):
+            tokens = self.conv(x).flatten(2).transpose(1, 2)
+            best = self.score(tokens).squeeze(-1).topk(3, dim=1).indices
+            return self.last(choose(tokens, best))
+
+    found = profile(Net(), (2, 9, 9)).layers[-1]
+    assert (found.sees, found.receptive_field) == ("whole image", 9)
 
 
 def test_a_mask_of_bytes_is_a_mask():
