@@ -31,6 +31,9 @@ WEIGHTED = {  # which have no row, and a weight
 SETTINGS = ("kernel_size", "stride", "padding", "dilation", "groups", "output_size")
 
 
+# Those of them that each of torch's own layers has.
+_SET: dict[type, tuple[str, ...]] = {}
+
 NOTHING: tuple[int, ...] = ()
 NONE: dict[str, Any] = {}
 
@@ -87,7 +90,7 @@ def calls_of(log: Iterable[tuple], given: Iterator[Tensor]) -> tuple[Call, ...]:
             made[id(out)] = here
             settings = NONE
             if row is not None or weighted:
-                settings = _layer_settings(kwargs)
+                settings = _layer_settings(function, kwargs)
             reads = NOTHING if source is None else (source,)
             found.append(Call(name, module, reads, out.shape, row, settings))
             continue
@@ -97,7 +100,7 @@ def calls_of(log: Iterable[tuple], given: Iterator[Tensor]) -> tuple[Call, ...]:
             _add_reads(kwargs.values(), made, read)
         if row is None and (of_shape or not read):
             continue  # of the image, no more than its shape
-        first = out if isinstance(out, Tensor) else None
+        first = out if type(out) is Tensor or isinstance(out, Tensor) else None
         if first is not None:
             made[id(first)] = here
         else:
@@ -168,8 +171,11 @@ def _settings(function: Callable, args, kwargs) -> dict[str, Any]:
     return found
 
 
-def _layer_settings(attributes: dict[str, Any]) -> dict[str, Any]:
-    found = {key: attributes[key] for key in SETTINGS if key in attributes}
+def _layer_settings(kind: type, attributes: dict[str, Any]) -> dict[str, Any]:
+    keys = _SET.get(kind)
+    if keys is None:
+        keys = _SET[kind] = tuple(key for key in SETTINGS if key in attributes)
+    found = {key: attributes[key] for key in keys}
     parameters = attributes["_parameters"]
     if parameters and parameters["weight"] is not None:
         found["weight"] = parameters["weight"].shape

@@ -52,6 +52,7 @@ from cnnbook.profiling.rows import ProfileError, TooSmall, times
 RULES: dict[Callable, Callable] = {}
 # The arguments that its rule knows by name.
 NAMES: dict[Callable, frozenset[str]] = {}
+NONE: dict[str, Any] = {}
 
 
 def functions(*names: str) -> list[Callable]:
@@ -925,7 +926,7 @@ def _reshaped(func, mode, input, *args, **kwargs):
         if not nothing_known(input) and id(input) not in mode.params:
             return NotImplemented
         input = mode.to_meta(input)
-    out = mode.run(func, input, *args, **kwargs)
+    out = mode.on_meta(func, (input, *args), kwargs)
     if reach is None:
         return view_of(input, out, None) if out._is_view() else out
     reach = fields.reshaped(reach, tuple(input.shape), tuple(out.shape))
@@ -950,7 +951,8 @@ def _permuted(func, mode, input, *args, dims=None):
         dims = args[0] if len(args) == 1 and not isinstance(args[0], int) else args
     if reach is None:
         return NotImplemented
-    out = mode.run(func, input, *([dims] if func is torch.permute else dims))
+    order = [dims] if func is torch.permute else dims
+    out = mode.on_meta(func, (input, *order), NONE)
     n = input.dim()
     return view_of(input, out, fields.permuted(reach, [d % n for d in dims], n))
 
@@ -960,7 +962,7 @@ def _transposed(func, mode, input, dim0, dim1):
     reach = seen(input)
     if reach is None:
         return NotImplemented
-    out = mode.run(func, input, dim0, dim1)
+    out = mode.on_meta(func, (input, dim0, dim1), NONE)
     order = list(range(input.dim()))
     order[dim0], order[dim1] = order[dim1], order[dim0]
     return view_of(input, out, fields.permuted(reach, order, input.dim()))

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from cnnbook.profiling.shapes import Shapes
 
 # What nn.Module itself keeps in a module; all else is its owner's.
-OWN = frozenset(nn.Module().__dict__) | {
+ORDER = tuple(nn.Module().__dict__)
+FIRST, LAST = ORDER[0], ORDER[-1]
+OWN = frozenset(ORDER) | {
     "_compiled_call_impl",
     "_is_hf_initialized",
 }
@@ -112,18 +114,19 @@ class Twins:
         self.mode.copies.append(twin)
         if hooked:
             self.hooks(module, attributes)
-        own = attributes.keys() - OWN
-        for key in own:
-            value = attributes[key]
-            if type(value) not in PLAIN:
+        written = list(attributes.items())
+        if written[0][0] == FIRST and written[len(ORDER) - 1][0] == LAST:
+            del written[: len(ORDER)]
+        for key, value in written:
+            if type(value) not in PLAIN and key not in OWN:
                 attributes[key] = self.of(value)
         if attributes.get("_compiled_call_impl") is not None:
             attributes["_compiled_call_impl"] = None
         forward = attributes.get("forward")
         if forward is None:
-            written: Any = kind.forward
-            written = getattr(written, "_torchdynamo_orig_callable", written)
-            forward = types.MethodType(written, twin)
+            method: Any = kind.forward
+            method = getattr(method, "_torchdynamo_orig_callable", method)
+            forward = types.MethodType(method, twin)
         attributes["forward"] = self.announced(forward, (name, not children))
         return twin
 
@@ -192,6 +195,8 @@ class Twins:
         return twin
 
     def of_tuple(self, value):
+        if PLAIN.issuperset(map(type, value)):  # a kernel's sides, as nearly always
+            return value
         items = tuple(map(self.of, value))
         same = all(a is b for a, b in zip(items, value, strict=True))
         return value if same else items
