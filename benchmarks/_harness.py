@@ -198,7 +198,9 @@ def main(name: str, measure: Callable[[Report, bool], None]) -> None:
 def save(name: str, found: list | dict) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
     text = json.dumps(found, indent=1, ensure_ascii=False)
-    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    part = RESULTS / f".part-{name}.json"
+    part.write_text(text + "\n", encoding="utf-8")
+    part.replace(RESULTS / f"{name}.json")
 
 
 def not_run(reason: str) -> None:

@@ -54,9 +54,6 @@ LARGEST_RUN = 1 << 24  # elements of the tensors on which a re-arrangement is ru
 # Each output sees all of both.
 PRODUCTS = {"dot", "vdot", "ger", "addr"}
 
-# Where the image decides which position is taken, it may be any of them.
-CHOOSING = {"index", "gather", "index_select", "take", "embedding"}
-
 # What each primitive sees, by its name.
 REACHES: dict[str, Callable[[Tensor, dict[str, Any]], Any]] = {}
 
@@ -197,6 +194,8 @@ def merge_unknown(reaches: Sequence[Any]) -> Unknown | None:
 def is_pointwise(func) -> bool:
     """By torch's own tag, which many forms that write in place lack, and some that
     take a number as a tensor: then by that of the plain form, or with a number."""
+    if func.namespace != "aten":
+        return torch.Tag.pointwise in func.tags
     name = func._overloadpacket.__name__.removesuffix("_")
     plain = getattr(torch.ops.aten, name, func._overloadpacket)
     alike = {func._overloadname, "Tensor", "Scalar"}
@@ -223,12 +222,12 @@ def primitive_reach(func, named, args, kwargs, inputs, before, out) -> Any:
     # does.
     first = next((t for t in tree_iter(out) if isinstance(t, Tensor)), None)
     defaults = {a.name: a.default_value for a in func._schema.arguments}
-    along = named.get("dim", defaults.get("dim"))
+    dim = named.get("dim", defaults.get("dim"))
     if first is not None and source is not None and "keepdim" in defaults:
         n = source.dim()
         if n == 0:
             return reach_of(source)
-        dims = range(n) if along is None or along == [] else along
+        dims = range(n) if dim is None or dim == [] else dim
         dims = {d % n - n for d in ([dims] if isinstance(dims, int) else dims)}
         return reduced(reach_of(source), dims, first.dim() == n)
     found = rearranged(func, args, kwargs, inputs, out)
@@ -236,19 +235,66 @@ def primitive_reach(func, named, args, kwargs, inputs, before, out) -> Any:
         return found
     if source is not None and first is not None and first.is_floating_point():
         n = source.dim()
-        if isinstance(along, int) and first.dim() == n > 0:
+        if isinstance(dim, int) and first.dim() == n > 0:
             # A softmax, a running sum; sorted, or the largest few.
-            rest = [d for d in range(n) if d != along % n]
+            rest = [d for d in range(n) if d != dim % n]
             if all(source.shape[d] == first.shape[d] for d in rest):
-                return mix(reach_of(source), (along % n - n,))
+                return mix(reach_of(source), (dim % n - n,))
     if isinstance(out, Tensor) and out.numel() == 1:
         return mix(merge(before), None)
-    if name in CHOOSING and any(
-        t.dtype is torch.long and seen is not None
-        for t, seen in zip(inputs, before, strict=True)
-    ):
-        return merge([mix(seen, None) for seen in before])
-    return Unknown(name)
+    found = chosen(name, named)
+    return Unknown(name) if found is None else found
+
+
+# Where the image decides which position is taken, it may be any of them
+
+
+def chosen(name: str, given: dict[str, Any]) -> Any:
+    """What is seen after places along some dimensions were chosen by numbers that
+    depend on the image: what the numbers see, and all that lies along these
+    dimensions. None for other functions and other numbers."""
+    indices: list[Tensor | None]
+    if name == "gather":
+        source, dim, number = given["self"], given["dim"], given["index"]
+        n = source.dim()
+        whole = mix(reach_of(source), (dim % n - n,))
+        sizes = [
+            list(t.shape[: dim % n] + t.shape[dim % n + 1 :])
+            for t in (source, number)
+        ]
+        if sizes[0] != sizes[1]:
+            whole = mix(whole, None)
+        return (
+            None if reach_of(number) is None else merge((whole, reach_of(number)))
+        )
+    if name == "index":
+        source, indices = given["self"], list(given["indices"])
+    elif name == "index_select":
+        source, dim = given["self"], given["dim"] % given["self"].dim()
+        indices = [None] * dim + [given["index"]]
+    elif name == "embedding":
+        source, indices = given["weight"], [given["indices"]]
+    else:
+        return None
+    numbers = [t for t in indices if t is not None]
+    if not any(reach_of(t) is not None for t in numbers):
+        return None
+    n, k = source.dim(), max(t.dim() for t in numbers)
+    by = [d for d, t in enumerate(indices) if t is not None]
+    kept = [d for d in range(n) if d not in by]
+    # Where the dimensions lie side by side, what takes their place does, too; else
+    # it comes first.
+    before = by[0] if by == list(range(by[0], by[-1] + 1)) else 0
+    order = [*kept[:before], *[None] * k, *kept[before:]]
+    whole = mix(reach_of(source), [d - n for d in by])
+    seen = [permuted(whole, order, n)]
+    for t in numbers:
+        m = t.dim()
+        ahead, behind = before + k - m, len(kept) - before
+        seen.append(
+            permuted(reach_of(t), [*[None] * ahead, *range(m), *[None] * behind], m)
+        )
+    return merge(seen)
 
 
 # Re-arrangements

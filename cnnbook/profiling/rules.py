@@ -30,6 +30,7 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,8 +90,12 @@ def seen(input: Any) -> Any:
 
 
 def empty(shape: Sequence[int], like: Tensor, reach: Any) -> Tensor:
-    """Of `shape`, contiguous, of the type of `like`."""
-    # torch makes an alias of what is there in a fifth of the time.
+    """Of `shape`, contiguous, of the type of `like`.
+
+    An alias of `like` where it may be, which torch makes in a fifth of the time.
+    They share a storage, which only `answers.py` reads, and a training step sets
+    apart.
+    """
     same = reach is not None and like.shape == shape
     out: Any = (
         like.detach()
@@ -175,7 +180,10 @@ def _conv(
     if padding != "same":
         padding = _ntuple(0 if padding == "valid" else padding, n)
     window = _ntuple(stride, n), padding, _ntuple(dilation, n)
-    found = _slid(shape, of_weight, *window)
+    # Equal numbers of other types would find each other's answers.
+    if not INTEGER.issuperset(map(type, chain.from_iterable(window))):
+        return NotImplemented
+    found = _convolved(shape, of_weight, *window)
     if found is None:
         return NotImplemented
     padding, outputs, flops = found
@@ -202,8 +210,11 @@ def _conv(
     )
 
 
+INTEGER = {int, str}  # a number, or a letter of "same"
+
+
 @lru_cache(maxsize=4096)  # a network repeats its blocks
-def _slid(shape, weight, stride, padding, dilation):
+def _convolved(shape, weight, stride, padding, dilation):
     """The padding, the shape of the outputs and their multiply-adds; None where
     torch has to say."""
     if min(stride) < 1 or min(dilation) < 1:
@@ -913,7 +924,8 @@ def _cat(mode, tensors, dim=0):
 
 
 def view_of(input: Tensor, out: Any, reach: Any) -> Tensor:
-    out.reach, out.base = reach, input
+    if out is not input:  # as what is flat already is, flattened
+        out.reach, out.base = reach, input
     return out
 
 

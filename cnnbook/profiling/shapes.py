@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._device import _device_constructors
@@ -46,7 +47,8 @@ FACTORIES = _device_constructors()
 # Elements of a tensor whose values are kept beside its shape.
 LARGEST_CONSTANT = 1 << 16
 CPU = torch.device("cpu")
-INDEXING = {Tensor.__getitem__, Tensor.__setitem__}
+WHOLE = {torch.int8, torch.int16, torch.int32, torch.int64}
+INDEXING: set[Any] = {Tensor.__getitem__, Tensor.__setitem__}
 
 
 class Shapes(TorchFunctionMode):
@@ -183,10 +185,12 @@ class Shapes(TorchFunctionMode):
     def other(self, func, args, kwargs) -> Any:
         """Run `func` on the meta device; matrix products inside it become a row."""
         if func in INDEXING:
-            args = (args[0], self.places(*args[:2]), *args[2:])
-            self.within(func, args[0].shape, _dims_of(args[1], args[0].dim()))
-        elif func in CHOOSING:
-            self.within(func, *CHOOSING[func](*args, **kwargs))
+            args = (args[0], self.places(func, *args[:2]), *args[2:])
+        if func in BOUNDED:
+            with suppress(
+                TypeError
+            ):  # of a wrong call, of which torch will complain
+                self.within(func, *BOUNDED[func](*args, **kwargs))
         given = tensors_in(args, kwargs)
         if func in VALUES and not any(t.is_meta for t in given):
             return func(*args, **kwargs)
@@ -267,7 +271,7 @@ class Shapes(TorchFunctionMode):
         except Exception:  # torch's own complaint is had from the run on shapes
             return NotImplemented
 
-    def places(self, input: Tensor, index: Any) -> tuple:
+    def places(self, func, input: Tensor, index: Any) -> tuple:
         """An index of `input` with its lists of numbers, and its masks, as tensors
         of numbers."""
         parts: list[Any] = []
@@ -276,9 +280,9 @@ class Shapes(TorchFunctionMode):
                 with suppress(TypeError, ValueError, RuntimeError):
                     numbers = torch.as_tensor(part, device=CPU)
                     part = numbers if numbers.numel() else part
-            if isinstance(part, Tensor) and part.dtype is torch.uint8:
-                # A mask, as torch once wrote it.
-                part = (value_of(part) if self.is_known(part) else part).bool()
+            if func is Tensor.__getitem__ and _is_mask(part):
+                number = self.number(part)
+                part = part if number is None else number.bool()
             parts.append(part)
         tensors = [part for part in parts if isinstance(part, Tensor)]
         if not any(part.dtype is torch.bool for part in tensors):
@@ -302,20 +306,30 @@ class Shapes(TorchFunctionMode):
             )
         return tuple(found)
 
-    def within(self, func, shape: torch.Size, chosen: dict[int, Any]) -> None:
+    def number(self, tensor: Tensor) -> Any:
+        """The values of `tensor` at this point of the pass; None if they are not
+        known."""
+        _, tensor = self.stand_ins.get(id(tensor), (None, tensor))
+        if not tensor.is_meta:
+            return tensor
+        return value_of(tensor) if self.is_known(tensor) else None
+
+    def within(
+        self, func, shape: torch.Size, chosen: dict[int, Any], backwards: bool
+    ) -> None:
         """Refuse numbers, by the dimension they choose from, beyond its end: torch
-        does where there is data."""
+        does where there is data. `backwards`: they may count from the end."""
         for dim, index in chosen.items():
             if not isinstance(index, Tensor) or _is_mask(index):
                 continue
-            if index.is_meta and not self.is_known(index):
+            numbers = self.number(index)
+            if numbers is None or not numbers.numel() or numbers.dtype not in WHOLE:
                 continue
-            numbers: Any = value_of(index) if index.is_meta else index
-            if not numbers.numel() or not -len(shape) <= dim < len(shape):
+            if not -len(shape) <= dim < len(shape):
                 continue
             size = shape[dim]
             for number in map(int, torch.aminmax(numbers)):
-                if not -size <= number < size:
+                if not (-size if backwards else 0) <= number < size:
                     raise ProfileError(
                         f"{self.place()} fails in {_name(func)}: index {number} is "
                         f"out of bounds for dimension {dim} with size {size}"
@@ -398,45 +412,67 @@ class Shapes(TorchFunctionMode):
             self.error, self.at = error, self.where[0]
 
 
-def _along(input, dim, index, **others):
-    return input.shape, {dim: index}
-
-
-def _put(input, indices, *others, **more):
-    return input.shape, _dims_of(indices, input.dim())
-
-
-def _embedded(input, weight, *others, **more):
-    return weight.shape, {0: input}
-
-
-# What is chosen from, and by which numbers along which of its dimensions.
-CHOOSING: dict[Callable, Callable[..., tuple[Any, dict[int, Any]]]] = {
-    **dict.fromkeys(functions("index_select", "gather"), _along),
-    **dict.fromkeys(functions("index_put", "index_put_"), _put),
-    **dict.fromkeys(functions("embedding"), _embedded),
-}
-
-
 def _dims_of(index: tuple, dims: int) -> dict[int, Any]:
     """The parts of an index by the dimension of `dims` that each is of."""
-    taken = [
-        part.dim() if _is_mask(part) else 0 if part is None else 1
-        for part in index
-        if part is not Ellipsis
-    ]
+
+    def taken(part: Any) -> int:
+        if _is_mask(part):
+            return part.dim()
+        return 0 if part is None or isinstance(part, bool | np.bool_) else 1
+
+    skipped = dims - sum(taken(part) for part in index if part is not Ellipsis)
     found, dim = {}, 0
     for part in index:
-        if part is Ellipsis:
-            dim += dims - sum(taken)
-            continue
-        found[dim] = part
-        dim += part.dim() if _is_mask(part) else 0 if part is None else 1
+        if taken(part):
+            found[dim] = part
+        dim += skipped if part is Ellipsis else taken(part)
     return found
 
 
 def _is_mask(part: Any) -> bool:
-    return isinstance(part, Tensor) and part.dtype is torch.bool
+    """Of bytes, too, as torch once wrote them."""
+    return isinstance(part, Tensor) and part.dtype in (torch.bool, torch.uint8)
+
+
+def _indexed(input, index, *others):
+    return input.shape, _dims_of(index, input.dim()), True
+
+
+def _put(input, indices, *others, **more):
+    return input.shape, _dims_of(indices, input.dim()), True
+
+
+def _along(input, dim, index, *others, **more):
+    return input.shape, {dim: index}, False
+
+
+def _taken(input, index):
+    return (input.numel(),), {0: index}, True
+
+
+def _embedded(input, weight, *others, **more):
+    return weight.shape, {0: input}, False
+
+
+def _embedded_by(weight, indices, *others, **more):
+    return weight.shape, {0: indices}, False
+
+
+# What is chosen from, by which numbers along which of its dimensions, and whether
+# they may count from the end.
+BOUNDED: dict[Callable, Callable[..., tuple[Any, dict[int, Any], bool]]] = {
+    **dict.fromkeys(INDEXING, _indexed),
+    **dict.fromkeys(functions("index_put", "index_put_"), _put),
+    **dict.fromkeys(
+        functions("index_select", "gather", "scatter", "scatter_", "scatter_add",
+                  "scatter_add_", "index_fill", "index_fill_", "index_copy",
+                  "index_copy_", "index_add", "index_add_"),
+        _along,
+    ),
+    **dict.fromkeys(functions("take"), _taken),
+    F.embedding: _embedded,
+    torch.embedding: _embedded_by,
+}  # fmt: skip
 
 
 def remember(out: Any, value: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import itertools
 import random
 
@@ -449,6 +450,12 @@ NUMBERS = torch.tensor([7, 8])
         (lambda x: x.clone().index_put_((torch.tensor([0]), NUMBERS), x.new_zeros(())), 1),
         (lambda x: write(x, NUMBERS), 1),
         (lambda x: x + F.embedding(NUMBERS, x.new_ones(8, 8))[0], 0),
+        (lambda x: x + F.embedding(NUMBERS - 8, x.new_ones(8, 8))[0], 0),
+        (lambda x: x.gather(1, -torch.ones(1, 2, 8, 8, dtype=torch.long)), 1),
+        (lambda x: x.index_select(3, -NUMBERS), 3),
+        (lambda x: x.scatter(1, torch.full((1, 1, 8, 8), 2), 1.0), 1),
+        (lambda x: x.index_fill(2, NUMBERS, 1.0), 2),
+        (lambda x: x.take(NUMBERS * 16), 0),
     ],
 )
 def test_a_number_beyond_the_end_is_refused_as_torch_refuses_it(choose, dim):
@@ -523,6 +530,79 @@ def test_where_the_image_chooses_it_may_be_any_position(choose):
 
     found = profile(Net(), (2, 9, 9)).layers[-1]
     assert (found.sees, found.receptive_field) == ("whole image", 9)
+
+
+@pytest.mark.parametrize(
+    ("choose", "channels"),
+    [
+        (lambda x: x.gather(1, x.argmax(1, keepdim=True)), 1),
+        (lambda x: x.gather(1, x.argsort(1)), 4),
+        (lambda x: torch.take_along_dim(x, x.argmax(1, keepdim=True), 1), 1),
+        (lambda x: F.embedding(x.argmax(1), torch.ones(8, 5)).permute(0, 3, 1, 2), 5),
+        (lambda x: F.embedding(x.argmax(1).int(), torch.ones(8, 5)).permute(0, 3, 1, 2), 5),
+        (lambda x: torch.ones(8, 5)[x.argmax(1)].permute(0, 3, 1, 2), 5),
+        (lambda x: torch.ones(5, 8)[:, x.argmax(1)].permute(1, 0, 2, 3), 5),
+    ],
+)
+def test_a_choice_among_the_channels_of_a_place_sees_no_other(choose, channels):
+    net = Chain([nn.Conv2d(2, 4, 3, padding=1), choose, nn.Conv2d(channels, 2, 1)])
+    found = profile(net, (2, 16, 16)).layers[-1]
+    assert (found.sees, found.receptive_field) == ("exact", 3)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda x: torch.embedding(torch.full((8, 4), 30.0), torch.tensor([1])) + x[0, 0, 0, 0],
+        lambda x: (
+            torch.embedding(weight=torch.ones(8, 4), indices=torch.tensor([1])) + x[0, 0, :4, :4]
+        ),
+        lambda x: x.permute(3, 1, 2, 0)[True, torch.tensor([7])],
+        lambda x: x.index_put((torch.ones(1, 4, 8, 8, dtype=torch.uint8),), torch.zeros(256)),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:indexing with dtype torch.uint8")
+def test_what_torch_takes_is_not_refused(step):
+    step(torch.ones(1, 4, 8, 8))
+    assert profile(Chain([nn.Conv2d(2, 4, 1), step]), (2, 8, 8)).layers
+
+
+def test_numbers_are_those_of_the_moment():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(2, 4, 1)
+            self.register_buffer("numbers", torch.tensor([9, 0]))
+
+        def forward(self, x):
+            self.numbers.clamp_(max=3)
+            return self.conv(x)[:, self.numbers]
+
+    assert profile(Net(), (2, 8, 8)).layers
+
+
+@pytest.mark.parametrize("wrong", [(1.0, 1.0), (np.int64(1), np.int64(1))])
+def test_equal_numbers_of_other_types_leave_nothing_behind(wrong):
+    """A padding of (3 - 1) / 2 is a slip that torch refuses."""
+    odd, right = nn.Conv2d(2, 4, 3, padding=wrong), nn.Conv2d(2, 4, 3, padding=1)
+    for first, then in ((odd, right), (right, odd)):
+        for net in (first, then):
+            with contextlib.suppress(ProfileError):
+                found = profile(net, (2, 8, 8))
+                assert {type(n) for n in (*found.layers[0].output, found.total.flops)} == {int}
+        assert profile(right, (2, 8, 8)).layers
+    if isinstance(wrong[0], float):
+        with pytest.raises(ProfileError):
+            profile(odd, (2, 8, 8))
+
+
+def test_flat_twice_is_flat():
+    def twice(x):
+        y = x.flatten(1).flatten(1)
+        y.relu_()
+        return y
+
+    assert profile(Chain([nn.Conv2d(2, 4, 1), twice, nn.Linear(256, 2)]), (2, 8, 8)).layers
 
 
 def test_a_mask_of_bytes_is_a_mask():
