@@ -177,13 +177,39 @@ def overwrite(tensor: Tensor) -> None:
     seen = reach_of(tensor)
     base = getattr(tensor, "base", None)
     while base is not None and seen is not None:
-        if base.dim() != tensor.dim():
-            seen = mix(seen, None)
+        seen = placed(seen, tensor, base)
         try:
-            base.reach = merge((reach_of(base), seen))
-        except ValueError:  # the written part is shorter than the whole
-            base.reach = merge((reach_of(base), mix(seen, None)))
-        base = getattr(base, "base", None)
+            whole = merge((reach_of(base), seen))
+        except ValueError:  # what was written lies otherwise than the whole
+            whole = merge((reach_of(base), mix(seen, None)))
+        base.reach = each_axis(
+            whole, lambda axis: axis if type(axis) is Axis else tidy(axis.spots())
+        )
+        tensor, base = base, getattr(base, "base", None)
+
+
+def placed(seen: Any, part: Tensor, whole: Tensor) -> Any:
+    """What `part` sees, as positions of `whole`; all of it, where it does
+    not lie there as a block."""
+    if part.shape == whole.shape:
+        return seen
+    n = whole.dim()
+    long = [d for d in range(n) if whole.shape[d] > 1]
+    if part.dim() != n or any(part.stride(d) != whole.stride(d) for d in long):
+        return mix(seen, None)
+    offset = int(part.storage_offset()) - int(whole.storage_offset())
+    around: dict[int, tuple[int, int]] = {}
+    for d in sorted(long, key=whole.stride, reverse=True):
+        start, offset = divmod(offset, max(whole.stride(d), 1))
+        left = whole.shape[d] - start - part.shape[d]
+        if start or left:
+            around[d - n] = start, left
+
+    def framed(axis):
+        own = {d: ends for d, ends in around.items() if along(axis, d)}
+        return axis.spots().framed(own) if own else axis
+
+    return each_axis(seen, framed)
 
 
 def merge_unknown(reaches: Sequence[Any]) -> Unknown | None:

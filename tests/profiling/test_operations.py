@@ -596,6 +596,37 @@ def test_equal_numbers_of_other_types_leave_nothing_behind(wrong):
             profile(odd, (2, 8, 8))
 
 
+@pytest.mark.parametrize(
+    ("write", "expected"),
+    [
+        (lambda y, wide: y[:, :, 8:].masked_fill_(y[:, :, 8:] > 0, 0.0), (3, 3)),
+        (lambda y, wide: y[:, :, :, 8:].mul_(y[:, :, :, 8:]), (3, 3)),
+        (lambda y, wide: y[:, :, 8:].add_(wide[:, :, 8:]), (7, 7)),
+        (lambda y, wide: y[:, :, :4].add_(wide[:, :, :4]), (3, 7)),
+        (lambda y, wide: y[:, :2].add_(wide[:, :2]), (7, 7)),
+        (lambda y, wide: y[:, :, 4:][:, :, 4:].add_(wide[:, :, 8:]), (7, 7)),
+        (lambda y, wide: y[:, :, 4:12][:, :, :2].add_(wide[:, :, 4:6]), (3, 7)),
+    ],
+)
+def test_what_is_written_to_a_slice_is_seen_where_it_lies(write, expected):
+    """Of the middle row and column, 8 of 16: a column is seen by all its rows together."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.near, self.far = nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(2, 4, 7, padding=3)
+            self.last = nn.Conv2d(4, 3, 1)
+
+        def forward(self, x):
+            y = self.near(x).clone()
+            write(y, self.far(x))
+            return self.last(y)
+
+    found = profile(Net(), (2, 16, 16)).layers[-1]
+    sides = found.receptive_field
+    assert (sides if isinstance(sides, tuple) else (sides, sides)) == expected
+
+
 def test_flat_twice_is_flat():
     def twice(x):
         y = x.flatten(1).flatten(1)
