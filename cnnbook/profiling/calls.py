@@ -100,7 +100,7 @@ def calls_of(log: Iterable[tuple], given: Iterator[Tensor]) -> tuple[Call, ...]:
             _add_reads(kwargs.values(), made, read)
         if row is None and (of_shape or not read):
             continue  # of the image, no more than its shape
-        first = out if type(out) is Tensor or isinstance(out, Tensor) else None
+        first = out if isinstance(out, Tensor) else None
         if first is not None:
             made[id(first)] = here
         else:

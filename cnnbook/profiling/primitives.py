@@ -281,18 +281,15 @@ def chosen(name: str, given: dict[str, Any]) -> Any:
     dimensions. None for other functions and other numbers."""
     indices: list[Tensor | None]
     if name == "gather":
-        source, dim, number = given["self"], given["dim"], given["index"]
-        n = source.dim()
-        whole = mix(reach_of(source), (dim % n - n,))
-        sizes = [
-            list(t.shape[: dim % n] + t.shape[dim % n + 1 :])
-            for t in (source, number)
-        ]
-        if sizes[0] != sizes[1]:
-            whole = mix(whole, None)
-        return (
-            None if reach_of(number) is None else merge((whole, reach_of(number)))
+        source, number, n = given["self"], given["index"], given["self"].dim()
+        if reach_of(number) is None:
+            return None
+        dim = given["dim"] % n
+        sizes, others = (
+            [*t.shape[:dim], *t.shape[dim + 1 :]] for t in (source, number)
         )
+        alike = (dim - n,) if sizes == others else None
+        return merge((mix(reach_of(source), alike), reach_of(number)))
     if name == "index":
         source, indices = given["self"], list(given["indices"])
     elif name == "index_select":

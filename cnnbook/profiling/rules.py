@@ -53,7 +53,6 @@ from cnnbook.profiling.rows import ProfileError, TooSmall, times
 RULES: dict[Callable, Callable] = {}
 # The arguments that its rule knows by name.
 NAMES: dict[Callable, frozenset[str]] = {}
-NONE: dict[str, Any] = {}
 
 
 def functions(*names: str) -> list[Callable]:
@@ -964,7 +963,7 @@ def _permuted(func, mode, input, *args, dims=None):
     if reach is None:
         return NotImplemented
     order = [dims] if func is torch.permute else dims
-    out = mode.on_meta(func, (input, *order), NONE)
+    out = mode.on_meta(func, (input, *order), {})
     n = input.dim()
     return view_of(input, out, fields.permuted(reach, [d % n for d in dims], n))
 
@@ -974,7 +973,7 @@ def _transposed(func, mode, input, dim0, dim1):
     reach = seen(input)
     if reach is None:
         return NotImplemented
-    out = mode.on_meta(func, (input, dim0, dim1), NONE)
+    out = mode.on_meta(func, (input, dim0, dim1), {})
     order = list(range(input.dim()))
     order[dim0], order[dim1] = order[dim1], order[dim0]
     return view_of(input, out, fields.permuted(reach, order, input.dim()))

@@ -187,9 +187,8 @@ class Shapes(TorchFunctionMode):
         if func in INDEXING:
             args = (args[0], self.places(func, *args[:2]), *args[2:])
         if func in BOUNDED:
-            with suppress(
-                TypeError
-            ):  # of a wrong call, of which torch will complain
+            # Of a wrong call torch will complain.
+            with suppress(TypeError):
                 self.within(func, *BOUNDED[func](*args, **kwargs))
         given = tensors_in(args, kwargs)
         if func in VALUES and not any(t.is_meta for t in given):
