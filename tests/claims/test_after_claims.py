@@ -83,7 +83,7 @@ def test_compound_scaling_holds_with_the_blocks_as_built():
     # Table 2 of the paper, in billions.
     paper = [0.39, 0.70, 1.0, 1.8, 4.2, 9.9, 19, 37]
     assert (found.table.flops / 1e9).tolist() == pytest.approx(paper, rel=0.05)
-    assert "B1 has a depth of 1.1, which makes 23 blocks of 16" in found.caveat
+    assert "B1 has a depth of 1.1, which makes 23 blocks where B0 has 16." in found.caveat
     assert "costs 1.78 times B0, where d, w² and r² say 1.26" in found.caveat
 
 
