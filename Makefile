@@ -18,7 +18,7 @@ PIP   := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN
 help:
 	@echo "make book         set up, execute every notebook, build _build/html"
 	@echo "make test         set up, build, then run every test, the notebooks and the pages included"
-	@echo "make test-all     also the rules of the build, on twenty builds of a small book, nbgrader, and Firefox"
+	@echo "make test-all     also the tests marked as rare (builds, EPUB, nbgrader, Colab, benchmarks), and Firefox"
 	@echo "make bench        time it beside its peers: tables, ratios and goals (an hour or less)"
 	@echo "make sweep        profile every network of torchvision, timm and transformers (hours)"
 	@echo "make execute      run the chapters in place and keep their outputs in the notebooks"
@@ -39,6 +39,9 @@ help:
 	@echo "HASHES=1          with any of them: install nothing but the files of requirements-hashes.txt"
 	@echo "make clean        remove _build (the environment in $(VENV) stays)"
 
+# A machine that keeps no bytecode has each of the hundred processes below compile PyTorch anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The stamp is removed first and written last. A set-up that was cut off has none, and starts over.
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || { echo \
@@ -58,10 +61,7 @@ book: $(READY)
 
 # The book shows the notebooks as nbval executed them. A thread each: two processes of two threads on
 # two cores only wait for each other. All parts run, whichever fails.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --durations 10
-# Some twenty builds of a small book, the EPUB, and nbgrader: minutes, and what they test rarely
-# changes. They are in `make test-all`.
-RARE := tests/site/test_build.py tests/site/test_epub.py tests/teaching/test_nbgrader.py
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations 10
 NBGRADER := .venv-nbgrader
 test-all: ALL := 1
 test-all: firefox $(NBGRADER)/.ready
@@ -74,7 +74,7 @@ test test-all: browser
 	$(PYTEST) -n $(NOTEBOOKS) -p scripts.kept --nbval-lax --nbval-current-env \
 	  --nbval-cell-timeout=3600 chapters || status=1; \
 	$(BIN)/python scripts/build_book.py $(BOOK) || status=1; \
-	$(PYTEST) -n $(WORKERS) tests $(if $(ALL),,$(addprefix --ignore ,$(RARE))) || status=1; \
+	$(PYTEST) -n $(WORKERS) $(if $(ALL),,-m "not rare") tests || status=1; \
 	$(if $(ALL),$(PYTEST) -n $(NOTEBOOKS) -m firefox --browser firefox tests/site || status=1;) \
 	exit $$status
 

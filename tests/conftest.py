@@ -4,6 +4,17 @@ import pytest
 
 from cnnbook import cli
 
+# Files that take a minute or more, as they start processes and browsers. A worker takes a file at a
+# time: they come first, and the many short ones fill what is left.
+LONG = ("test_queue", "test_distributed", "test_browser", "test_live", "test_cli",
+        "test_pretrained", "test_every_builder", "test_explorer", "test_cli_faults",
+        "test_alexnet_split", "test_reading")  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    place = {name: i for i, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
+
 
 @pytest.fixture
 def call(capsys):

@@ -77,6 +77,7 @@ def test_terms_explain_a_tool_s_difference_exactly(tool, name):
     assert bool(terms) == (tool == "torchinfo")
 
 
+@pytest.mark.rare
 @pytest.mark.parametrize(
     "name", ["profile", "memory", "imports", "step", "pipeline", "gpu", "book"]
 )

@@ -159,6 +159,7 @@ def bare(tmp_path_factory):
     return folder
 
 
+@pytest.mark.rare
 def test_real_runs_in_pieces_where_only_few_packages_are(bare):
     python = bare / "environment" / "bin" / "python"
     environment = play_colab.clean() | {"CNNBOOK_COMMIT": "0123456789ab", "OMP_NUM_THREADS": "1"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -132,6 +133,18 @@ def test_make_takes_pytorch_from_where_it_is_told():
     done = subprocess.run(make, cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
     first, second = (done.stdout.index(part) for part in ("torch_from.py", "--require-hashes"))
     assert 'torch_from.py "a folder"' in done.stdout and first < second
+
+
+def test_what_make_starts_keeps_its_bytecode():
+    made = subprocess.run(
+        ["make", "--silent", "--eval", "shown:; @env", "shown"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert "PATH=" in made.stdout and "PYTHONDONTWRITEBYTECODE" not in made.stdout
 
 
 def test_the_hashes_are_of_the_pins_and_name_no_index():

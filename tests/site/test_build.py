@@ -16,6 +16,8 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pypdf import PdfReader
 
+pytestmark = pytest.mark.rare
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

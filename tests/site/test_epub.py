@@ -11,6 +11,8 @@ import epub
 import pytest
 from sphinx_external_toc.parsing import parse_toc_yaml
 
+pytestmark = pytest.mark.rare
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = list(parse_toc_yaml(ROOT / "_toc.yml"))
 PHONE, READER = 360, 600

@@ -17,6 +17,8 @@ import course
 import nbformat
 import pytest
 
+pytestmark = pytest.mark.rare
+
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / ".venv-nbgrader"
 CHAPTERS = course.chapters()

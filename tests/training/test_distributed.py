@@ -104,6 +104,7 @@ def test_one_of_them_writes_the_checkpoints(together):
     }  # fmt: skip
 
 
+@pytest.mark.rare
 def test_four_processes_go_on_from_one(alone, tmp_path):
     """Every image once, by one of the four, and the weights those of the run that was alone."""
     shutil.copytree(alone / "checkpoints", tmp_path / "checkpoints")
@@ -163,6 +164,7 @@ def test_the_command_line_under_torchrun(commanded):
     assert accuracy > 50  # three epochs on 8 pixels; a tenth is chance
 
 
+@pytest.mark.rare
 def test_workers_killed_from_outside_are_restarted_and_the_run_ends_right(commanded, tmp_path):
     """One that only computes, and the one that writes: each time torchrun starts both anew."""
     with open(tmp_path / "errors", "w") as errors:
