@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
@@ -25,6 +27,8 @@ def time_shares(
     passes, the fastest, as whatever else the machine does only takes time. What
     belongs to none of the kinds, such as ReLU and concatenation, is "the rest".
     """
+    # Else the profiler's library tells the terminal of each start and stop.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")
     network.eval()(images)
     passes = [_seconds_by_kind(network, images) for _ in range(runs)]
     seconds = min(passes, key=lambda each: sum(each.values()))

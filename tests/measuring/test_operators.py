@@ -9,7 +9,7 @@ from torch import nn
 from cnnbook.measuring import operators
 
 
-def test_time_shares_name_the_operator_that_does_all_the_work():
+def test_time_shares_name_the_operator_that_does_all_the_work(capfd):
     pools = nn.Sequential(*[nn.MaxPool2d(3, stride=1, padding=1) for _ in range(4)])
     shares = operators.time_shares(pools, torch.randn(1, 32, 64, 64))
     assert sum(shares.values()) == pytest.approx(1)
@@ -17,3 +17,4 @@ def test_time_shares_name_the_operator_that_does_all_the_work():
     convs = nn.Sequential(nn.Conv2d(64, 64, 3, padding=1), nn.Conv2d(64, 64, 3, padding=1))
     shares = operators.time_shares(convs, torch.randn(1, 64, 64, 64))
     assert max(shares, key=shares.get) == "convolution"
+    assert capfd.readouterr() == ("", "")
