@@ -44,7 +44,7 @@ EFFECTS: dict[str, Callable[[], float]] = {
         "he2016", "ResNet-110", "ResNet-110, pre-activation"
     ),
     # What Inception-v3 gained when the linear layer of its head was normalised,
-    # too. What the head itself gains has no figure.
+    # too. With batch normalisation the head's own gain has no figure.
     "aux-vs-batchnorm": lambda: _gap(
         "szegedy2015",
         "without batch normalisation in the head",

@@ -245,7 +245,7 @@ def imagenet() -> list[Number]:
                 f"2³⁰ = {number(round(answer, 1))} GiB.",
                 "GiB",
                 {
-                    4 * answer: "A byte each, as they are on disk: not four.",
+                    4 * answer: "A byte for each number, once decoded: not four.",
                     answer / 3: "Three colours.",
                 },
                 tolerance=0.08,
