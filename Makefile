@@ -17,8 +17,8 @@ PIP   := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN
 
 help:
 	@echo "make book         set up, execute every notebook, build _build/html"
-	@echo "make test         set up, build, then run every test, the notebooks and the pages included"
-	@echo "make test-all     also the tests marked as rare (builds, EPUB, nbgrader, Colab, benchmarks), and Firefox"
+	@echo "make test         set up, build, then run the tests, the notebooks and the pages included"
+	@echo "make test-all     also the tests marked as rare (builds, EPUB, nbgrader, benchmarks), and Firefox"
 	@echo "make bench        time it beside its peers: tables, ratios and goals (an hour or less)"
 	@echo "make sweep        profile every network of torchvision, timm and transformers (hours)"
 	@echo "make execute      run the chapters in place and keep their outputs in the notebooks"

@@ -1,4 +1,5 @@
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -6,14 +7,16 @@ from cnnbook import cli
 
 # Files that take a minute or more, as they start processes and browsers. A worker takes a file at a
 # time: they come first, and the many short ones fill what is left.
-LONG = ("test_queue", "test_distributed", "test_browser", "test_live", "test_cli",
-        "test_pretrained", "test_every_builder", "test_explorer", "test_cli_faults",
-        "test_alexnet_split", "test_reading")  # fmt: skip
+LONG = ("experiments/test_queue.py", "training/test_distributed.py", "site/test_browser.py",
+        "site/test_live.py", "test_cli.py", "test_colab.py", "models/test_pretrained.py",
+        "models/test_every_builder.py", "site/test_explorer.py", "test_cli_faults.py",
+        "models/test_alexnet_split.py", "site/test_reading.py")  # fmt: skip
 
 
 def pytest_collection_modifyitems(items):
-    place = {name: i for i, name in enumerate(LONG)}
-    items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
+    place = {Path(__file__).parent / name: i for i, name in enumerate(LONG)}
+    assert all(path.is_file() for path in place)
+    items.sort(key=lambda item: place.get(item.path, len(LONG)))
 
 
 @pytest.fixture

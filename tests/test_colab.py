@@ -124,7 +124,6 @@ def test_every_chapter_is_exported_without_what_only_the_book_reads(tmp_path):
         assert {key for cell in notebook.cells for key in cell.metadata} <= {"cellView"}
 
 
-@pytest.mark.rare
 def test_the_environment_holds_no_more_than_colab_s_packages(tmp_path):
     python = play_colab.environment(tmp_path, [])
     names = [*play_colab.PRESENT, "nbclient", "sphinx", "cnnbook"]
@@ -139,7 +138,6 @@ def test_the_environment_holds_no_more_than_colab_s_packages(tmp_path):
     assert done.stdout.split() == list(play_colab.PRESENT), done.stderr
 
 
-@pytest.mark.rare
 def test_an_export_runs_and_the_others_import_where_only_colab_s_packages_are():
     # In a process of its own: nbclient leaves sockets to the garbage collector.
     command = [sys.executable, ROOT / "scripts" / "play_colab.py", "measuring"]

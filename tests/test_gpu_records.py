@@ -159,6 +159,18 @@ def bare(tmp_path_factory):
     return folder
 
 
+def test_the_plan_needs_few_packages(bare):
+    command = [bare / "environment" / "bin" / "python", "scripts/gpu_records.py", "--plan"]
+    done = subprocess.run(
+        [*command, "--folder", bare / "none"],
+        cwd=bare,
+        env=play_colab.clean(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "min on an H100" in done.stdout, done.stderr
+
+
 @pytest.mark.rare
 def test_real_runs_in_pieces_where_only_few_packages_are(bare):
     python = bare / "environment" / "bin" / "python"

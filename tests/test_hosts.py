@@ -137,7 +137,8 @@ def test_make_takes_pytorch_from_where_it_is_told():
 
 def test_what_make_starts_keeps_its_bytecode():
     made = subprocess.run(
-        ["make", "--silent", "--eval", "shown:; @env", "shown"],
+        ["make", "--silent", "-f", "Makefile", "-f", "-", "shown"],
+        input="shown:; @env\n",
         cwd=ROOT,
         env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,

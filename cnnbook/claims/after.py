@@ -158,9 +158,9 @@ def se_cost(networks: Mapping[str, nn.Module] | None = None) -> Evidence:
         "multiply-adds: the paper's own step of training takes 209 ms against "
         "190 ms. Its 0.26 % is the difference of two rounded figures, 3.87 and "
         "3.86.",
-        caveat="The share is the paper's, the total is not: its ResNet-50 halves "
-        "the size in the first 1×1 convolution of a stage and does 3.86 billion "
-        "multiply-adds, this book's, as torchvision's, does it in the 3×3 and does "
+        caveat="The total is another: the paper's ResNet-50 halves the side in the "
+        "first 1×1 convolution of a stage and does 3.86 billion multiply-adds; "
+        "this book's, like torchvision's, halves it in the 3×3 and does "
         f"{plain.flops / 1e9:.2f}.",
     )
 
@@ -367,10 +367,12 @@ def _largest(gains: pd.Series) -> str:
 
 
 def _regained(gains: pd.Series) -> str:
-    """How much of the largest gain the step before it had lost, if it lost any."""
-    best = int(gains.argmax())
-    lost = -gains.iloc[best - 1]
-    if not lost > 0:
+    """How much of the largest gain the step before it had lost, if it lost any; of
+    several that gained as much, nothing."""
+    shown = gains.round(2)
+    best = int(shown.argmax())
+    lost = min(-shown.iloc[best - 1], shown.iloc[best]) if best else 0
+    if not lost > 0 or (shown == shown.max()).sum() > 1:
         return ""
     return f", of which {lost:.2f} make up for what “{gains.index[best - 1]}” lost"
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 
+# Read once, at a process's first profile. Else the profiler's library tells the
+# terminal of each start and stop.
+os.environ.setdefault("KINETO_LOG_LEVEL", "6")
+
 import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
@@ -27,8 +31,6 @@ def time_shares(
     passes, the fastest, as whatever else the machine does only takes time. What
     belongs to none of the kinds, such as ReLU and concatenation, is "the rest".
     """
-    # Else the profiler's library tells the terminal of each start and stop.
-    os.environ.setdefault("KINETO_LOG_LEVEL", "6")
     network.eval()(images)
     passes = [_seconds_by_kind(network, images) for _ in range(runs)]
     seconds = min(passes, key=lambda each: sum(each.values()))

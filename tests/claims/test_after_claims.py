@@ -42,7 +42,7 @@ def test_densenet_s_claim_can_fail(networks, errors):
 def test_gates_cost_what_the_paper_says_between_two_ways_of_counting():
     found = claims.check("after/se-cost")
     assert found.verdict == "holds with a caveat" and "9.9% more" in found.method
-    assert "it in the 3×3 and does 4.09." in found.caveat
+    assert "halves it in the 3×3 and does 4.09." in found.caveat
     # By hand: 2·C²/16 for each block, and its numbers once for the mean, once for the product.
     blocks = {256: (3, 56), 512: (4, 28), 1024: (6, 14), 2048: (3, 7)}
     layers = sum(n * 2 * c * c // 16 for c, (n, _) in blocks.items())
@@ -120,6 +120,17 @@ def test_steps_that_gained_as_much_as_one_another_are_all_named():
     assert gains["7×7"] != gains["GELU"]  # in the last digits of the floats
     assert after._largest(gains) == "“7×7” and “GELU” (each 0.65)"
     assert after._largest(gains.replace(0.65, 1.0)) == "“GELU” (1.00)"
+
+
+def test_a_gain_that_only_makes_up_for_the_step_before_says_so():
+    def regained(*gains):
+        return after._regained(pd.Series(gains, index=list("abcd"[: len(gains)])))
+
+    nothing = float("nan")
+    assert regained(nothing, -1.0, 1.5) == ", of which 1.00 make up for what “b” lost"
+    assert regained(nothing, -2.0, 1.5) == ", of which 1.50 make up for what “b” lost"
+    assert regained(nothing, 0.5, 1.5) == regained(nothing, 1.5, 1.0) == ""
+    assert regained(nothing, 1.5, -1.0, 1.5) == ""
 
 
 @pytest.mark.parametrize("step, width", [("depthwise", 80), ("wider", 64), ("inverted", 80)])
