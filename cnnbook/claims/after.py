@@ -396,7 +396,7 @@ def ladder(
     accuracy = table["top-1, paper (%)"]
     before = value("liu2022", "ResNet-50, PyTorch's recipe", ACCURACY)
     recipe = accuracy.iloc[0] - before
-    design = accuracy.iloc[-1] - accuracy.iloc[0]
+    design, gains = accuracy.iloc[-1] - accuracy.iloc[0], accuracy.diff()
     costs = zip(table.index, ours, paper, strict=True)
     lines = [f"{step} {cost:.2f}, printed {its:.2f}" for step, cost, its in costs]
     odd = "; ".join(
@@ -407,8 +407,8 @@ def ladder(
         measured=f"Of the {len(table)} networks, {agree.sum()} do the "
         "multiply-adds of table 10 to its last digit. Its accuracies rise by "
         f"{design:.2f} points from {table.index[0]} to {table.index[-1]}, most by "
-        f"{_largest(accuracy.diff())}{_regained(accuracy.diff())}; the training "
-        f"alone had given {recipe:.2f} points before. The accuracies are cited.",
+        f"{_largest(gains)}{_regained(gains)}; the training alone had given "
+        f"{recipe:.2f} points before. The accuracies are cited.",
         table=table,
         method=f"In billions of multiply-adds the rest differ: {odd}. A layer norm "
         "multiplies nothing here, so it cannot cost 0.31 billion; the separate "
