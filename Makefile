@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 PIP   := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install)
 
 .PHONY: help book test test-all bench sweep evidence execute hashes colab colab-check compat gpu-records links \
-  screenshots pdf epub site student teacher browser firefox javascript clean
+  screenshots pdf epub site student teacher browser images firefox javascript clean
 
 help:
 	@echo "make book         set up, execute every notebook, build _build/html"
@@ -65,7 +65,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadsco
 NBGRADER := .venv-nbgrader
 test-all: ALL := 1
 test-all: firefox $(NBGRADER)/.ready
-test test-all: browser
+test test-all: browser images
 	@status=0; \
 	$(BIN)/python -m ruff check . || status=1; \
 	$(BIN)/python -m ruff format --check . || status=1; \
@@ -170,6 +170,10 @@ student: $(READY)
 teacher: $(READY) browser
 	$(BIN)/python scripts/course.py teacher
 	$(BIN)/python scripts/lecture.py
+
+# Some tests read all of Fashion-MNIST.
+images: $(READY)
+	@$(BIN)/python scripts/fetch_images.py
 
 browser: $(READY)
 	@$(BIN)/python scripts/browser.py

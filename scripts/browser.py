@@ -5,10 +5,8 @@ Run as a script, it installs Debian's where there is none and it may: Chromium, 
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import debian
 from playwright.sync_api import Browser, Page, sync_playwright
 
 # The names of each on the PATH, Debian's package first.
@@ -113,13 +112,7 @@ def install(name: str = "chromium") -> None:
     try:
         find(name)
     except FileNotFoundError:
-        if shutil.which("apt-get") and getattr(os, "geteuid", lambda: 1)() == 0:
-            package = NAMES[name][0]
-            subprocess.run(["apt-get", "update", "-q"], check=True)
-            subprocess.run(
-                ["apt-get", "install", "-qy", "--no-install-recommends", package], check=True
-            )
-        else:
+        if not debian.install(NAMES[name][0]):
             print(f"{MISSING[name]}; the tests that need it will fail", file=sys.stderr)
 
 

@@ -13,8 +13,8 @@ from cnnbook._arguments import near
 if TYPE_CHECKING:
     import pandas as pd
 
-# The chapters in the notes' order and then those of later papers; each has a module
-# of claims here.
+# The chapters in the notes' order and then those with claims of papers alone; each
+# has a module of claims here.
 CHAPTERS = (
     "measuring",
     "alexnet",
@@ -23,6 +23,8 @@ CHAPTERS = (
     "googlenet",
     "resnet",
     "resnext",
+    "learning",
+    "batchnorm",
     "after",
 )
 # A source that begins so is the notes; any other one is a paper.
@@ -133,7 +135,7 @@ def _load() -> None:
 
 
 def ledger() -> tuple[Claim, ...]:
-    """Every claim, in the notes' order; then those of later papers."""
+    """Every claim, in the notes' order; then those of papers alone."""
     _load()
     return tuple(
         sorted(_CLAIMS.values(), key=lambda claim: CHAPTERS.index(claim.chapter))

@@ -442,9 +442,7 @@ def aux_classifiers(runs: Sequence[Record] | None = None) -> Evidence:
         "better at the end of training, without a figure, and take a head for a "
         "regulariser. To normalise its linear layer, too, "
         "brought 21.6 to 21.2 % top-1 error (table 3).",
-        open=undecided((after, sought), (smaller, sought))
-        if holds is None
-        else None,
+        open=undecided((after, none), (smaller, sought)) if holds is None else None,
     )
 
 

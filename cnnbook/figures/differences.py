@@ -12,7 +12,10 @@ from cnnbook.records import Difference
 
 @styled
 def differences(
-    found: Mapping[str, Difference], xlabel: str, margin: float | None = None
+    found: Mapping[str, Difference],
+    xlabel: str,
+    margin: float | None = None,
+    published: Mapping[str, float] | None = None,
 ) -> Figure:
     """A row per difference: a ring a seed, the mean, and its 95 % interval.
 
@@ -22,7 +25,17 @@ def differences(
         found: what `records.compare` found, by what the row is called.
         xlabel: what differs, with its unit.
         margin: below which a difference counts as none; drawn as a band about zero.
+        published: the difference that a paper has, by the row that it belongs to; a
+            star.
+
+    Raises:
+        ValueError: if a row of `published` is none of `found`.
     """
+    published = published or {}
+    if strange := [name for name in published if name not in found]:
+        raise ValueError(
+            f"published has a row {strange[0]!r}; there is {', '.join(found)}"
+        )
     figure = new_figure(0.42 * len(found) + 0.6)
     ax = figure.subplots()
     ax.axvline(0, color=TEXT, lw=1)
@@ -42,6 +55,19 @@ def differences(
             color=color,
             va="center",
             transform=ax.get_yaxis_transform(),
+        )
+    for name, value in published.items():
+        ax.plot(value, [*found].index(name), "*", color=TEXT, ms=9, mfc="none")
+    if published:
+        name, value = next(iter(published.items()))
+        ax.annotate(
+            "the paper's",
+            (value, [*found].index(name)),
+            xytext=(0, 6),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=8.5,
         )
     ax.set_yticks(range(len(found)), found)
     ax.set(xlabel=xlabel, ylim=(len(found) - 0.5, -0.6))

@@ -15,7 +15,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from cnnbook._arguments import near
 from cnnbook._files import said, write_whole
+from cnnbook.models._common import BUILDERS
 
 FOLDER = Path(__file__).parent / "weights"
 SUFFIX = ".safetensors"
@@ -67,8 +69,11 @@ def weights(name: str) -> dict[str, Weights]:
     """The trained weights that come with the package for the architecture `name`,
     by source.
 
-    An architecture without any has an empty dict.
+    An architecture without any has an empty dict. ValueError if there is no such
+    architecture (near names are offered).
     """
+    if name not in BUILDERS:
+        raise ValueError(f"unknown architecture {name!r}; {near(name, BUILDERS)}")
     found = (read(path) for path in sorted(FOLDER.glob(f"{name}-*{SUFFIX}")))
     return {each.source: each for each in found if each.architecture == name}
 

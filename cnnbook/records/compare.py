@@ -125,14 +125,22 @@ class Difference:
         return lower
 
     def __str__(self) -> str:
-        return f"{self.without_seeds()[:-1]}, {self.n} seeds)"
+        return self._in_words(f", {self.n} seeds")
 
     def without_seeds(self) -> str:
         """The mean and its interval in words, where the number of seeds is told
         elsewhere."""
+        return self._in_words("")
+
+    def _in_words(self, seeds: str) -> str:
+        images = (
+            ""
+            if self.test_error is None
+            else f"; other test images: ± {self.test_error:.2f}"
+        )
         return (
             f"{_signed(self.mean)} {self.unit} (95 % interval {_signed(self.low)} "
-            f"to {_signed(self.high)})"
+            f"to {_signed(self.high)}{seeds}{images})"
         )
 
     def _towards(self, direction: Direction) -> tuple[float, float]:

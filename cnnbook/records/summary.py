@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -98,14 +98,10 @@ def by_device(runs: Sequence[Record]) -> pd.DataFrame:
 
 
 def provenance(runs: Sequence[Record | Timing]) -> str:
-    """On what device, when and with what these runs were made, in a sentence."""
+    """How, on what device, when and with what these runs were made, in a
+    sentence."""
     if not runs:
         return "No run is on record."
-
-    def each(values) -> str:
-        found = sorted(set(values))
-        return " and ".join(filter(None, [", ".join(found[:-1]), found[-1]]))
-
     arms = len({run.arm for run in runs})
     # A timing has none.
     seeds = sorted({run.seed for run in runs if run.seed is not None})
@@ -115,7 +111,7 @@ def provenance(runs: Sequence[Record | Timing]) -> str:
         else ""
     )
     dates = sorted(run.date for run in runs)
-    devices = each(
+    devices = _each(
         f"{run.device}, {run.threads} thread{'s' * (run.threads > 1)}"
         if run.device.startswith("CPU")
         else run.device
@@ -124,14 +120,38 @@ def provenance(runs: Sequence[Record | Timing]) -> str:
     if (commits := {run.commit for run in runs}) == {None}:
         commit = "outside a repository"
     else:
-        commit = f"commit {each(name or 'unknown' for name in commits)}"
+        commit = f"commit {_each(name or 'unknown' for name in commits)}"
     period = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
     seconds = sum(run.seconds for run in runs)
     duration = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
     return (
         f"{len(runs)} run{'s' * (len(runs) > 1)} of "
-        f"{each(run.experiment for run in runs)}, "
-        f"{each(run.scale for run in runs)} scale ({arms} "
-        f"arm{'s' * (arms > 1)}{of_seeds}; {duration} in all) on {devices}, "
-        f"{period}, torch {each(run.versions['torch'] for run in runs)}, {commit}."
+        f"{_each(run.experiment for run in runs)}, "
+        f"{_each(run.scale for run in runs)} scale ({arms} "
+        f"arm{'s' * (arms > 1)}{of_seeds}{_passes(runs)}; {duration} in all) on "
+        f"{devices}, "
+        f"{period}, torch {_each(run.versions['torch'] for run in runs)}, {commit}."
     )
+
+
+def _passes(runs: Sequence[Record | Timing]) -> str:
+    """How often the trained ones saw how many images, in which precision."""
+    trained = [run for run in runs if isinstance(run, Record)]
+    if not trained:
+        return ""
+    epochs = _range(run.recipe.epochs for run in trained)
+    images = _range(run.train_images for run in trained)
+    precision = _each(run.precision for run in trained)
+    plural = "" if epochs == "1" else "s"
+    return f"; {epochs} epoch{plural} of {images} images in {precision}"
+
+
+def _range(values: Iterable[int]) -> str:
+    found = sorted(set(values))
+    ends = dict.fromkeys((found[0], found[-1]))
+    return " to ".join(f"{end:,}" for end in ends)
+
+
+def _each(values: Iterable[str]) -> str:
+    found = sorted(set(values))
+    return " and ".join(filter(None, [", ".join(found[:-1]), found[-1]]))

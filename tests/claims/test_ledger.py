@@ -10,7 +10,7 @@ from cnnbook import claims
 from cnnbook.claims import Claim, Evidence, _mechanism, _notes
 from cnnbook.claims._mechanism import NOTES
 
-PAPERS = {"after"}  # chapters on what the notes do not speak of
+PAPERS = {"learning", "batchnorm", "after"}  # chapters on what the notes do not speak of
 PAPER = re.compile(r"^\w.* (et al\.|and|,).* 20\d\d, (section|table|figure) ")
 NOT_CLAIMS = {"Some indexes:", "VGG Design rules:", "Residual block:"}
 

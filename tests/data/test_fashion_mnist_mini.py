@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from cnnbook import data
 from cnnbook.data import fashion_mnist, fashion_mnist_mini, storage
 
+FULL_SET = fashion_mnist.find(storage.default_root())  # before a test has another folder
 SCRIPT = Path(__file__).parents[2] / "scripts" / "make_fashion_mnist_mini.py"
 
 
@@ -138,12 +139,10 @@ def test_the_script_leaves_nothing_behind_when_it_cannot_write(
     assert [path.name for path in root.iterdir()] == ["FashionMNIST"]
 
 
-if FULL_SET := fashion_mnist.find(storage.default_root()):
-    # Only where the real Fashion-MNIST is installed: everywhere else its bytes are not at hand.
-
-    def test_the_script_makes_the_embedded_file_again(script, tmp_path, monkeypatch, capsys):
-        monkeypatch.setattr(fashion_mnist, "DEBIAN_FOLDER", FULL_SET[next(iter(FULL_SET))].parent)
-        made = tmp_path / "made.npy.xz"
-        assert script.main(["--output", str(made)]) == 0
-        assert ", as in the package" in capsys.readouterr().out
-        assert made.read_bytes() == fashion_mnist_mini.PATH.read_bytes()
+def test_the_script_makes_the_embedded_file_again(script, tmp_path, monkeypatch, capsys):
+    assert FULL_SET, "no Fashion-MNIST here: python scripts/fetch_images.py"
+    monkeypatch.setattr(fashion_mnist, "DEBIAN_FOLDER", FULL_SET[next(iter(FULL_SET))].parent)
+    made = tmp_path / "made.npy.xz"
+    assert script.main(["--output", str(made)]) == 0
+    assert ", as in the package" in capsys.readouterr().out
+    assert made.read_bytes() == fashion_mnist_mini.PATH.read_bytes()

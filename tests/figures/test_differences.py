@@ -45,3 +45,17 @@ def test_the_margin_is_a_band_about_zero(ax):
     corners = band.get_path().vertices @ band.get_patch_transform().get_matrix()[:2, :2].T
     assert np.ptp(corners[:, 0]) == pytest.approx(1.0)
     assert not figures.differences(FOUND, "points").axes[0].patches
+
+
+def test_what_a_paper_found_is_a_star_in_its_row():
+    ax = figures.differences(FOUND, "points", published={"below": 2.0, "open": 0.3}).axes[0]
+    below, opened = ax.lines[-2:]
+    assert (below.get_xdata()[0], below.get_ydata()[0]) == (2.0, 2)
+    assert (opened.get_xdata()[0], opened.get_ydata()[0]) == (0.3, 1)
+    assert ax.get_xlim()[1] > 2  # it is in sight
+    assert [text.get_text() for text in ax.texts][-1] == "the paper's"  # said once
+
+
+def test_a_row_that_is_not_there():
+    with pytest.raises(ValueError, match="^published has a row 'other'; there is clear, open, bel"):
+        figures.differences(FOUND, "points", published={"other": 1.0})

@@ -54,6 +54,8 @@ def test_bad_questions(folder):
         with pytest.raises(ValueError, match="of resnet20 were trained with num_classes=10, in_c"):
             models.create("resnet20", weights="fashion-mnist", **wrong)
     assert models.weights("vgg16") == {}
+    with pytest.raises(ValueError, match="^unknown architecture 'resnet2'; did you mean "):
+        models.weights("resnet2")
 
 
 def test_a_damaged_file_is_named(folder):

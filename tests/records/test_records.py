@@ -138,12 +138,14 @@ def test_table(folder):
 def test_provenance_says_where_when_and_with_what(folder, make):
     runs = records.load("two-networks", folder=folder)
     assert records.provenance(runs) == (
-        "6 runs of two-networks, quick scale (3 arms, seeds 0, 1; 27 s in all) on "
+        "6 runs of two-networks, quick scale (3 arms, seeds 0, 1; "
+        "2 epochs of 1,000 images in fp32; 27 s in all) on "
         "CPU (a processor), 2 threads, 2026-02-03, torch 2.15.0, commit 0123456789ab."
     )
     later = make(started="2026-02-05T00:00:00Z", device="NVIDIA H100", commit=None, seconds=600.0)
     assert records.provenance((*runs, later)) == (
-        "7 runs of two-networks, quick scale (3 arms, seeds 0, 1; 10 min in all) on "
+        "7 runs of two-networks, quick scale (3 arms, seeds 0, 1; "
+        "2 epochs of 1,000 images in fp32; 10 min in all) on "
         "CPU (a processor), 2 threads and NVIDIA H100, 2026-02-03 to 2026-02-05, torch 2.15.0, "
         "commit 0123456789ab and unknown."
     )

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from cnnbook import models
-from cnnbook.teaching import normalisation
+from cnnbook.interpret import normalisation
 from cnnbook.teaching.asked import _layers as layers
 from cnnbook.teaching.asking import Choice, Number, number, question
 

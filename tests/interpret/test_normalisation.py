@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from cnnbook.teaching import normalisation
+from cnnbook.interpret import normalisation
 
 
 def trained_norm(channels: int, affine: bool = True) -> nn.BatchNorm2d:

@@ -49,7 +49,7 @@ def fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
 
 def stack(
     norm: Callable[[int], nn.Module] | None, depth: int = 8, width: int = 16
-) -> nn.Module:
+) -> nn.Sequential:
     """`depth` 3×3 convolutions for images N × 1 × 14 × 14 and 10 classes, from He's
     weights.
 
