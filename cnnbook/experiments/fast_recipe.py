@@ -22,6 +22,7 @@ WITHOUT: dict[str, tuple[dict, dict]] = {
     "no-rise": ({"schedule": "cosine"}, {}),
     "no-shortcuts": ({}, {"shortcuts": False}),
     "no-mirroring": ({}, {"mirrored": False}),
+    "relu": ({}, {"gelu": False}),
     "fp32": ({"precision": "fp32"}, {}),
 }
 

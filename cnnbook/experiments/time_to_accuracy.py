@@ -18,9 +18,9 @@ from dataclasses import replace
 from cnnbook.experiments._mechanism import Trial, experiment
 from cnnbook.training import Recipe
 
-OPTIONS = {"in_channels": 1, "num_classes": 10, "mirrored": True}
+OPTIONS = {"in_channels": 1, "num_classes": 10, "mirrored": True, "gelu": True}
 RECIPE = Recipe(
-    epochs=10,
+    epochs=12,
     batch_size=128,
     lr=0.2,
     schedule="one-cycle",

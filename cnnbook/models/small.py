@@ -26,6 +26,7 @@ class SmallResNet(nn.Module):
         shortcuts: over the pairs.
         mirrored: in evaluation, answer with the mean of an image's logits and of
             those of its mirror image.
+        gelu: after each normalisation a GELU, which is smooth, in place of a ReLU.
     """
 
     def __init__(
@@ -33,18 +34,20 @@ class SmallResNet(nn.Module):
         width: int = 64,
         shortcuts: bool = True,
         mirrored: bool = False,
+        gelu: bool = False,
         num_classes: int = 10,
         in_channels: int = 3,
     ):
         super().__init__()
         self.mirrored = mirrored
         self.stem = nn.Sequential(
-            conv(in_channels, width // 2, pool=True),  # N × 32 × 14 × 14
-            conv(width // 2, width),  # N × 64 × 14 × 14
+            conv(in_channels, width // 2, pool=True, gelu=gelu),  # N × 32 × 14 × 14
+            conv(width // 2, width, gelu=gelu),  # N × 64 × 14 × 14
         )
-        self.pair1 = Pair(width, shortcuts)  # N × 64 × 14 × 14
-        self.transition = conv(width, 2 * width, stride=2)  # N × 128 × 7 × 7
-        self.pair2 = Pair(2 * width, shortcuts)  # N × 128 × 7 × 7
+        self.pair1 = Pair(width, shortcuts, gelu)  # N × 64 × 14 × 14
+        # N × 128 × 7 × 7
+        self.transition = conv(width, 2 * width, stride=2, gelu=gelu)
+        self.pair2 = Pair(2 * width, shortcuts, gelu)  # N × 128 × 7 × 7
         self.maxpool = nn.AdaptiveMaxPool2d(1)  # N × 128 × 1 × 1
         self.fc = nn.Linear(2 * width, num_classes)
 
@@ -65,11 +68,11 @@ class Pair(nn.Module):
     """Two 3×3 convolutions, N × `channels` × H × W to the same; with `shortcut`,
     what they add to x."""
 
-    def __init__(self, channels: int, shortcut: bool):
+    def __init__(self, channels: int, shortcut: bool, gelu: bool):
         super().__init__()
         self.shortcut = shortcut
         self.residual = nn.Sequential(
-            conv(channels, channels), conv(channels, channels)
+            conv(channels, channels, gelu=gelu), conv(channels, channels, gelu=gelu)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -77,18 +80,22 @@ class Pair(nn.Module):
 
 
 def conv(
-    in_channels: int, out_channels: int, stride: int = 1, pool: bool = False
+    in_channels: int,
+    out_channels: int,
+    stride: int = 1,
+    pool: bool = False,
+    gelu: bool = False,
 ) -> nn.Sequential:
-    """A 3×3 convolution, a max pool 2×2 if asked for, batch normalisation, ReLU.
+    """A 3×3 convolution, a max pool 2×2 if asked for, batch normalisation, ReLU or
+    GELU.
 
     The pool stands first, so that what follows it has a quarter to do.
     """
     layers: list[nn.Module] = [conv3x3(in_channels, out_channels, stride)]
     if pool:
         layers.append(nn.MaxPool2d(2))
-    return nn.Sequential(
-        *layers, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)
-    )
+    activation = nn.GELU() if gelu else nn.ReLU(inplace=True)
+    return nn.Sequential(*layers, nn.BatchNorm2d(out_channels), activation)
 
 
 @register

@@ -54,3 +54,13 @@ def test_too_small_images_are_one_line():
     with pytest.raises(ValueError, match="SmallResNet needs images of at least 8×8, got 7×9$"):
         network(torch.zeros(1, 1, 7, 9))
     assert network.eval()(torch.zeros(1, 1, 8, 8)).shape == (1, 10)
+
+
+def test_a_gelu_stands_where_a_relu_did():
+    kinds = [
+        [type(m) for m in models.small_resnet(gelu=gelu).modules() if not list(m.children())]
+        for gelu in (False, True)
+    ]
+    swapped = [torch.nn.GELU if kind is torch.nn.ReLU else kind for kind in kinds[0]]
+    assert kinds[1] == swapped and torch.nn.ReLU not in kinds[1]
+    assert kinds[1].count(torch.nn.GELU) == 7
