@@ -111,6 +111,11 @@ def check_folder(path: str | os.PathLike) -> None:
         _probe(there)
 
 
+def is_within(path: str | os.PathLike, folder: str | os.PathLike) -> bool:
+    """Whether `path` is `folder` or below it, once links are followed."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
 def _probe(folder: Path, size: int = 1) -> None:
     """OSError unless a file of `size` bytes can be written there; it is removed."""
     part = folder / ".part-of-nothing"  # one name: killed here, one is left at most

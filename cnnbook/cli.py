@@ -140,6 +140,8 @@ def profile(
     asked.pop("batch", None)
     if html is not None:
         check_file(html)
+        if csv is not None and os.path.realpath(csv) == os.path.realpath(html):
+            raise ValueError(f"--csv and --html must be two files, got {csv} twice")
 
     size = _size(input)
     model = load(name, size[0], variant)

@@ -79,6 +79,55 @@ def test_places_that_cannot_be_written_are_found_before_the_images_are_read(
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--checkpoint", "X", "--weights", "X"], "the run's checkpoints go to the folder X"),
+        (["--checkpoint", "X/../Y/z", "--weights", "Y"], "checkpoints go to the folder X/../Y/z"),
+        (["--checkpoint", "X", "--weights", "link"], "the run's checkpoints go to the folder X"),
+        (["--log", "Z", "--weights", "Z"], "the run's logs go to the folder Z"),
+        (["--log", "there/a/b", "--weights", "there/a"], "logs go to the folder there/a/b"),
+        (["--checkpoint", "there", "--weights", "there/epoch-17.pt"], "the name of a checkpoint"),
+    ],
+)
+def test_weights_in_the_place_of_the_run_are_found_before_the_images_are_read(
+    options, reason, call, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("X")
+    monkeypatch.setattr("cnnbook.data.load", lambda *_, **__: pytest.fail("images were read"))
+    message = refused(call("train", "resnet20", *options))
+    assert f"--weights {options[-1]} " in message and reason in message
+    assert {path.name for path in tmp_path.iterdir()} == {"there", "link"}
+
+
+def test_weights_in_the_place_of_a_run_that_was_given_none(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "cnnbook.training.command.fit", lambda *_, **__: pytest.fail("it was trained")
+    )
+    message = refused(call("train", "resnet20", "--weights", "runs"))
+    assert "--weights runs must be a file of its own" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_beside_the_checkpoints(call, tmp_path):
+    done = call("train", "resnet20", "--image-size", 8, "--epochs", 1, "--batch-size", 500,
+                "--checkpoint", tmp_path, "--weights", tmp_path / "weights.pt")  # fmt: skip
+    assert done.returncode == 0
+    assert {"epoch-0001.pt", "weights.pt"} < {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("page", ["one", "./one", "link"])
+def test_a_table_and_a_page_in_one_file(page, call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("one")
+    message = refused(call("profile", "alexnet", "--csv", "one", "--html", page))
+    assert message == "cnnbook: --csv and --html must be two files, got one twice\n"
+    assert not (tmp_path / "one").exists()
+
+
 def test_the_weights_are_there_before_the_result_is_printed(tmp_path, call, monkeypatch):
     """A disk that fills up at the end has no result that promises weights."""
     path = tmp_path / "w.pt"

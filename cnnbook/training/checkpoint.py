@@ -63,6 +63,13 @@ class Checkpoints:
         if self.folder is None:
             return progress
         older, first = _paths(self.folder), _path(self.folder, 0)
+        for path in older:
+            # A pipe would be waited for, and a folder be in the way of a later one.
+            if not path.is_file():
+                raise ValueError(
+                    f"{path} is no plain file; move it away, or choose another "
+                    "folder"
+                )
         distributed.wait()  # until all have looked
         if older and not anew:
             state = self._newest(older)
@@ -177,12 +184,18 @@ def _path(folder: Path, epoch: int) -> Path:
 
 def _paths(folder: Path) -> list[Path]:
     """The checkpoints in `folder`, oldest first."""
-    found = [
-        path
-        for path in folder.glob("epoch-*.pt")
-        if re.fullmatch(r"epoch-\d+", path.stem)
-    ]
-    return sorted(found, key=_epoch)
+    return sorted(filter(_has_name, folder.glob("epoch-*.pt")), key=_epoch)
+
+
+def _has_name(path: Path) -> bool:
+    return re.fullmatch(r"epoch-\d+\.pt", path.name, re.ASCII) is not None
+
+
+def is_checkpoint(path: Path, folder: Path) -> bool:
+    """Whether `path` has the place and the name of a checkpoint of a run in
+    `folder`."""
+    path = Path(os.path.realpath(path))
+    return path.parent == Path(os.path.realpath(folder)) and _has_name(path)
 
 
 def _epoch(path: Path) -> int:

@@ -17,9 +17,10 @@ from cyclopts import Parameter
 
 from cnnbook import data as datasets
 from cnnbook import models
-from cnnbook._files import check_file, check_folder, write_whole
+from cnnbook._files import check_file, check_folder, is_within, write_whole
 from cnnbook.models.named import variant_of
 from cnnbook.training import distributed
+from cnnbook.training.checkpoint import is_checkpoint
 from cnnbook.training.loop import fit
 from cnnbook.training.recipe import Recipe
 
@@ -72,11 +73,7 @@ def train(
     log
         Write the history to this folder, for TensorBoard.
     """
-    if weights is not None:
-        check_file(weights)
-    for written in (checkpoint, log):
-        if written is not None:
-            check_folder(written)
+    check_places(weights, checkpoint, log)
     size = None if datasets.has_own_size(data) else recipe.image_size
     train_set, test_set = datasets.load(
         data, root=root, image_size=size, stream=stream, workers=workers
@@ -89,9 +86,9 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = models.create(name, **options)
-    if weights is not None:
-        check_file(weights, sum(t.nbytes for t in model.state_dict().values()))
     folder = checkpoint or run_folder(name, options, data, recipe)
+    bytes_ = sum(t.nbytes for t in model.state_dict().values())
+    check_places(weights, folder, log, bytes_)
     with warnings.catch_warnings(), distributed.process_group(device) as place:
         warnings.showwarning = lambda message, *_: print(
             f"cnnbook: {message}", file=sys.stderr
@@ -114,6 +111,35 @@ def train(
         torch.save(run.model.state_dict(), buffer)
         write_whole(weights, lambda part: part.write_bytes(buffer.getbuffer()))
     print(run)  # once all that was promised is there
+
+
+def check_places(
+    weights: Path | None, checkpoint: Path | None, log: Path | None, size: int = 1
+) -> None:
+    """Raise an error now if one of them cannot be written, or if weights of `size`
+    bytes would lie where the others do.
+
+    Raises:
+        ValueError: in one line.
+    """
+    folders = {"checkpoints": checkpoint, "logs": log}
+    for folder in folders.values():
+        if folder is not None:
+            check_folder(folder)
+    if weights is None:
+        return
+    check_file(weights, size)
+    for what, folder in folders.items():
+        if folder is not None and is_within(folder, weights):
+            raise ValueError(
+                f"--weights {weights} must be a file of its own: the run's {what} "
+                f"go to the folder {folder}"
+            )
+    if checkpoint is not None and is_checkpoint(weights, checkpoint):
+        raise ValueError(
+            f"--weights {weights} has the name of a checkpoint of this run; choose "
+            "another"
+        )
 
 
 def run_folder(name: str, options: dict, data: str, recipe: Recipe) -> Path:

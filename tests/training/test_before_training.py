@@ -1,5 +1,6 @@
 """What can be known before training is said before training, and nothing of others is touched."""
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -49,6 +50,20 @@ def test_starting_anew_deletes_nothing_of_others(network, sets, tmp_path, conten
     message = error_of(fit, network(), *sets, Recipe(epochs=1), **options)
     assert message.startswith(f"{mine} was not written by a run of this package, or is damaged (")
     assert mine.read_bytes() == before and list(tmp_path.iterdir()) == [mine]
+
+
+@pytest.mark.parametrize("resume", [True, False])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("nothing", path)])
+def test_no_checkpoint_can_be_in_the_place_of_another_thing(
+    network, sets, tmp_path, make, resume, error_of
+):
+    """A pipe was waited for; a folder ended the run at its epoch."""
+    odd = tmp_path / "epoch-0003.pt"
+    make(odd)
+    options = {"checkpoint": tmp_path, "resume": resume, "progress": False}
+    message = error_of(fit, network(), *sets, Recipe(epochs=1), **options)
+    assert message == f"{odd} is no plain file; move it away, or choose another folder"
+    assert list(tmp_path.iterdir()) == [odd]
 
 
 def test_a_run_leaves_others_files_in_its_folder(network, sets, tmp_path):
