@@ -55,7 +55,7 @@ def _one_value(kind, text: str):
     if kind is Path:
         if not text:
             raise ValueError("must not be empty")
-        return Path(text).expanduser()
+        return Path(os.path.expanduser(text))
     return convert(kind, [text])
 
 

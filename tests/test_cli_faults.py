@@ -149,6 +149,12 @@ def test_home_is_found_where_the_shell_does_not(tmp_path, monkeypatch, call):
     assert (tmp_path / "table ü.csv").exists()
 
 
+@pytest.mark.parametrize("option", ["--csv", "--html"])
+def test_the_home_of_nobody_is_no_folder(option, call):
+    message = refused(call("profile", "alexnet", option, "~nobody-of-this-name/table"))
+    assert "cannot write ~nobody-of-this-name/table: " in message
+
+
 def test_a_table_through_a_pipe(tmp_path):
     command = [sys.executable, "-m", "cnnbook", "profile", "alexnet", "--csv", "/dev/stdout"]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=900)

@@ -140,5 +140,5 @@ def load(
         raise ValueError(f"{name} is always read into memory; leave out stream")
     if name == fashion_mnist_mini.NAME:
         return fashion_mnist_mini.load()
-    folder = default_root() if root is None else Path(root).expanduser()
+    folder = default_root() if root is None else Path(os.path.expanduser(root))
     return _DOWNLOADED[name].load(folder, download=download, progress=progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from cnnbook.data.errors import DataError, one_line
 from cnnbook.data.imageset import ImageSet
 from cnnbook.data.imagestream import ImageStream
 from cnnbook.data.labelled import in_parts
-from cnnbook.data.listing import Listing, list_images
+from cnnbook.data.listing import Listing, list_images, status_of
 
 PREFIX = "imagefolder:"
 
@@ -50,11 +51,16 @@ def load(
             classes, an image cannot be read, or the images need more than half of
             the memory that is available.
     """
-    path = Path(name.removeprefix(PREFIX)).expanduser()
+    path = Path(os.path.expanduser(name.removeprefix(PREFIX)))
     folders = [
-        path / part for part in ("train", "test", "val") if (path / part).is_dir()
+        path / part
+        for part in ("train", "test", "val")
+        if os.path.lexists(path / part)
     ]
-    if not (path / "train").is_dir() or len(folders) < 2:
+    for folder in folders:
+        if not stat.S_ISDIR(status_of(folder).st_mode):
+            raise DataError(f"{folder} must be a folder with a folder a class")
+    if path / "train" not in folders or len(folders) < 2:
         raise DataError(
             f"{path} must have the folders train and test (or val), each with a "
             "folder a class"

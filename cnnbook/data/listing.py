@@ -59,8 +59,8 @@ def list_images(root: Path) -> Listing:
 
     Raises:
         DataError: if there is no class folder or one without images, a folder
-            cannot be read, two classes share a folder, an image is a link to
-            nothing or no plain file, or of a format that is not read.
+            cannot be read, two classes share a folder, a link leads nowhere, an
+            image is no plain file, or of a format that is not read.
     """
     above = {_identity(folder) for folder in (root, *root.resolve().parents)}
     classes = [
@@ -102,7 +102,7 @@ def _below(folder: str, owner: str, owners: dict[tuple, str], above: set) -> lis
         if _is_folder(entry):
             folders.append(entry.path)
         elif entry.name.lower().endswith(SUFFIXES):
-            images.append((entry.path, _size(entry)))
+            images.append((entry.path, plain_size(entry.path)))
         elif entry.name.lower().endswith(UNREAD):
             raise DataError(
                 f"{entry.path} is of a format that is not read; save it as PNG, or "
@@ -123,30 +123,38 @@ def _entries(folder: str) -> list[os.DirEntry]:
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
-    """DataError for a link to nothing that could be a folder of images."""
-    if entry.is_dir():
-        return True
-    if entry.is_symlink() and not os.path.splitext(entry.name)[1]:
-        _size(entry)
+    """DataError for a link that leads nowhere: it may have been to a folder of
+    images."""
+    try:
+        if entry.is_dir():
+            return True
+    except OSError:  # a link to itself
+        pass
+    if entry.is_symlink():
+        status_of(entry.path)
     return False
 
 
-def _size(entry: os.DirEntry) -> int:
+def plain_size(path: str | Path) -> int:
+    """Bytes of a plain file; DataError if it cannot be reached or is something
+    else."""
+    status = status_of(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(f"{path} is no plain file; replace or remove it")
+    return status.st_size
+
+
+def status_of(path: str | Path) -> os.stat_result:
+    """What the system knows of `path`; DataError if it cannot be reached."""
     try:
-        status = entry.stat()
+        return os.stat(path)
     except OSError as error:
-        if entry.is_symlink():
-            target = os.readlink(entry.path)
+        if os.path.islink(path):
             raise DataError(
-                f"{entry.path} is a link to {target}, which cannot be reached "
+                f"{path} is a link to {os.readlink(path)}, which cannot be reached "
                 f"({error.strerror})"
             ) from error
-        raise DataError(
-            f"{entry.path} cannot be read ({error.strerror})"
-        ) from error
-    if not stat.S_ISREG(status.st_mode):
-        raise DataError(f"{entry.path} is no plain file; replace or remove it")
-    return status.st_size
+        raise DataError(f"{path} cannot be read ({error.strerror})") from error
 
 
 def _identity(folder: str | Path) -> tuple[int, int]:

@@ -35,11 +35,9 @@ def default_root() -> Path:
     """The folder of downloaded data sets: $CNNBOOK_DATA, or else cnnbook in the
     user's cache."""
     if chosen := os.environ.get("CNNBOOK_DATA"):
-        return Path(chosen).expanduser()
-    return (
-        Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-        / "cnnbook"
-    )
+        return Path(os.path.expanduser(chosen))
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.path.expanduser(cache)) / "cnnbook"
 
 
 def fetch(

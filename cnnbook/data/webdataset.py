@@ -28,15 +28,19 @@ from typing import Any
 import numpy as np
 import torch
 
+from cnnbook._arguments import short
 from cnnbook.data.errors import DataError, one_line
 from cnnbook.data.imagestream import ImageStream
 from cnnbook.data.labelled import in_parts
-from cnnbook.data.listing import is_metadata
+from cnnbook.data.listing import is_metadata, plain_size
 
 PREFIX = "webdataset:"
 IMAGES = ("jpg", "jpeg", "png", "webp")  # the extensions of images
 # A larger one is no class, but the number of something else.
 LARGEST_LABEL = 999_999
+# More classes than that, and than images, are not meant unless they are named.
+UNNAMED = 1_000
+DIGITS = 18  # of a shard's number: more than there are shards
 LABEL_BYTES = 100  # more than a number has
 PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 MAGICS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")  # of these formats
@@ -63,35 +67,42 @@ def load(
         progress: whether progress bars are shown.
 
     Raises:
-        DataError: if a shard is missing or damaged, a label or an image is missing,
-            or the package webdataset is.
+        DataError: if a shard is missing, damaged or compressed, a label or an image
+            is missing, or the package webdataset is.
     """
-    train, start = _train_shards(name.removeprefix(PREFIX))
-    folder = train[0].parent
+    path = Path(os.path.expanduser(name.removeprefix(PREFIX)))
+    folder = path if os.path.isdir(path) else path.parent
+    try:
+        present = set(os.listdir(folder))
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read ({error.strerror})") from error
+    counts = _promised(folder, present)
+    train, start = _train_shards(path, folder, present, counts)
     parts = [train]
     for part in ("test", "val"):
-        if found := sorted(folder.glob(f"{start.replace('train', part)}*.tar")):
+        if found := _shards(folder, present, start.replace("train", part), counts):
             parts.append(found)
     if len(parts) < 2:
         raise DataError(
             f"{folder} has no test or validation shards, test*.tar or val*.tar"
         )
     streams = [
-        _index(name, shards, image_size, workers, progress) for shards in parts
+        _index(name, shards, counts, image_size, workers, progress)
+        for shards in parts
     ]
     classes = _classes(folder, streams[0])
     for stream in streams:
         if (largest := int(stream.labels.max())) >= len(classes):
-            first = int(stream.places[stream.labels.argmax(), 0])
             raise DataError(
-                f"{folder / os.fsdecode(stream.files[first])} has the label "
-                f"{largest}, there are {len(classes)} classes: 0 … "
-                f"{len(classes) - 1}"
+                f"{_shard_of(stream, largest)} has the label {largest}, there are "
+                f"{len(classes)} classes: 0 … {len(classes) - 1}"
             )
     return in_parts(replace(stream, classes=classes) for stream in streams)
 
 
-def _train_shards(pattern: str) -> tuple[list[Path], str]:
+def _train_shards(
+    path: Path, folder: Path, present: set[str], counts: dict[str, int]
+) -> tuple[list[Path], str]:
     """The training shards, and how their names start."""
     try:
         from webdataset.shardlists import expand_urls
@@ -100,51 +111,77 @@ def _train_shards(pattern: str) -> tuple[list[Path], str]:
             "WebDataset shards need the package webdataset: pip install webdataset"
         ) from error
 
-    path = Path(pattern).expanduser()
-    if path.is_dir():
-        shards, start = sorted(path.glob("train*.tar")), "train"
+    if path == folder:
+        shards = _shards(folder, present, "train", counts)
         if not shards:
             raise DataError(
-                f"{path} has no training shards, train*.tar{_packed(path)}"
+                f"{folder} has no training shards, train*.tar{_packed(present)}"
             )
-        return shards, start
+        return shards, "train"
     start = path.name.partition("{")[0].removesuffix(".tar").rstrip("0123456789")
     if "train" not in start:
         raise DataError(
             f"the name of the training shards must have train in it, got {path}"
         )
-    try:
-        present = {entry.name for entry in os.scandir(path.parent)}
-    except OSError as error:
+    ranges = RANGE.findall(path.name)
+    if any(len(number) > DIGITS for found in ranges for number in found):
         raise DataError(
-            f"{path.parent} cannot be read ({error.strerror})"
-        ) from error
+            f"the numbers of shards have at most {DIGITS} digits, got "
+            f"{short(path.name)}"
+        )
     # The names of millions of shards that are not there would take minutes to spell
     # out.
     meant = math.prod(
         abs(int(last) - int(first)) // max(1, int(step or 1)) + 1
-        for first, last, step in RANGE.findall(path.name)
+        for first, last, step in ranges
     )
     if meant > max(len(present), 100_000):
         raise DataError(
-            f"{path} names {meant:,} shards, {path.parent} has {len(present):,} "
-            "files"
+            f"{path} names {meant:,} shards, {folder} has {len(present):,} files"
         )
     try:
         shards = [path.with_name(name) for name in expand_urls(path.name)]
     except ValueError as error:
         raise DataError(f"{path}: {one_line(error)}") from error
     for shard in shards:
-        if shard.name not in present or not shard.is_file():
-            raise DataError(f"there is no shard {shard}{_packed(path.parent)}")
+        if shard.name not in present:
+            raise DataError(f"there is no shard {shard}{_packed(present)}")
+        plain_size(shard)
     return shards, start
 
 
-def _packed(folder: Path) -> str:
-    """What to do about compressed shards in `folder`, if there are some."""
-    found = sorted(
-        each.name for each in folder.iterdir() if each.name.endswith(PACKED)
-    )
+def _shards(
+    folder: Path, present: set[str], start: str, counts: dict[str, int]
+) -> list[Path]:
+    """The shards in `folder` whose names start so.
+
+    DataError if one of them is no plain file, is compressed, or is in the index
+    alone.
+    """
+    names = sorted(name for name in present if name.startswith(start))
+    for name in names:
+        packed = next(filter(name.endswith, PACKED), None)
+        if packed and f"{name.removesuffix(packed)}.tar" not in present:
+            raise DataError(
+                f"{folder / name} is compressed, unpack it: images are read in "
+                "place"
+            )
+    for name, count in counts.items():
+        if name.startswith(start) and name.endswith(".tar") and name not in present:
+            raise DataError(
+                f"there is no shard {folder / name}, of which the index beside it "
+                f"says that it has {count:,} samples; fetch it, or replace the "
+                "index"
+            )
+    shards = [folder / name for name in names if name.endswith(".tar")]
+    for shard in shards:
+        plain_size(shard)
+    return shards
+
+
+def _packed(present: set[str]) -> str:
+    """What to do about compressed shards, if there are some."""
+    found = sorted(name for name in present if name.endswith(PACKED))
     return (
         f"; {found[0]} is compressed, unpack it: images are read in place"
         if found
@@ -155,6 +192,7 @@ def _packed(folder: Path) -> str:
 def _index(
     name: str,
     shards: list[Path],
+    counts: dict[str, int],
     image_size: int,
     workers: int | None,
     progress: bool,
@@ -168,7 +206,6 @@ def _index(
         scanned = list(
             tqdm(found, "index", len(shards), disable=hidden, unit=" shards")
         )
-    counts = _promised(shards[0].parent)
     for shard, found in zip(shards, scanned, strict=True):
         if (promised := counts.get(shard.name, len(found))) != len(found):
             raise DataError(
@@ -214,7 +251,9 @@ def _scan(shard: Path) -> list[tuple[int, int, int]]:
                 # They would keep every header; typeshed does not know them.
                 tar.members.clear()  # type: ignore[attr-defined]
             _check_end(tar)
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except OSError as error:
+        raise DataError(f"{shard} cannot be read ({error.strerror})") from error
+    except (tarfile.TarError, EOFError) as error:
         with shard.open("rb") as file:
             packed = file.read(8).startswith(MAGICS)
         if packed:
@@ -284,16 +323,20 @@ def _label(shard: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> int:
     return label
 
 
-def _promised(folder: Path) -> dict[str, int]:
+def _promised(folder: Path, present: set[str]) -> dict[str, int]:
     """How many samples each shard has, by the indices in `folder`; of most, none
     says it."""
     counts: dict[str, Any] = {}
-    for path in sorted(folder.glob("*.json")):
+    for name in sorted(present):
+        path = folder / name
+        # A pipe would be waited for.
+        if path.suffix != ".json" or not path.is_file():
+            continue
         try:
             found = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError):
             continue  # not ours to judge
-        if path.name == "sizes.json" and isinstance(found, dict):
+        if name == "sizes.json" and isinstance(found, dict):
             counts |= found
         elif isinstance(found, dict) and isinstance(found.get("shardlist"), list):
             for shard in found["shardlist"]:
@@ -302,11 +345,28 @@ def _promised(folder: Path) -> dict[str, int]:
     return {name: count for name, count in counts.items() if type(count) is int}
 
 
+def _shard_of(stream: ImageStream, label: int) -> Path:
+    """The first shard with an image of this label."""
+    file = int(stream.places[(stream.labels == label).nonzero()[0, 0], 0])
+    return stream.root / os.fsdecode(stream.files[file])
+
+
 def _classes(folder: Path, train: ImageStream) -> tuple[str, ...]:
     file = folder / "classes.txt"
-    if not file.is_file():
-        return tuple(map(str, range(int(train.labels.max()) + 1)))
-    content = file.read_bytes()
+    if not os.path.lexists(file):
+        largest = int(train.labels.max())
+        if largest >= max(UNNAMED, len(train)):
+            raise DataError(
+                f"{_shard_of(train, largest)} has the label {largest:,}, there are "
+                f"{len(train):,} training images; if it is a class's number, name "
+                f"the classes in {file}, a line each"
+            )
+        return tuple(map(str, range(largest + 1)))
+    plain_size(file)
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file} cannot be read ({error.strerror})") from error
     utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = content.decode("utf-16" if utf16 else "utf-8-sig")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -77,15 +78,48 @@ def test_links_to_images_and_folders_elsewhere_are_followed(root, stream, tmp_pa
 
 
 @both
-@pytest.mark.parametrize("name", ["cat/c.png", "fish", "cat/more"])
+@pytest.mark.parametrize(
+    "name", ["cat/c.png", "fish", "n01.v2", "cat/more", "cat/more.v2", "../val", "../test"]
+)
 def test_a_dangling_link_is_named(name, root, stream):
-    (root / "train" / name).symlink_to("/no/such/place")
+    path = Path(os.path.normpath(root / "train" / name))
+    if path.exists():
+        path.rename(root / "val")
+    path.symlink_to("/no/such/place")
     with pytest.raises(data.DataError) as error:
         names(root, stream)
     assert str(error.value) == (
-        f"{root}/train/{name} is a link to /no/such/place, which cannot be reached "
-        "(No such file or directory)"
+        f"{path} is a link to /no/such/place, which cannot be reached (No such file or directory)"
     )
+
+
+@both
+@pytest.mark.parametrize("name", ["train/fish", "train/cat/more", "train/cat/c.png", "val"])
+def test_a_link_to_itself_is_named(name, root, stream):
+    (root / name).symlink_to(Path(name).name)
+    with pytest.raises(data.DataError) as error:
+        names(root, stream)
+    assert str(error.value) == (
+        f"{root / name} is a link to {Path(name).name}, which cannot be reached "
+        "(Too many levels of symbolic links)"
+    )
+
+
+@both
+@pytest.mark.parametrize("part", ["test", "val"])
+def test_a_part_that_is_a_file_is_named(part, root, stream):
+    if part == "test":
+        (root / "test").rename(root / "val")
+    (root / part).write_bytes(b"an archive")
+    with pytest.raises(data.DataError) as error:
+        names(root, stream)
+    assert str(error.value) == f"{root / part} must be a folder with a folder a class"
+
+
+@pytest.mark.parametrize("place", ["x" * 5000, "~nobody-of-this-name/x"])
+def test_a_folder_of_no_possible_name(place):
+    with pytest.raises(data.DataError, match="must have the folders train and test"):
+        data.load(f"imagefolder:{place}")
 
 
 @both

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import tarfile
 import time
 
@@ -85,6 +86,22 @@ def test_labels_that_are_none(text, message, names, first, own_shards, error_of)
     assert time.process_time() - began < 20 * a_second()
 
 
+@pytest.mark.parametrize("label", [999, 1000, 999_999])
+def test_classes_without_names_are_those_that_images_can_show(
+    label, first, own_shards, error_of, load
+):
+    """A million classes of 91 images would be a layer of gigabytes."""
+    (own_shards / "classes.txt").unlink()
+    path = first([("a.jpg", JPEG), ("a.cls", str(label).encode())])
+    if label < 1000:
+        assert load(f"webdataset:{own_shards}")[0].num_classes == 1000
+        return
+    assert error_of(f"webdataset:{own_shards}") == (
+        f"{path} has the label {label:,}, there are 91 training images; if it is a class's "
+        f"number, name the classes in {own_shards}/classes.txt, a line each"
+    )
+
+
 def test_two_labels_for_one_image(first, own_shards, error_of):
     path = first([("a.jpg", JPEG), ("a.cls", b"7"), ("a.cls", b"8")])
     assert error_of(f"webdataset:{own_shards}") == f"{path} has two labels named a"
@@ -107,6 +124,72 @@ def test_compressed_shards(own_shards, error_of):
     for pattern in ("", "/train-{000000..000003}.tar"):
         message = error_of(f"webdataset:{own_shards}{pattern}")
         assert "train-000000.tar.gz is compressed, unpack it" in message
+
+
+@pytest.mark.parametrize("name", ["train-000002.tar.gz", "test-000000.tgz", "val-000001.tar.zst"])
+def test_a_compressed_shard_beside_plain_ones_is_not_left_out(name, own_shards, error_of, load):
+    plain = own_shards / f"{name.partition('.')[0]}.tar"
+    content = plain.read_bytes()
+    plain.unlink()
+    (own_shards / name).write_bytes(gzip.compress(content))
+    assert error_of(f"webdataset:{own_shards}") == (
+        f"{own_shards / name} is compressed, unpack it: images are read in place"
+    )
+    plain.write_bytes(content)  # unpacked, and the packed one kept
+    assert len(load(f"webdataset:{own_shards}")[0]) == 120
+
+
+PIPE = pytest.param(os.mkfifo, "is no plain file; replace or remove it", id="pipe")
+FOLDER = pytest.param(os.mkdir, "is no plain file; replace or remove it", id="folder")
+LINK = pytest.param(
+    lambda path: os.symlink("/nope", path),
+    "is a link to /nope, which cannot be reached (No such file or directory)",
+    id="link",
+)
+LOOP = pytest.param(
+    lambda path: os.symlink(path.name, path), "which cannot be reached (Too many", id="loop"
+)
+
+
+@pytest.mark.parametrize(("make", "message"), [PIPE, FOLDER, LINK, LOOP])
+@pytest.mark.parametrize(
+    "name", ["train-000002.tar", "test-000001.tar", "val-000000.tar", "classes.txt"]
+)
+def test_what_is_no_plain_file_is_named(name, make, message, own_shards, error_of):
+    path = own_shards / name
+    path.unlink()
+    make(path)
+    for pattern in ("", "/train-{000000..000003}.tar"):
+        found = error_of(f"webdataset:{own_shards}{pattern}")
+        assert found.startswith(f"{path} ") and message in found
+
+
+def test_a_shard_that_cannot_be_read_is_named(own_shards, error_of, monkeypatch):
+    path, original = own_shards / "train-000001.tar", tarfile.open
+
+    def refuse(name, *args):
+        if name == path:
+            raise PermissionError(13, "Permission denied", str(name))
+        return original(name, *args)
+
+    monkeypatch.setattr(tarfile, "open", refuse)
+    assert error_of(f"webdataset:{own_shards}") == f"{path} cannot be read (Permission denied)"
+
+
+@pytest.mark.parametrize("name", ["train-000003.tar", "test-000001.tar"])
+def test_a_shard_that_only_the_index_names(name, own_shards, error_of, load):
+    counts = {path.name: 30 for path in own_shards.glob("train*.tar")} | {"test-000001.tar": 20}
+    (own_shards / "sizes.json").write_text(json.dumps(counts), encoding="utf-8")
+    os.mkfifo(own_shards / "pipe.json")  # whose reader would wait for ever
+    assert len(load(f"webdataset:{own_shards}")[0]) == 120
+    (own_shards / name).unlink()
+    assert error_of(f"webdataset:{own_shards}") == (
+        f"there is no shard {own_shards / name}, of which the index beside it says that it "
+        f"has {counts[name]} samples; fetch it, or replace the index"
+    )
+    if name.startswith("train"):  # a pattern may name some of the training shards
+        some = load(f"webdataset:{own_shards}/train-{{000000..000002}}.tar")
+        assert len(some[0]) == 90
 
 
 def test_a_shard_cut_off_anywhere_is_named(own_shards, error_of):
@@ -168,6 +251,17 @@ def test_patterns_of_millions_answer_at_once(pattern, own_shards, error_of):
     began = time.process_time()
     assert " shard" in error_of(f"webdataset:{own_shards}/train-{pattern}.tar")
     assert time.process_time() - began < a_second()
+
+
+def test_a_pattern_of_thousands_of_digits(own_shards, error_of):
+    message = error_of(f"webdataset:{own_shards}/train-{{0..{'9' * 4500}}}.tar")
+    assert message.startswith("the numbers of shards have at most 18 digits, got 'train-{0..9")
+    assert len(message) < 200
+
+
+def test_a_name_longer_than_names_can_be(own_shards, error_of):
+    assert "there is no shard" in error_of(f"webdataset:{own_shards}/train-{'9' * 4500}.tar")
+    assert "File name too long" in error_of(f"webdataset:{own_shards}/{'9' * 4500}/train.tar")
 
 
 def test_a_pattern_without_its_end(own_shards, error_of):
