@@ -14,7 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from cnnbook.data.imagefolder import available_memory
 from cnnbook.profiling import Profile, profile
+from cnnbook.training.check import is_shortage, largest_that_fits
 from cnnbook.training.checkpoint import RandomState
 from cnnbook.training.device import device_name, find_device
 from cnnbook.training.recipe import loss_of
@@ -158,21 +160,36 @@ def measure(
     """
     _check(model, batch_size, dtype, min_seconds)
     place = find_device(device)
-    flops = _flops(profile(model, input_size, training=training), training)
+    profiled = profile(model, input_size, training=training)
     channels, height, width = input_size
     before = _allocated(place)
-    try:
-        with RandomState(0, place).seeded():
-            call = _call(
-                model, input_size, batch_size, place, training, dtype, channels_last
+
+    def call_of(images: int) -> Callable[[], None]:
+        return _call(
+            model, input_size, images, place, training, dtype, channels_last
+        )
+
+    seconds: list[float] = []
+    with RandomState(0, place).seeded():
+        try:
+            seconds = _time(call_of(batch_size), place, min_seconds)
+        except Exception as error:
+            if not is_shortage(error):
+                raise
+        # Outside of `except`, whose error keeps all that was allocated when it came
+        # up.
+        if not seconds:
+            most = _most_to_try(batch_size // 2, profiled, place)
+            fits = largest_that_fits(lambda images: call_of(images)(), most)
+            raise NotEnoughMemory(
+                f"{device_name(place)} has not enough memory for a batch of "
+                f"{batch_size} images {channels}×{height}×{width}"
+                + (
+                    f"; batch_size={fits} fits"
+                    if fits
+                    else ", nor for a single one"
+                )
             )
-            seconds = _time(call, place, min_seconds)
-    except torch.OutOfMemoryError:
-        raise NotEnoughMemory(
-            f"{device_name(place)} has not enough memory for a batch of "
-            f"{batch_size}; "
-            "try a smaller batch_size"
-        ) from None
     lower, median, upper = statistics.quantiles(seconds, n=4, method="inclusive")
     return Measurement(
         name=type(model).__name__,
@@ -187,7 +204,7 @@ def measure(
         lower_quartile=lower,
         upper_quartile=upper,
         peak_memory=_peak(place, before),
-        flops=batch_size * flops,
+        flops=batch_size * _flops(profiled, training),
     )
 
 
@@ -221,6 +238,18 @@ def _flops(p: Profile, training: bool) -> int:
     grouped convolutions.
     """
     return 3 * p.total.flops - p.layers[0].flops if training else p.total.flops
+
+
+def _most_to_try(batch_size: int, p: Profile, place: torch.device) -> int:
+    """`batch_size`, or as often halved as the CPU's memory asks for.
+
+    Linux promises more memory than there is, and kills whoever then takes it. An
+    eighth leaves room for gradients and for what other processes do.
+    """
+    available = available_memory() if place.type == "cpu" else None
+    while available and batch_size * 1024 * p.total.memory_kb > available / 8:
+        batch_size //= 2
+    return batch_size
 
 
 def _call(

@@ -4,7 +4,7 @@ which batch fits if memory does not suffice."""
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -137,9 +137,16 @@ def _sizes(batch: Tensor) -> str:
     return "×".join(map(str, batch.shape[1:]))
 
 
-# How torch begins the errors of the CPU's allocators, which have no class of their
-# own.
-CPU_WORDS = ("DefaultCPUAllocator", "not enough memory", "can't allocate memory")
+# What torch says in errors that have no class of their own: of the CPU's
+# allocators, of the driver and its libraries, and of sizes that no number holds.
+SHORTAGE = (
+    "DefaultCPUAllocator",
+    "not enough memory",
+    "can't allocate memory",
+    "out of memory",
+    "_STATUS_ALLOC_FAILED",
+    "Storage size calculation overflowed",
+)
 
 
 def is_shortage(error: BaseException) -> bool:
@@ -147,8 +154,35 @@ def is_shortage(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(
-        word in str(error) for word in CPU_WORDS
+        word in str(error) for word in SHORTAGE
     )
+
+
+@contextmanager
+def room_for_all(
+    model: nn.Module, train: ImageSet | ImageStream, device: torch.device
+) -> Iterator[None]:
+    """Turn a shortage of memory, while network and images come to the device, into
+    one line.
+
+    Raises:
+        ValueError: instead of what torch raises.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_shortage(error):
+            raise
+        size = sum(t.nbytes for t in model.state_dict().values())
+        what, advice = "the network", "choose another device"
+        if isinstance(train, ImageSet):
+            size += train.images.nbytes
+            what += f" and {len(train):,} images"
+            advice += ", or fewer images, or a stream of them"
+        raise ValueError(
+            f"{device} has not enough memory for {what}, {size / 2**20:,.0f} MiB; "
+            f"{advice}"
+        ) from None
 
 
 @contextmanager
@@ -158,8 +192,8 @@ def enough_memory(
     batch_size: int,
     mixed: torch.autocast,
 ) -> Iterator[None]:
-    """Turn a shortage of memory into one line that names a batch size that was
-    tried and fits.
+    """Turn a shortage of memory in a step into one line that names a batch size
+    that was tried and fits.
 
     Args:
         model: the network, on its device.
@@ -185,7 +219,16 @@ def enough_memory(
     )
     if distributed.world()[1] > 1:
         raise ValueError(f"{line}; choose a smaller batch_size")
-    fits = largest_that_fits(model, input_size, batch_size // 2, mixed)
+
+    def step(images: int) -> None:
+        trial = copy.deepcopy(model).train()  # the network keeps its statistics
+        with mixed:
+            outputs = trial(torch.zeros(images, *input_size, device=device))
+        labels = torch.zeros(images, dtype=torch.long, device=device)
+        loss_of(trial, outputs, labels, 0.0).backward()
+
+    model.zero_grad(set_to_none=True)
+    fits = largest_that_fits(step, batch_size // 2)
     if not fits:
         raise ValueError(
             f"{line}, nor of a single one; choose a smaller image_size"
@@ -193,25 +236,13 @@ def enough_memory(
     raise ValueError(f"{line}; batch_size={fits} fits")
 
 
-def largest_that_fits(
-    model: nn.Module,
-    input_size: tuple[int, int, int],
-    most: int,
-    mixed: torch.autocast,
-) -> int:
-    """Of `most`, its half, its quarter, …: the first of which a step fits; 0 if
-    none does."""
-    device = next(model.parameters()).device
-    model.zero_grad(set_to_none=True)
+def largest_that_fits(step: Callable[[int], object], most: int) -> int:
+    """Of `most`, its half, its quarter, …: the first batch of which `step` has
+    memory enough; 0 if there is none."""
     while most:
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
+        torch.cuda.empty_cache()
         try:
-            trial = copy.deepcopy(model).train()  # the network keeps its statistics
-            with mixed:
-                outputs = trial(torch.zeros(most, *input_size, device=device))
-            labels = torch.zeros(most, dtype=torch.long, device=device)
-            loss_of(trial, outputs, labels, 0.0).backward()
+            step(most)
         except Exception as error:
             if not is_shortage(error):
                 raise

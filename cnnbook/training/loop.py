@@ -19,7 +19,13 @@ from tqdm import tqdm
 
 from cnnbook.data import ImageSet, ImageStream
 from cnnbook.training import distributed
-from cnnbook.training.check import check_fit, check_images, enough_memory
+from cnnbook.training.check import (
+    check_fit,
+    check_images,
+    enough_memory,
+    is_shortage,
+    room_for_all,
+)
 from cnnbook.training.checkpoint import Checkpoints, RandomState, identity_of
 from cnnbook.training.device import (
     autocast,
@@ -124,13 +130,14 @@ def fit(
     mixed = autocast(device, precision)
     normalise = make_normalise(train, recipe, device)
     check_images(model, normalise, train, validation, test)
-    model.to(device).to(memory_format=normalise.layout)
-    source = reader(train, device)
-    optimizer = make_optimizer(model, recipe)
-    schedule = make_schedule(
-        optimizer, recipe, math.ceil(len(train) / recipe.batch_size)
-    )
-    averaged = make_average(model, optimizer, recipe)
+    with room_for_all(model, train, device):
+        model.to(device).to(memory_format=normalise.layout)
+        source = reader(train, device)
+        optimizer = make_optimizer(model, recipe)
+        schedule = make_schedule(
+            optimizer, recipe, math.ceil(len(train) / recipe.batch_size)
+        )
+        averaged = make_average(model, optimizer, recipe)
     criterion, augment = make_criterion(model, recipe), make_augment(recipe)
     result = model if averaged is None else averaged.module
     compiled: Any = given
@@ -148,9 +155,6 @@ def fit(
         random.seeded(),
         progress_bar(progress and distributed.is_first()) as bar,
         checkpoints.say_how_to_go_on(),
-        enough_memory(
-            model, normalise.sizes(train.input_size), recipe.batch_size, mixed
-        ),
         ExitStack() as files,
     ):
         done = checkpoints.resume(anew=not resume)
@@ -167,16 +171,19 @@ def fit(
             epoch_batches = batches(
                 source, recipe.batch_size, augment, random.generator
             )
-            loss, accuracy = train_epoch(
-                step,
-                epoch_batches,
-                normalise,
-                mixed,
-                optimizer,
-                schedule,
-                criterion,
-                bar,
-            )
+            with enough_memory(
+                model, normalise.sizes(train.input_size), recipe.batch_size, mixed
+            ):
+                loss, accuracy = train_epoch(
+                    step,
+                    epoch_batches,
+                    normalise,
+                    mixed,
+                    optimizer,
+                    schedule,
+                    criterion,
+                    bar,
+                )
             seconds = time.perf_counter() - began
             distributed.agree(model, result)
             validated = evaluate(result, validation, normalise, mixed)
@@ -334,11 +341,8 @@ def evaluate(
     right = [torch.zeros(0, dtype=torch.bool, device=normalise.device)]
     parts = mine.split(EVALUATION_BATCH)
     for chosen, images in zip(parts, imageset.read(parts), strict=True):
-        images, labels = (
-            part.to(normalise.device) for part in (images, imageset.labels[chosen])
-        )
-        with mixed:
-            logits = main_logits(model(normalise(images))).float()
+        labels = imageset.labels[chosen].to(normalise.device)
+        logits = _logits(model, images, normalise, mixed)
         loss_sum += F.cross_entropy(logits, labels, reduction="sum")
         right.append(logits.argmax(1) == labels)
     sums = torch.zeros(1 + len(imageset), dtype=torch.float64)
@@ -347,4 +351,23 @@ def evaluate(
     loss, correct = distributed.total(sums).split([1, len(imageset)])
     return Evaluation(
         loss.item() / len(imageset), correct.mean().item(), correct.bool()
+    )
+
+
+def _logits(
+    model: nn.Module, images: Tensor, normalise: Normalise, mixed: torch.autocast
+) -> Tensor:
+    """Of images, in halves where memory does not suffice for all at once: no
+    setting of the caller's would make it suffice."""
+    try:
+        with mixed:
+            return main_logits(
+                model(normalise(images.to(normalise.device)))
+            ).float()
+    except Exception as error:
+        if not is_shortage(error) or len(images) == 1:
+            raise
+    # Outside of `except`, whose error keeps all that was allocated when it came up.
+    return torch.cat(
+        [_logits(model, half, normalise, mixed) for half in images.chunk(2)]
     )

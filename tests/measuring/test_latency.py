@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnbook import models, profile
-from cnnbook.measuring import latency, measure
+from cnnbook.measuring import NotEnoughMemory, latency, measure
 
 SIZE = (3, 8, 8)
 
@@ -118,15 +118,42 @@ def test_peak_memory_counts_what_the_measurement_added(monkeypatch):
     assert latency._peak(torch.device("cuda"), before=300) == 400
 
 
-def test_too_little_memory_is_one_line():
+SHORTAGES = [
+    torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 1 PiB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("error", SHORTAGES)
+@pytest.mark.parametrize(
+    ("most", "answer"), [(20, "; batch_size=16 fits"), (0, ", nor for a single one")]
+)
+def test_too_little_memory_names_a_batch_that_fits(error, most, answer, training):
     class Hungry(Slow):
         def forward(self, images):
-            if not images.is_meta:
-                raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 1 PiB")
+            if not images.is_meta and len(images) > most:
+                raise error
             return super().forward(images)
 
-    with pytest.raises(ValueError, match=r"^cpu has not enough memory for a batch of 64; try a"):
-        measure(Hungry(), SIZE, 64, "cpu")
+    with pytest.raises(NotEnoughMemory) as raised:
+        measure(Hungry(), SIZE, 64, "cpu", training)
+    message = f"cpu has not enough memory for a batch of 64 images 3×8×8{answer}"
+    assert str(raised.value) == message
+    if most:
+        assert measure(Hungry(), SIZE, 16, "cpu", training, min_seconds=0).batch_size == 16
+
+
+@pytest.mark.parametrize("batch_size", [10**12, 999_999_999_999_999_999])
+def test_a_batch_beyond_all_memory(batch_size, monkeypatch):
+    """What is tried then takes no more than an eighth of what is free."""
+    per_image = profile(Slow(), SIZE).total.memory_kb * 1024
+    monkeypatch.setattr(latency, "available_memory", lambda: 8 * 100 * per_image)
+    with pytest.raises(NotEnoughMemory, match=r"; batch_size=\d\d fits$") as raised:
+        measure(Slow(), SIZE, batch_size, "cpu")
+    assert 50 <= int(str(raised.value).split("=")[1].split()[0]) <= 100
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,9 @@ class Hungry(nn.Module):
     [
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nAnd more lines"),
         RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate"),
+        RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9.02 GB, max allowed: 9.07 GB)"),
         MemoryError(),
     ],
 )
@@ -132,6 +135,37 @@ def test_a_batch_that_does_not_fit_names_one_that_does(network, sets, error, err
     )
     run = fit(model, *sets, Recipe(epochs=1, batch_size=12), progress=False, device="cpu")
     assert len(run.history) == 1
+
+
+class HungryWhenMeasured(Hungry):
+    """Training has memory enough; more than 20 images at once have not, when it is measured."""
+
+    def forward(self, images):
+        if len(images) > 20 and not self.training:
+            raise self.error
+        return self.inner(images)
+
+
+def test_a_network_is_measured_in_as_many_images_as_memory_allows(network, sets):
+    recipe, options = Recipe(epochs=1, batch_size=16), {"progress": False, "device": "cpu"}
+    plain = fit(network(), *sets, recipe, **options)
+    run = fit(HungryWhenMeasured(network(), MemoryError()), *sets, recipe, **options)
+    assert run.test_accuracy == plain.test_accuracy
+    assert torch.equal(run.test_correct, plain.test_correct)
+    assert run.test_loss == pytest.approx(plain.test_loss, rel=1e-6)
+
+
+class TooLarge(nn.Sequential):
+    def to(self, *args, **options):
+        raise RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be")
+
+
+def test_a_network_that_has_no_room_on_the_device(network, sets, error_of):
+    message = error_of(fit, TooLarge(network()), *sets, progress=False, device="cpu")
+    assert message == (
+        "cpu has not enough memory for the network and 1,000 images, 1 MiB; choose another "
+        "device, or fewer images, or a stream of them"
+    )
 
 
 def test_a_real_shortage_of_memory(network, sets, error_of):
