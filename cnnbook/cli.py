@@ -37,11 +37,12 @@ def _as_asked(kind, tokens):
 
 
 def _one_value(kind, text: str):
-    if kind is int and not re.fullmatch(r"[+-]?\d+", text):
+    if kind is int and not re.fullmatch(r"[+-]?[0-9]+", text):
         raise ValueError(f"must be a whole number, got {text}")
     if kind is float:
         try:
-            number = float(text)
+            # Python also reads 1_0, and the digits of other scripts.
+            number = float(text) if re.fullmatch(r"[ -^`-~]+", text) else math.nan
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
@@ -336,6 +337,12 @@ def experiment(
     """
     from cnnbook import experiments, records
 
+    if seeds is not None and len(set(seeds)) < len(seeds):
+        raise ValueError(f"--seeds must differ, got {' '.join(map(str, seeds))}")
+    if limit_seconds is not None and limit_seconds < 0:
+        raise ValueError(
+            f"--limit-seconds must not be negative, got {limit_seconds:g}"
+        )
     if not names:
         for each in map(experiments.find, experiments.names()):
             print(f"{each.name:<18}{each.title}")
@@ -418,8 +425,12 @@ def data(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; `arguments` stands for ``sys.argv[1:]``."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+    for name in ("stdout", "stderr"):
+        # Closed by whoever started this: `>&-`.
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            setattr(sys, name, os.fdopen(nowhere, "w", encoding="utf-8"))
+        if hasattr(stream := getattr(sys, name), "reconfigure"):
             stream.reconfigure(errors="cnnbook.plain")
     try:
         status = app(
@@ -429,7 +440,13 @@ def main(arguments: list[str] | None = None) -> None:
             result_action="return_value",
         )
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read this has enough, such as `| head`
+    except (BrokenPipeError, SystemExit) as end:
+        # Of a broken pipe rich, which prints the help, makes an end with status 1.
+        if isinstance(end, SystemExit) and not isinstance(
+            end.__context__, BrokenPipeError
+        ):
+            raise
+        # Whoever read this has enough, such as `| head`.
         _close_stdout()
         sys.exit(128 + getattr(signal, "SIGPIPE", 13))
     except (CycloptsError, ValueError, OSError, FloatingPointError) as error:
@@ -481,10 +498,10 @@ codecs.register_error("cnnbook.plain", _plain)
 def _size(text: str) -> Any:
     """ "3x224x224" → (3, 224, 224); a batch's four numbers too, of which the
     functions say what is wrong."""
-    try:
-        size = tuple(int(part) for part in text.replace("×", "x").split("x"))
-    except ValueError:
-        size = ()
+    parts = text.replace("×", "x").split("x")
+    # A number of more digits is beyond 64 bits.
+    whole = all(re.fullmatch("[0-9]{1,18}", part) for part in parts)
+    size = tuple(map(int, parts)) if whole else ()
     if not size or (len(size) != 4 and (len(size) != 3 or min(size) < 1)):
         raise ValueError(
             f"--input is channels x height x width in positive integers, "

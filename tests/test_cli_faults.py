@@ -23,7 +23,7 @@ def refused(done) -> str:
 
 
 @pytest.mark.parametrize(
-    "value", ["99.9", "30.0", "1e2", "nan", "inf", "", "0x10", "1" + 400 * "0"]
+    "value", ["99.9", "30.0", "1e2", "nan", "inf", "", "0x10", "1_0", "٣", "1" + 400 * "0"]
 )
 @pytest.mark.parametrize(
     "before",
@@ -41,7 +41,7 @@ def test_whole_numbers_are_never_rounded(before, value, call):
     assert before[-1] in refused(call(*before, value))
 
 
-@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999", "", "much"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999", "", "much", "1_0", "٣"])
 @pytest.mark.parametrize(
     "option", ["--lr", "--momentum", "--weight-decay", "--validation", "--ema"]
 )
@@ -52,6 +52,33 @@ def test_numbers_are_finite(option, value, call):
 def test_a_number_as_it_was_typed_reaches_the_recipe(call):
     message = refused(call("train", "resnet20", "--batch-size", "+20000"))
     assert "batch_size 20000 is more than the 10000 training images" in message
+
+
+@pytest.mark.parametrize(
+    "value", ["1_0x32x32", "٣x32x32", "+3x32x32", "3x-8x8", "3x8", f"3x1{400 * '0'}x8"]
+)
+@pytest.mark.parametrize("command", ["profile", "measure"])
+def test_sizes_are_plain_numbers(command, value, call):
+    message = refused(call(command, "resnet20", "--input", value))
+    assert message.startswith("cnnbook: --input is channels x height x width in positive integers")
+
+
+def test_a_batch_beyond_all_memory_is_a_line(call, monkeypatch):
+    monkeypatch.setattr("cnnbook.measuring.latency.available_memory", lambda: 2**27)
+    message = refused(
+        call(
+            "measure", "resnet20", "--input", "1x8x8", "--batch-size", 10**18 - 1, "--device", "cpu"
+        )
+    )
+    assert "not enough memory for a batch of 999999999999999999 images 1×8×8; batch" in message
+
+
+@pytest.mark.parametrize("command", [(), ("zoo",)])
+def test_seeds_and_limits_of_experiments(command, call):
+    message = refused(call("experiment", *command, "--seeds", 1, 2, 1))
+    assert message == "cnnbook: --seeds must differ, got 1 2 1\n"
+    message = refused(call("experiment", *command, "--limit-seconds=-1"))
+    assert message == "cnnbook: --limit-seconds must not be negative, got -1\n"
 
 
 @pytest.mark.parametrize("command", ["train", "profile", "measure"])
@@ -182,15 +209,41 @@ def test_a_console_that_has_not_all_signs(encoding):
             assert b"unknown architecture" in done.stderr
 
 
-def test_whoever_reads_may_stop_reading():
+@pytest.mark.parametrize("arguments", [["profile", "resnet152"], ["--help"], ["train", "--help"]])
+def test_whoever_reads_may_stop_reading(arguments):
     """As `| head -1` does."""
-    command = [sys.executable, "-m", "cnnbook", "profile", "resnet152"]
+    command = [sys.executable, "-m", "cnnbook", *arguments]
     reader, writer = os.pipe()
     with subprocess.Popen(command, stdout=writer, stderr=subprocess.PIPE) as process:
         os.close(writer)
         os.close(reader)
         error = process.communicate(timeout=900)[1]
     assert error == b"" and process.returncode in (0, 141)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["list"], 0, b""),
+        (["--help"], 0, b""),
+        (["profile", "alexnet", "--json"], 0, b""),
+        (["profile", "alexne"], 2, b"cnnbook: unknown architecture 'alexne'; did you mean alexnet"),
+    ],
+)
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_stream_that_is_closed(closed, arguments, code, said):
+    """As `>&-` and `2>&-` do."""
+    closing = "import os, sys; os.close(int(sys.argv[1])); os.execv(sys.executable, sys.argv[2:])"
+    command = [sys.executable, "-m", "cnnbook", *arguments]
+    done = subprocess.run(
+        [sys.executable, "-c", closing, str(closed), *command], capture_output=True, timeout=900
+    )
+    assert done.returncode == code
+    if closed == 1:
+        assert done.stdout == b"" and done.stderr.startswith(said)
+        assert done.stderr.count(b"\n") == bool(said)
+    else:
+        assert done.stderr == b"" and bool(done.stdout) == (code == 0)
 
 
 STOPPED = """

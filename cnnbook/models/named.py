@@ -84,22 +84,21 @@ def _own(source: str, rest: str):
     # The file's owner named it, and stands where it is.
     sys.path.insert(0, str(Path.cwd()))
     try:
-        build = getattr(importlib.import_module(source), rest, None)
-        if build is None:
-            raise ValueError(f"the module {source!r} has no {rest!r}")
-        found = build() if not isinstance(build, nn.Module) else build
+        found = build = getattr(importlib.import_module(source), rest, None)
+        if callable(build) and not isinstance(build, nn.Module):
+            found = build()
     except ModuleNotFoundError as error:
         if error.name == source:
             raise ValueError(
                 f"there is no module {source!r} here to build {rest!r}"
             ) from None
         raise _theirs(source, rest, error) from error
-    except Exception as error:
-        if _place(error) is None:
-            raise  # it was ours
+    except (Exception, SystemExit) as error:
         raise _theirs(source, rest, error) from error
     finally:
         sys.path.pop(0)
+    if build is None:
+        raise ValueError(f"the module {source!r} has no {rest!r}")
     if not isinstance(found, nn.Module):
         raise ValueError(
             f"{source}:{rest} must give a torch.nn.Module, got "
@@ -111,7 +110,8 @@ def _own(source: str, rest: str):
 def _theirs(source: str, rest: str, error: BaseException) -> ValueError:
     where = _place(error)
     return ValueError(
-        f"the code of {source}:{rest} raised {type(error).__name__}: {error}"
+        f"the code of {source}:{rest} raised {type(error).__name__}"
+        + (f": {error}" if str(error) else "")
         + (f" ({where})" if where else "")
     )
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.overrides import _get_current_function_mode
 from torch.utils._pytree import tree_iter, tree_map_only
 
+from cnnbook._arguments import short
 from cnnbook.profiling.calls import calls_of, tensors_of
 from cnnbook.profiling.reach import Axis
 from cnnbook.profiling.rows import ProfileError, TooSmall
@@ -285,10 +286,8 @@ def _image(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     and columns."""
     try:
         image: Any = torch.empty(shape, dtype=dtype, device=META)
-    except RuntimeError as error:
-        raise ProfileError(
-            f"images of {shape[1:]} are too large: {error}"
-        ) from None
+    except (RuntimeError, TypeError):  # the latter of numbers beyond 64 bits
+        raise ProfileError(f"images of {short(shape[1:])} are too large") from None
     if len(shape) >= 2:
         image.reach = tuple(
             Axis(dim, shape[dim], 0, 0, shape[dim] - 1, 1) for dim in (-2, -1)

@@ -27,6 +27,11 @@ def number():
 
 def needs():
     import a_library_that_nobody_has
+
+def ends():
+    raise SystemExit(0)
+
+MORE = "text"
 """
 
 
@@ -76,6 +81,12 @@ def test_without_a_name_all_that_can_be_asked_are(call):
          "'a_library_that_nobody_has' (of_mine.py, line 19)"),
         ("of_mine:number", "of_mine:number must give a torch.nn.Module, got int"),
         ("of_mine:built", "the module 'of_mine' has no 'built'"),
+        ("of_mine:MORE", "of_mine:MORE must give a torch.nn.Module, got str"),
+        ("of_mine:ends", "the code of of_mine:ends raised SystemExit: 0 (of_mine.py, line 22)"),
+        ("json:loads", "the code of json:loads raised TypeError: loads() missing 1 required"),
+        ("time:sleep", "the code of time:sleep raised TypeError: time.sleep() takes exactly one"),
+        ("sys:exit", "the code of sys:exit raised SystemExit\n"),
+        (":build", "the code of :build raised ValueError: Empty module name"),
         ("nowhere:build", "there is no module 'nowhere' here to build 'build'"),
         ("no_python:build", "the code of no_python:build raised SyntaxError:"),
         ("torchvision:resnet19", "torchvision has no network 'resnet19'"),

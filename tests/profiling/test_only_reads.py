@@ -99,6 +99,8 @@ def test_no_activations_and_no_weights_are_allocated():
         ((3, True, 224), "three positive integers"),
         (224, "three positive integers"),
         ("3x224x224", "three positive integers"),
+        ((3, 10**17, 8), r"^images of \(3, 100000000000000000, 8\) are too large$"),
+        ((3, 10**200, 8), r"^images of \(3, 10{52}\.\.\. are too large$"),
     ],
 )
 def test_input_size(size, message):
