@@ -70,6 +70,14 @@ def load(
 ) -> tuple[ImageSet, ImageSet] | tuple[ImageStream, ImageStream]:
     """The training and the test images of a data set.
 
+    The reader's own images become RGB of eight bits, in memory and in a stream
+    alike. Grey of 9 … 16 bits keeps its upper eight. What is transparent (RGBA,
+    grey with alpha, an entry of a palette) shows white behind it. A photograph is
+    turned as its EXIF data say it was held. Of an animation or a file of several
+    pages, the first picture is read. CMYK and other colour spaces are converted
+    without colour profiles. Values without a known range (float, signed, 32-bit)
+    are an error. The shorter side is then resized and the centre cropped.
+
     Args:
         name: one of :func:`names`.
         root: the folder of downloaded data sets, laid out as torchvision's; by

@@ -25,10 +25,11 @@ from torch import Tensor
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# The names' endings of images in folders: torchvision's, and GIF.
+# The names' endings of images in folders: torchvision's, GIF, and JPEG's as
+# Windows saves it from web pages.
 SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp",
-    ".gif",
+    ".gif", ".jfif",
 )  # fmt: skip
 ORIENTATION = 0x0112  # of EXIF
 PHOTOMETRIC, BITS, MAXIMUM, SAMPLE_FORMAT = 262, 258, 281, 339  # of TIFF
@@ -110,10 +111,9 @@ def _upper_eight_bits(image: Image) -> np.ndarray:
             f"its values are {kind}, without a known range; save it with 8 or 16 "
             "bits"
         )
-    bits = min(
-        _first(tags.get(BITS, 16)),
-        int(_first(tags.get(MAXIMUM, 65535))).bit_length(),
-    )
+    # A maximum of 0 is that of writers that do not know it.
+    maximum = int(_first(tags.get(MAXIMUM, 0))) or 65535
+    bits = min(_first(tags.get(BITS, 16)), maximum.bit_length())
     values = np.asarray(image).astype(np.int64)
     values = np.clip(values >> max(0, bits - 8), 0, 255).astype(np.uint8)
     # In a TIFF 0 means that white is zero.

@@ -18,12 +18,12 @@ from cnnbook.data.errors import DataError
 
 # Besides all whose names begin with a dot.
 METADATA = {
-    "$RECYCLE.BIN", "#recycle", "@eaDir", "__MACOSX", "__pycache__", "lost+found",
-    "System Volume Information", "Thumbs.db", "desktop.ini",
+    "$RECYCLE.BIN", "#recycle", "@Recycle", "@eaDir", "__MACOSX", "__pycache__",
+    "lost+found", "System Volume Information", "Thumbs.db", "desktop.ini",
 }  # fmt: skip
 # Images that Pillow does not read, or not everywhere. Left out silently they would
 # be missed.
-UNREAD = (".exr", ".hdr", ".heic", ".heif", ".jxl")
+UNREAD = (".avif", ".exr", ".hdr", ".heic", ".heif", ".jxl")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogFormatter, LogLocator, NullLocator
 
 from cnnbook import models
 from cnnbook._arguments import checked
@@ -73,6 +73,8 @@ RC: dict[Any, Any] = {
     "axes.grid": False,
     "grid.color": FAINT,
     "text.color": TEXT,
+    # A name with two dollar signs is no formula.
+    "text.parse_math": False,
     "xtick.color": TEXT,
     "ytick.color": TEXT,
     "xtick.labelsize": SMALL,
@@ -122,7 +124,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
         _svg_in_notebooks()
         try:
             with mpl.rc_context(RC):
-                return draw(*args, **kwargs)
+                return _with_powers(draw(*args, **kwargs))
         except Exception as error:
             # What is no figure's: pandas, torch and matplotlib have many errors for
             # it.
@@ -132,6 +134,18 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
             raise ValueError(wrong) from error
 
     return wrapper
+
+
+def _with_powers(figure: Figure) -> Figure:
+    """`figure`, in which matplotlib's own numbers on logarithmic axes, 10², are
+    formulas all the same."""
+    for ax in figure.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            for which in ("major", "minor"):
+                if isinstance(getattr(axis, which).formatter, LogFormatter):
+                    for tick in getattr(axis, f"get_{which}_ticks")():
+                        tick.label1.set_parse_math(True)
+    return figure
 
 
 def _what_is_wrong(name: str, arguments: tuple, error: Exception) -> str:

@@ -66,3 +66,10 @@ def test_the_embedded_set_needs_neither_torchvision_nor_pandas():
     root = Path(__file__).parents[2]
     ran = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert (ran.stdout, ran.stderr) == ("[]\n", "")
+
+
+@pytest.mark.parametrize(
+    "said", ["16 bits", "transparent", "palette", "EXIF", "animation", "CMYK", "float", "cropped"]
+)
+def test_what_images_become_is_told_where_they_are_loaded(said):
+    assert said in data.load.__doc__.partition("Args:")[0]

@@ -45,6 +45,11 @@ def test_a_tiff_of_12_bits_says_so():
     assert torch.equal(read(image, "TIFF", tiffinfo={MAXIMUM: 4095}), grey(RAMP))
 
 
+def test_a_tiff_that_does_not_know_its_maximum():
+    image = Image.fromarray(RAMP.astype(np.uint16) * 256)
+    assert torch.equal(read(image, "TIFF", tiffinfo={MAXIMUM: 0}), grey(RAMP))
+
+
 def test_a_tiff_whose_zero_is_white():
     image = Image.fromarray(RAMP.astype(np.uint16) * 256)
     assert torch.equal(read(image, "TIFF", tiffinfo={PHOTOMETRIC: 0}), grey(255 - RAMP))

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from cnnbook import data
@@ -37,7 +38,8 @@ both = pytest.mark.parametrize("stream", [False, True])
 
 @both
 @pytest.mark.parametrize(
-    "name", [".ipynb_checkpoints", "__MACOSX", ".thumbnails", "@eaDir", "#recycle", ".git"]
+    "name",
+    [".ipynb_checkpoints", "__MACOSX", ".thumbnails", "@eaDir", "#recycle", "@Recycle", ".git"],
 )
 def test_metadata_folders_are_no_classes_and_hold_no_images(name, root, stream):
     for place in (root / "train", root / "train" / "cat"):
@@ -129,10 +131,19 @@ def test_a_pipe_is_no_image(root, stream):
         names(root, stream)
 
 
-def test_a_format_that_is_not_read_is_named(root):
-    (root / "train" / "cat" / "c.exr").write_bytes(b"v/1\x01")
-    with pytest.raises(data.DataError, match="cat/c.exr is of a format that is not read"):
+@pytest.mark.parametrize("name", ["c.exr", "c.avif", "c.HEIC"])
+def test_a_format_that_is_not_read_is_named(name, root):
+    (root / "train" / "cat" / name).write_bytes(b"v/1\x01")
+    with pytest.raises(data.DataError, match=f"cat/{name} is of a format that is not read"):
         list_images(root / "train")
+
+
+@both
+def test_a_jpeg_as_windows_names_it_is_read(root, stream):
+    """Saved from a web page, it ends in .jfif."""
+    Image.new("RGB", (8, 8), "white").save(root / "train" / "cat" / "c.JFIF", "JPEG")
+    train, _ = data.load(f"imagefolder:{root}", image_size=8, progress=False, stream=stream)
+    assert (train.take(torch.tensor([2])) == 255).all() and len(train) == 5
 
 
 def test_other_files_are_left_out(root):

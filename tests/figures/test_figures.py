@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import re
+
+import matplotlib as mpl
 import nbformat
 import pandas as pd
 import pytest
@@ -127,3 +131,31 @@ def test_the_same_figure_is_the_same_file_in_a_notebook():
     NotebookClient(notebook).execute()
     first, second = (cell.outputs[-1].data["image/svg+xml"] for cell in notebook.cells)
     assert first == second
+
+
+PRICED = ["$1 to $2", "a $x^2$", "$\\frac$"]  # the last is no formula that could be drawn
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: figures.occlusion(torch.rand(3, 1, 28, 28), torch.rand(3, 5, 5), PRICED),
+        lambda: figures.through_layers({PRICED[0]: dict.fromkeys(PRICED[1:], [1.0, 9.0])}, "norm"),
+        lambda: figures.ranking(
+            pd.DataFrame({"arm": PRICED * 2, "test_accuracy": [0.7, 0.72, 0.8, 0.81, 0.7, 0.8]})
+        ),
+    ],
+)
+def test_names_with_dollar_signs_are_no_formulas(draw):
+    figure = draw()
+    assert set(PRICED) <= texts(figure)
+    with mpl.rc_context({"svg.fonttype": "none"}):
+        figure.savefig(file := io.BytesIO(), format="svg")
+    assert all(f">{name}</text>" in file.getvalue().decode() for name in PRICED)
+
+
+def test_powers_on_a_logarithmic_axis_are_drawn_as_such():
+    figure = figures.through_layers({"plain": {"a": [1.0, 1e6]}}, "norm")
+    with mpl.rc_context({"svg.fonttype": "none"}):
+        figure.savefig(file := io.BytesIO(), format="svg")
+    assert "mathdefault" not in re.sub("<!--.*?-->", "", file.getvalue().decode())
