@@ -75,13 +75,19 @@ def test_a_page_that_cannot_be_written(tmp_path, call):
         tmp_path: "it is a folder",
         tmp_path / "none" / "net.html": "is no folder",
         locked: "it is read-only",
-        "/dev/null": "a device or a pipe",
     }
     for path, message in wrong.items():
         done = call("profile", "alexnet", f"--html={path}")
         assert (done.returncode, done.stdout) == (2, "")
         assert len(done.stderr.splitlines()) == 1 and message in done.stderr
     assert locked.read_text() == "mine" and [*tmp_path.iterdir()] == [locked]
+
+
+@pytest.mark.posix("/dev/null")
+def test_a_page_that_would_be_a_device(call):
+    done = call("profile", "alexnet", "--html=/dev/null")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "cnnbook: cannot write /dev/null: it is a device or a pipe, not a file\n"
 
 
 def test_list_names_the_architectures(call):
@@ -206,6 +212,7 @@ def test_train_trains_and_keeps_what_was_asked(tmp_path, call, monkeypatch):
     assert again.stdout.splitlines()[1] == second
 
 
+@pytest.mark.posix("signals to a process")
 def test_ctrl_c_leaves_a_checkpoint_that_only_the_same_run_goes_on_from(tmp_path):
     command = [sys.executable, "-m", "cnnbook", "train", "resnet20", "--epochs", "50"]
     command += ["--image-size", "8", "--checkpoint", "run"]

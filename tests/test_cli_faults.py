@@ -99,7 +99,7 @@ def test_places_that_cannot_be_written_are_found_before_the_images_are_read(
     def fallocate(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "posix_fallocate", fallocate)
+    monkeypatch.setattr(os, "posix_fallocate", fallocate, raising=False)
     monkeypatch.setattr("cnnbook.data.load", lambda *_, **__: pytest.fail("images were read"))
     refused(call("train", "resnet20", option, tmp_path / place if place else ""))
     assert (tmp_path / "file").read_text(encoding="utf-8") == "kept"
@@ -182,6 +182,7 @@ def test_the_home_of_nobody_is_no_folder(option, call):
     assert "cannot write ~nobody-of-this-name/table: " in message
 
 
+@pytest.mark.posix("/dev/stdout")
 def test_a_table_through_a_pipe(tmp_path):
     command = [sys.executable, "-m", "cnnbook", "profile", "alexnet", "--csv", "/dev/stdout"]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=900)
@@ -231,6 +232,7 @@ def test_whoever_reads_may_stop_reading(arguments):
     ],
 )
 @pytest.mark.parametrize("closed", [1, 2])
+@pytest.mark.posix("descriptors that a new program inherits")
 def test_a_stream_that_is_closed(closed, arguments, code, said):
     """As `>&-` and `2>&-` do."""
     closing = "import os, sys; os.close(int(sys.argv[1])); os.execv(sys.executable, sys.argv[2:])"
@@ -257,6 +259,7 @@ run()
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.6, 1.5])
+@pytest.mark.posix("signals to a process")
 def test_ctrl_c_at_any_moment_is_one_line(seconds, tmp_path):
     command = [sys.executable, "-c", STOPPED, str(seconds)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=900)
@@ -284,6 +287,7 @@ run()
 """
 
 
+@pytest.mark.posix("signals to a process")
 def test_a_ctrl_c_that_python_drops_is_not_lost():
     done = subprocess.run(
         [sys.executable, "-c", DROPPED], capture_output=True, text=True, timeout=900
@@ -299,6 +303,7 @@ def test_not_enough_memory_is_a_line(call, monkeypatch):
     assert "there is not enough memory" in refused(call("measure", "resnet20"))
 
 
+@pytest.mark.posix("SIGKILL")
 def test_a_killed_decode_worker_is_named(tmp_path):
     from PIL import Image
 

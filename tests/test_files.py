@@ -16,9 +16,10 @@ def full(monkeypatch):
     def fallocate(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "posix_fallocate", fallocate)
+    monkeypatch.setattr(os, "posix_fallocate", fallocate, raising=False)
 
 
+@pytest.mark.posix("os.mkfifo")
 def test_a_target_that_is_none(tmp_path, full, error_of):
     (tmp_path / "folder").mkdir()
     (tmp_path / "fixed").write_text("kept", encoding="utf-8")
@@ -29,8 +30,8 @@ def test_a_target_that_is_none(tmp_path, full, error_of):
         "folder": "it is a folder",
         "fixed": "it is read-only",
         "pipe": "it is a device or a pipe, not a file",
-        "no/file": f"{tmp_path}/no is no folder",
-        "fixed/file": f"{tmp_path}/fixed is no folder",
+        "no/file": f"{tmp_path / 'no'} is no folder",
+        "fixed/file": f"{tmp_path / 'fixed'} is no folder",
         "nowhere": "/no/such/folder is no folder",
         "file": "No space left on device",
         300 * "x": "File name too long",
@@ -43,7 +44,10 @@ def test_a_target_that_is_none(tmp_path, full, error_of):
 def test_a_folder_that_is_none(tmp_path, full, error_of):
     (tmp_path / "file").write_text("kept", encoding="utf-8")
     message = error_of(check_folder, tmp_path / "file" / "below")
-    assert message == f"cannot write into {tmp_path}/file/below: {tmp_path}/file is no folder"
+    assert (
+        message
+        == f"cannot write into {tmp_path / 'file' / 'below'}: {tmp_path / 'file'} is no folder"
+    )
     assert "No space left" in error_of(check_folder, tmp_path / "new")
     assert "must not be empty" in error_of(check_folder, "")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
@@ -77,6 +81,7 @@ def test_a_link_stays_a_link(tmp_path):
     assert [p.name for p in (tmp_path / "disk").iterdir()] == ["file"]
 
 
+@pytest.mark.posix("os.mkfifo")
 def test_a_device_and_a_pipe_are_written_to(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -172,6 +172,7 @@ def test_the_plan_needs_few_packages(bare):
 
 
 @pytest.mark.rare
+@pytest.mark.posix("signals to a process")
 def test_real_runs_in_pieces_where_only_few_packages_are(bare):
     python = bare / "environment" / "bin" / "python"
     environment = play_colab.clean() | {"CNNBOOK_COMMIT": "0123456789ab", "OMP_NUM_THREADS": "1"}

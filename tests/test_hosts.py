@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -56,6 +57,80 @@ def test_what_windows_lacks_is_asked_for_first(path):
         if f"os.{name}(" in text:
             assert f'(os, "{name}"' in text, f"os.{name} without hasattr or getattr"
     assert not re.search(r"^import (fcntl|resource|pwd|termios)$", text, re.MULTILINE)
+
+
+# In tests: what Windows lacks, or does in another way. `os.kill` ends a process there, whatever the
+# signal.
+IN_TESTS = re.compile(
+    r"os\.(mkfifo|fork|kill|killpg|execv)\b|preexec_fn|start_new_session|SIGKILL|/dev/|killed_runs"
+)
+TESTS = sorted(path for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__))
+
+
+def unmarked(tree: ast.Module, lacking: re.Pattern) -> list[str]:
+    """The tests that use it, by themselves or through what their module defines, without the mark
+    `posix`."""
+    parts = {}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.Assign):
+            name = node.name if isinstance(node, ast.FunctionDef) else ast.unparse(node.targets[0])
+            parts[name] = ast.unparse(node)
+    parts = {name: text for name, text in parts.items() if "mark.posix(" not in text}
+    found: set[str] = set()
+    words = lacking.pattern
+    while more := {name for name in parts if re.search(words, parts[name])} - found:
+        found |= more
+        words = "|".join([lacking.pattern, *(rf"\b{name}\b" for name in found)])
+    return sorted(name for name in found if name.startswith("test_"))
+
+
+def when_imported(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes that are evaluated when the module is imported."""
+    yield node
+    if isinstance(node, ast.FunctionDef):
+        inside = [*node.decorator_list, *node.args.defaults]
+    else:
+        inside = [] if isinstance(node, ast.Lambda) else ast.iter_child_nodes(node)
+    for child in inside:
+        yield from when_imported(child)
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_tests_of_what_windows_lacks_say_so(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert unmarked(tree, IN_TESTS) == []
+    names = {ast.unparse(n) for n in when_imported(tree) if isinstance(n, ast.Attribute)}
+    assert not {name for name in names if IN_TESTS.search(name)}, "Windows could not import this"
+
+
+def test_a_test_of_what_windows_lacks_is_found():
+    code = "def stop(): os.kill(1, 9)\ndef test_a(): stop()\n@pytest.mark.posix('os.kill')\n"
+    tree = ast.parse(code + "def test_b(): stop()\nMAKE = [os.mkfifo, lambda: os.fork()]\n")
+    assert unmarked(tree, IN_TESTS) == ["test_a"]
+    names = {ast.unparse(n) for n in when_imported(tree) if isinstance(n, ast.Attribute)}
+    assert {name for name in names if IN_TESTS.search(name)} == {"os.mkfifo"}
+
+
+@pytest.mark.parametrize(("platform", "skipped"), [("win32", True), ("linux", False)])
+def test_the_mark_leaves_a_test_out_on_windows_alone(platform, skipped, monkeypatch, request):
+    (conftest,) = (
+        plugin
+        for plugin in request.config.pluginmanager.get_plugins()
+        if getattr(plugin, "__file__", None) == str(ROOT / "tests" / "conftest.py")
+    )
+    monkeypatch.setattr(sys, "platform", platform)
+    marks = [pytest.mark.posix("os.fork").mark]
+    item = SimpleNamespace(
+        path=Path("test_a.py"), iter_markers=lambda name: marks[:1], add_marker=marks.append
+    )
+    conftest.pytest_collection_modifyitems([item])
+    reasons = [mark.mark.kwargs["reason"] for mark in marks[1:]]
+    assert reasons == (["Windows has no os.fork"] if skipped else [])
+
+
+def test_lines_end_alike_on_every_system():
+    """Or what is hashed, and what a shell reads, is another file on Windows."""
+    assert (ROOT / ".gitattributes").read_text(encoding="utf-8") == "* text=auto eol=lf\n"
 
 
 SPAWNED = """

@@ -77,7 +77,8 @@ def test_missing_without_download(tmp_path):
     with pytest.raises(data.DataError) as caught:
         data.load("fashion-mnist", root=tmp_path, download=False)
     assert one_line(caught) == (
-        f"fashion-mnist is neither in {tmp_path}/FashionMNIST/raw nor in {tmp_path}/debian; "
+        f"fashion-mnist is neither in {tmp_path / 'FashionMNIST' / 'raw'} nor in "
+        f"{tmp_path / 'debian'}; "
         "allow the download, or apt-get install dataset-fashion-mnist"
     )
 
@@ -286,6 +287,7 @@ data.load("fashion-mnist", root=Path(sys.argv[2]), progress=False)
 """
 
 
+@pytest.mark.posix("os.killpg")
 def test_a_killed_download_leaves_nothing(tmp_path, monkeypatch):
     root = tmp_path / "root"
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -86,7 +86,8 @@ def test_missing_folders(parts, tmp_path):
     with pytest.raises(data.DataError) as caught:
         load(make(tmp_path / "mine", parts))
     assert str(caught.value) == (
-        f"{tmp_path}/mine must have the folders train and test (or val), each with a folder a class"
+        f"{tmp_path / 'mine'} must have the folders train and test (or val), each with a "
+        "folder a class"
     )
 
 
@@ -112,7 +113,7 @@ def test_different_classes(tmp_path):
     with pytest.raises(data.DataError) as caught:
         load(tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path}/test and {tmp_path}/train must have the same class folders; "
+        f"{tmp_path / 'test'} and {tmp_path / 'train'} must have the same class folders; "
         "only one of them has green, red"
     )
 

@@ -29,7 +29,8 @@ def names(root, stream):
     train, _ = data.load(f"imagefolder:{root}", image_size=8, progress=False, stream=stream)
     listing = list_images(root / "train")
     assert len(train) == len(listing.paths)
-    return train.classes, [os.path.relpath(path, root / "train") for path in listing.paths]
+    below = [Path(path).relative_to(root / "train").as_posix() for path in listing.paths]
+    return train.classes, below
 
 
 ALL = (("cat", "dog"), ["cat/a.png", "cat/b.JPG", "dog/a.png", "dog/b.JPG"])
@@ -66,10 +67,11 @@ def test_a_link_to_a_folder_above_multiplies_no_images(target, root, stream):
 
 def test_two_classes_that_are_one_folder(root):
     (root / "train" / "hound").symlink_to("dog")
-    with pytest.raises(
-        data.DataError, match="train/hound is the same folder as one of class 'dog'"
-    ):
+    with pytest.raises(data.DataError) as error:
         list_images(root / "train")
+    assert str(error.value) == (
+        f"{root / 'train' / 'hound'} is the same folder as one of class 'dog'; remove one"
+    )
 
 
 @both
@@ -87,15 +89,17 @@ def test_a_dangling_link_is_named(name, root, stream):
     path = Path(os.path.normpath(root / "train" / name))
     if path.exists():
         path.rename(root / "val")
-    path.symlink_to("/no/such/place")
+    nowhere = Path("/no/such/place")
+    path.symlink_to(nowhere)
     with pytest.raises(data.DataError) as error:
         names(root, stream)
     assert str(error.value) == (
-        f"{path} is a link to /no/such/place, which cannot be reached (No such file or directory)"
+        f"{path} is a link to {nowhere}, which cannot be reached (No such file or directory)"
     )
 
 
 @both
+@pytest.mark.posix("ELOOP")
 @pytest.mark.parametrize("name", ["train/fish", "train/cat/more", "train/cat/c.png", "val"])
 def test_a_link_to_itself_is_named(name, root, stream):
     (root / name).symlink_to(Path(name).name)
@@ -125,6 +129,7 @@ def test_a_folder_of_no_possible_name(place):
 
 
 @both
+@pytest.mark.posix("os.mkfifo")
 def test_a_pipe_is_no_image(root, stream):
     os.mkfifo(root / "train" / "cat" / "c.png")  # whose reader would wait for ever
     with pytest.raises(data.DataError, match="train/cat/c.png is no plain file"):
@@ -134,8 +139,12 @@ def test_a_pipe_is_no_image(root, stream):
 @pytest.mark.parametrize("name", ["c.exr", "c.avif", "c.HEIC"])
 def test_a_format_that_is_not_read_is_named(name, root):
     (root / "train" / "cat" / name).write_bytes(b"v/1\x01")
-    with pytest.raises(data.DataError, match=f"cat/{name} is of a format that is not read"):
+    with pytest.raises(data.DataError) as error:
         list_images(root / "train")
+    assert str(error.value) == (
+        f"{root / 'train' / 'cat' / name} is of a format that is not read; save it as PNG, or "
+        "remove it"
+    )
 
 
 @both

@@ -80,6 +80,7 @@ def wait_for(found, seconds=900):
         time.sleep(0.02)
 
 
+@pytest.mark.posix("preexec_fn")
 def test_two_calls_at_once_make_each_run_once(call, tmp_path):
     lines = []
     for process in [call(2), call(1)]:
@@ -93,13 +94,14 @@ def test_two_calls_at_once_make_each_run_once(call, tmp_path):
     assert on_file(tmp_path, "*.pt") == on_file(tmp_path, "*.lock") == []
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.posix("SIGKILL")
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"])
 def test_a_stopped_call_leaves_no_process_and_the_next_goes_on(call, tmp_path, how):
     first = call(2, epochs=4, images=1500)
     wait_for(lambda: "epoch-0002.pt" in on_file(tmp_path, "epoch-*.pt"))
     workers = psutil.Process(first.pid).children(recursive=True)
     assert len(workers) >= 2
-    os.kill(first.pid, how)
+    os.kill(first.pid, getattr(signal, how))
     first.communicate(timeout=900)
     psutil.wait_procs(workers, timeout=900)
     assert not [worker for worker in workers if worker.is_running()]

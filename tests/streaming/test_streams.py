@@ -105,7 +105,7 @@ def test_val_alone_is_the_test_set(own_shards, load):
 def test_a_missing_shard_is_named(own_shards, error_of):
     (own_shards / "train-000002.tar").unlink()
     message = error_of(f"webdataset:{own_shards}/train-{{000000..000003}}.tar")
-    assert message == f"there is no shard {own_shards}/train-000002.tar"
+    assert message == f"there is no shard {own_shards / 'train-000002.tar'}"
 
 
 def test_missing_parts(tmp_path, own_shards, error_of):
@@ -114,7 +114,7 @@ def test_missing_parts(tmp_path, own_shards, error_of):
     assert "no test or validation shards" in error_of(f"webdataset:{own_shards}")
     (tmp_path / "empty").mkdir()
     message = error_of(f"webdataset:{tmp_path}/empty")
-    assert message == f"{tmp_path}/empty has no training shards, train*.tar"
+    assert message == f"{tmp_path / 'empty'} has no training shards, train*.tar"
     assert "must have train in it" in error_of(f"webdataset:{tmp_path}/mine-{{0..3}}.tar")
 
 
@@ -170,7 +170,7 @@ def test_a_label_without_its_image(own_shards, error_of):
 def test_a_wrong_file_of_classes(text, own_shards, error_of):
     (own_shards / "classes.txt").write_text(text)
     message = error_of(f"webdataset:{own_shards}")
-    assert message == f"{own_shards}/classes.txt must name each class once, a line each"
+    assert message == f"{own_shards / 'classes.txt'} must name each class once, a line each"
 
 
 def test_the_package_webdataset_is_asked_for(shards, monkeypatch, error_of):

@@ -32,9 +32,10 @@ def test_images_of_another_size_are_tried_first(network, sets, part, error_of):
 def test_the_log_and_the_checkpoint_are_tried_first(network, sets, tmp_path, error_of):
     (tmp_path / "file").write_text("kept", encoding="utf-8")
     message = error_of(fit, network(), *sets, progress=False, log=tmp_path / "file")
-    assert message == f"cannot write into {tmp_path}/file: {tmp_path}/file is no folder"
+    assert message == f"cannot write into {tmp_path / 'file'}: {tmp_path / 'file'} is no folder"
     message = error_of(fit, network(), *sets, progress=False, checkpoint=tmp_path / "file")
-    assert message.startswith(f"cannot write the checkpoint {tmp_path}/file/epoch-0000.pt: ")
+    path = tmp_path / "file" / "epoch-0000.pt"
+    assert message.startswith(f"cannot write the checkpoint {path}: ")
     assert "must not be empty" in error_of(fit, network(), *sets, progress=False, checkpoint="")
 
 
@@ -53,7 +54,14 @@ def test_starting_anew_deletes_nothing_of_others(network, sets, tmp_path, conten
 
 
 @pytest.mark.parametrize("resume", [True, False])
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("nothing", path)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda path: os.mkfifo(path), marks=pytest.mark.posix("os.mkfifo")),
+        os.mkdir,
+        lambda path: os.symlink("nothing", path),
+    ],
+)
 def test_no_checkpoint_can_be_in_the_place_of_another_thing(
     network, sets, tmp_path, make, resume, error_of
 ):

@@ -71,6 +71,7 @@ def undisturbed(sets):
     return run
 
 
+@pytest.mark.posix("os.fork")
 def test_runs_killed_at_random_moments_end_as_the_one_that_was_never_killed(tmp_path):
     script = Path(__file__).with_name("killed_runs.py")
     command = [sys.executable, str(script), str(tmp_path), "24"]

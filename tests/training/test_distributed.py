@@ -132,6 +132,7 @@ def test_one_process_goes_on_from_two(alone, together, tmp_path):
     assert sum(training for training, _ in found["seen"]) == 5  # the third epoch alone
 
 
+@pytest.mark.posix("SIGKILL")
 def test_after_a_kill_in_an_epoch_its_steps_are_taken_again_to_the_same_bits(together, tmp_path):
     start(*TORCHRUN, 2, "--max-restarts", 1, SCRIPT, tmp_path, 12)  # in the third epoch
     for name in ("0-of-2", "1-of-2"):
@@ -165,6 +166,7 @@ def test_the_command_line_under_torchrun(commanded):
 
 
 @pytest.mark.rare
+@pytest.mark.posix("SIGKILL")
 def test_workers_killed_from_outside_are_restarted_and_the_run_ends_right(commanded, tmp_path):
     """One that only computes, and the one that writes: each time torchrun starts both anew."""
     with open(tmp_path / "errors", "w") as errors:
