@@ -135,7 +135,8 @@ class Primitives(TorchDispatchMode):
             self.wrote.update(_written(func, args, kwargs))
         if func.is_view:
             for each in tree_iter(out):
-                each.base = inputs[0]
+                if each is not inputs[0]:
+                    each.base = inputs[0]
         if any(reach is not None for reach in before):
             stamp(func, args, kwargs, inputs, before, out)
         return out

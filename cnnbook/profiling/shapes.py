@@ -22,6 +22,7 @@ from torch.utils._device import _device_constructors
 from torch.utils._pytree import tree_iter, tree_map
 
 from cnnbook.profiling.answers import Answer, answer_of, bases_of, key_of
+from cnnbook.profiling.caches import fill
 from cnnbook.profiling.primitives import (
     META,
     Primitives,
@@ -82,6 +83,8 @@ class Shapes(TorchFunctionMode):
         self.stand_ins: dict[int, tuple[Tensor, Tensor]] = {}
         # Storages of values that no longer are what is in them.
         self.spoiled: set[int] = set()
+        # Whether something was made that does not depend on the image.
+        self.constants = False
         # What functions without a rule gave; None: each call is to be run.
         self.answers: dict[Any, Answer] | None = {}
 
@@ -91,10 +94,13 @@ class Shapes(TorchFunctionMode):
         for twin in self.copies:
             twin.__dict__.clear()
         self.copies.clear()
-        self.log.clear()
+        owner = next((p for _, _, p in self.params.values()), None)
         self.params.clear()
         self.stand_ins.clear()
         self.error = None
+        if self.constants and isinstance(self.log, list):
+            fill(self.log, CPU if owner is None else owner.device)
+        self.log.clear()
         if self.answers:
             self.answers.clear()
 
@@ -201,8 +207,10 @@ class Shapes(TorchFunctionMode):
         if func in VALUES and value is not NotImplemented:
             return value
         out, flops = self.ran(func, args, kwargs, inputs)
-        if not inputs and isinstance(out, Tensor):
-            out = self.to_meta(out)
+        if isinstance(out, Tensor):
+            if not inputs:
+                out = self.to_meta(out)
+            self.constants |= reach_of(out) is None
         if value is not NotImplemented:
             remember(out, value)
         elif inputs and writes(func) and hasattr(inputs[0], "value"):
@@ -398,6 +406,7 @@ class Shapes(TorchFunctionMode):
             if small and id(value) not in self.params:
                 shape.value = value.detach().clone()
             known = self.stand_ins[id(value)] = value, shape
+            self.constants = True
         return known[1]
 
     # Errors

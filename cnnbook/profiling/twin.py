@@ -6,11 +6,13 @@ from __future__ import annotations
 import types
 import weakref
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch._C import DisableTorchFunction
@@ -174,6 +176,8 @@ class Twins:
             return make(self, value)
         if is_copyable(value, kind):
             return self.instance(value, kind)
+        if isinstance(value, tuple) and hasattr(kind, "_make"):  # a named one
+            return kind._make(map(self.of, value))
         return value
 
     def remember(self, value: Any, twin: Any) -> Any:
@@ -182,7 +186,8 @@ class Twins:
         return twin
 
     def of_list(self, value):
-        twin = self.remember(value, type(value)())
+        twin = self.remember(value, value.copy())  # a deque keeps its length
+        twin.clear()
         twin.extend(map(self.of, value))
         return twin
 
@@ -203,6 +208,12 @@ class Twins:
 
     def of_set(self, value):
         return self.remember(value, value.copy())
+
+    def of_array(self, value):
+        twin = self.remember(value, value.copy())
+        if value.dtype.hasobject:
+            twin.flat[:] = [self.of(item) for item in value.flat]
+        return twin
 
     def method(self, value):
         owner = self.of(value.__self__)
@@ -259,7 +270,40 @@ class Twins:
         return self.remember(value, twin)
 
     def instance(self, value, kind):
-        twin = self.remember(value, object.__new__(kind))
+        held = HELD[holder(kind)]
+        twin = self.remember(value, kind.__new__(kind))
+        for key, item in getattr(value, "__dict__", {}).items():
+            twin.__dict__[key] = self.of(item)
+        for slot in slots(kind):
+            # One that was never set has none.
+            with suppress(AttributeError):
+                slot.__set__(twin, self.of(slot.__get__(value)))
+        held(self, value, twin)
+        return twin
+
+    def fill_nothing(self, value, twin):
+        """A plain object is all in its attributes."""
+
+    def fill_list(self, value, twin):
+        list.extend(twin, map(self.of, list.__iter__(value)))
+
+    def fill_dict(self, value, twin):
+        for key, item in dict.items(value):
+            dict.__setitem__(twin, key, self.of(item))
+
+    def fill_ordered(self, value, twin):
+        for key, item in OrderedDict.items(value):
+            OrderedDict.__setitem__(twin, key, self.of(item))
+
+    def fill_default(self, value, twin):
+        twin.default_factory = value.default_factory
+        self.fill_dict(value, twin)
+
+    def fill_set(self, value, twin):
+        set.update(twin, value)
+
+    def namespace(self, value):
+        twin = self.remember(value, types.SimpleNamespace())
         twin.__dict__.update(
             {key: self.of(item) for key, item in value.__dict__.items()}
         )
@@ -337,17 +381,50 @@ def is_plain(module: nn.Module | None) -> bool:
     return module is not None and type(module).__call__ is nn.Module.__call__
 
 
+HELD: dict[type, Callable[[Twins, Any, Any], None]] = {
+    object: Twins.fill_nothing,
+    list: Twins.fill_list,
+    dict: Twins.fill_dict,
+    OrderedDict: Twins.fill_ordered,
+    defaultdict: Twins.fill_default,
+    set: Twins.fill_set,
+}
+
+
+def holder(kind: type) -> type:
+    """What a class is at bottom: the first of its bases that is Python's own."""
+    return next(base for base in kind.__mro__ if not base.__flags__ & HEAP)
+
+
+HEAP = 1 << 9  # the flag of a class that was made while Python runs
+
+
+def slots(kind: type) -> Iterator[Any]:
+    """The descriptors of what ``__slots__`` names, in a class and its bases."""
+    for base in kind.__mro__:
+        if "__slots__" in base.__dict__:
+            for member in base.__dict__.values():
+                if isinstance(member, types.MemberDescriptorType):
+                    yield member
+
+
 def is_copyable(value: Any, kind: type) -> bool:
     """Whether `value` is an instance of a class of its owner's that holds no more
-    than a dict."""
+    than attributes, and what a list, a dict or a set holds."""
+    if type(kind) is not type or not kind.__flags__ & HEAP:
+        return False
+    own = holder(kind)
+    written_in_python = hasattr(value, "__dict__") or all(
+        "__slots__" in base.__dict__
+        for base in kind.__mro__
+        if base.__flags__ & HEAP
+    )
     return (
-        type(kind) is type
-        and kind.__flags__ & (1 << 9) != 0  # a class written in Python
-        and "__dict__" in dir(value)
-        and kind.__new__ is object.__new__
-        and kind.__reduce_ex__ is object.__reduce_ex__
+        own in HELD
+        and written_in_python
+        and kind.__new__ is own.__new__
+        and (own is not object or kind.__reduce_ex__ is object.__reduce_ex__)
         and not isinstance(value, Enum | BaseException)
-        and not any("__slots__" in base.__dict__ for base in kind.__mro__)
     )
 
 
@@ -359,6 +436,9 @@ COPIES: dict[type, Callable[[Twins, Any], Any]] = {
     defaultdict: Twins.of_dict,
     tuple: Twins.of_tuple,
     set: Twins.of_set,
+    bytearray: Twins.of_set,
+    np.ndarray: Twins.of_array,
+    types.SimpleNamespace: Twins.namespace,
     types.MethodType: Twins.method,
     types.BuiltinMethodType: Twins.builtin,
     types.FunctionType: Twins.function,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import tracemalloc
+import types
 import weakref
+from collections import OrderedDict, defaultdict, deque, namedtuple
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -145,3 +149,177 @@ def test_what_is_no_plain_module():
 def test_a_compiled_model_is_its_original():
     model = torchvision.models.resnet18()
     assert profile(torch.compile(model)) == profile(model)
+
+
+# What a forward keeps outside of the network is read by the network that runs for real.
+
+CACHE: dict = {}
+
+
+@functools.lru_cache
+def table(n):
+    return torch.arange(n)
+
+
+@functools.lru_cache
+def waves(n, d):
+    """Too many to be known beside their shapes, and written to in several ways."""
+    found = torch.zeros(n, d)
+    angles = torch.arange(n)[:, None] * torch.exp(torch.arange(0, d, 2) * (-8 / d))
+    found[:, 0::2] = angles.sin()
+    found[:, 1::2] = angles.cos()
+    last = found[-1]
+    last.add_(1)
+    return found
+
+
+@functools.lru_cache
+def noise(n):
+    return torch.rand(n)
+
+
+class Caching(nn.Module):
+    grids: dict = {}
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, x):
+        n = x.shape[-1]
+        if n not in CACHE:
+            CACHE[n] = torch.linspace(0, 1, n)
+            CACHE["of its shape"] = x.new_ones(4, 1, 1) * 3
+            CACHE["of a weight"] = self.conv.weight * 2
+            CACHE["a view"] = CACHE[n][None]
+        if n not in self.grids:
+            steps = torch.arange(n, device=x.device)
+            self.grids[n] = torch.meshgrid(steps, torch.arange(n), indexing="ij")
+        y = torch.conv2d(x, CACHE["of a weight"], padding=1) + CACHE["of its shape"]
+        rows, columns = self.grids[n]
+        return y + CACHE[n] + CACHE["a view"] + table(n) + rows + columns + waves(2_000, 64).mean()
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_cache_outside_of_the_network_holds_what_it_would(runs):
+    class Fails(Caching):
+        def forward(self, x):
+            return super().forward(x) + noise(x.shape[-1]).sum().item() + (0 if runs else x.item())
+
+    def empty():
+        CACHE.clear(), Caching.grids.clear()
+        table.cache_clear(), waves.cache_clear(), noise.cache_clear()
+
+    empty()
+    model = Fails() if not runs else Caching()
+    random, weights = torch.get_rng_state(), model.conv.weight.detach().clone()
+    try:
+        profile(model, (3, 8, 8))
+    except ProfileError:
+        assert not runs
+    assert torch.equal(torch.get_rng_state(), random)
+    image = torch.rand(1, 3, 8, 8)
+    cached = {**CACHE, "grids": torch.stack(Caching.grids[8]), "table": table(8)}
+    cached["waves"] = waves(2_000, 64)
+    found = Caching.forward(model, image)
+    empty()
+    assert torch.equal(Caching.forward(model, image), found)
+    expected = {**CACHE, "grids": torch.stack(Caching.grids[8]), "table": table(8)}
+    expected["waves"] = waves(2_000, 64)
+    assert cached.keys() == expected.keys()
+    for key, value in expected.items():
+        assert cached[key].device.type == "cpu" and torch.equal(cached[key], value), key
+        assert not hasattr(cached[key], "value") and not hasattr(cached[key], "base")
+    assert torch.equal(model.conv.weight, weights)
+    empty()
+
+
+def test_numbers_drawn_into_a_cache_are_numbers():
+    noise.cache_clear()
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), Drawing())
+    random = torch.get_rng_state()
+    profile(model, (3, 8, 8))
+    assert torch.equal(torch.get_rng_state(), random)
+    assert bool((noise(8) < 1).all()) and noise.cache_info().hits == 1
+    noise.cache_clear()
+
+
+class Drawing(nn.Module):
+    def forward(self, x):
+        return x + noise(x.shape[-1])
+
+
+class Slots:
+    __slots__ = ("__hidden", "never", "seen")
+
+    def __init__(self):
+        self.seen, self.__hidden = None, []
+
+    def note(self, x):
+        self.seen = x
+        self.__hidden.append(x)
+
+
+class Both(Slots):
+    def __init__(self):
+        super().__init__()
+        self.more = []
+
+
+class Book(dict):
+    def __setitem__(self, key, value):
+        super().__setitem__(key, value)
+        self.last = key
+
+
+class Shelf(OrderedDict):
+    pass
+
+
+class Row(list):
+    pass
+
+
+class Names(set):
+    pass
+
+
+class Sums(defaultdict):
+    pass
+
+
+Pair = namedtuple("Pair", "first second")
+
+
+def test_whatever_an_attribute_is_it_stays_as_it_is():
+    class Notes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+            self.slots, self.both, self.book, self.shelf = Slots(), Both(), Book(), Shelf()
+            self.row, self.names, self.sums, self.pair = Row(), Names(), Sums(list), Pair([], 1)
+            self.array, self.bytes = np.zeros(3), bytearray(b"a")
+            self.state, self.last = types.SimpleNamespace(x=None), deque(maxlen=1)
+            self.arrays = np.array([[], None], dtype=object)
+
+        def forward(self, x):
+            x = self.conv(x)
+            self.slots.note(x), self.both.note(x), self.both.more.append(x)
+            self.book["x"] = self.shelf["x"] = self.state.x = x
+            self.row.append(x), self.names.add("x"), self.sums["x"].append(x)
+            self.pair.first.append(x), self.last.append(x), self.last.append(x)
+            self.array += len(self.last)
+            self.bytes += b"b"
+            self.arrays[0].append(x)
+            return x
+
+    model = Notes()
+    assert profile(model, (3, 8, 8)).layers[0].output == (4, 6, 6)
+    for noted in (model.slots, model.both):
+        assert noted.seen is None and noted._Slots__hidden == []
+    assert model.both.more == model.row == model.pair.first == model.arrays[0] == []
+    assert not (model.book or model.shelf or model.names or model.sums or model.last)
+    assert model.state.x is None and not hasattr(model.book, "last")
+    assert not model.array.any() and model.bytes == b"a"
+    model(torch.zeros(1, 3, 8, 8))
+    assert model.array.tolist() == [1, 1, 1] and model.book.last == "x"
