@@ -19,6 +19,7 @@ What none of these explains is `Unknown`, by name.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
@@ -179,10 +180,7 @@ def overwrite(tensor: Tensor) -> None:
     base = getattr(tensor, "base", None)
     while base is not None and seen is not None:
         seen = placed(seen, tensor, base)
-        try:
-            whole = merge((reach_of(base), seen))
-        except ValueError:  # what was written lies otherwise than the whole
-            whole = merge((reach_of(base), mix(seen, None)))
+        whole = merge((reach_of(base), seen))
         base.reach = each_axis(
             whole, lambda axis: axis if type(axis) is Axis else tidy(axis.spots())
         )
@@ -190,14 +188,14 @@ def overwrite(tensor: Tensor) -> None:
 
 
 def placed(seen: Any, part: Tensor, whole: Tensor) -> Any:
-    """What `part` sees, as positions of `whole`; all of it, where it does
-    not lie there as a block."""
-    if part.shape == whole.shape:
-        return seen
+    """What `part` sees, as positions of `whole`, of which it is a view."""
     n = whole.dim()
     long = [d for d in range(n) if whole.shape[d] > 1]
-    if part.dim() != n or any(part.stride(d) != whole.stride(d) for d in long):
-        return mix(seen, None)
+    alike = part.dim() == n and all(part.stride(d) == whole.stride(d) for d in long)
+    if not alike:
+        return scattered(seen, part, whole)
+    if part.shape == whole.shape:
+        return seen
     offset = int(part.storage_offset()) - int(whole.storage_offset())
     around: dict[int, tuple[int, int]] = {}
     for d in sorted(long, key=whole.stride, reverse=True):
@@ -211,6 +209,42 @@ def placed(seen: Any, part: Tensor, whole: Tensor) -> Any:
         return axis.spots().framed(own) if own else axis
 
     return each_axis(seen, framed)
+
+
+def scattered(seen: Any, part: Tensor, whole: Tensor) -> Any:
+    """`placed`, where it is no block: by the places in memory."""
+    if type(seen) is not tuple:
+        return seen
+    offset = int(part.storage_offset()) - int(whole.storage_offset())
+    found = []
+    for axis in seen:
+        spots = axis.spots()
+        inner = list(zip(part.shape, part.stride(), strict=True))
+        outer = list(zip(whole.shape, whole.stride(), strict=True))
+        for d, side in enumerate(outer):  # channels, mostly: all of them are alike
+            for k, own in enumerate(inner):
+                if own == side and not along(axis, k - len(inner)):
+                    inner[k] = outer[d] = (1, 0)
+                    break
+        if math.prod(size for size, _ in outer) > LARGEST_RUN:
+            return Unknown("written in place")
+        places, written = _places(outer), _places(inner) + offset
+        cells = 1 + int(places.max(initial=0))
+        if written.size and not 0 <= written.min() <= written.max() < cells:
+            return Unknown("written in place")
+        low, high = np.full(cells, FAR), np.full(cells, -FAR)
+        low[written] = np.broadcast_to(spots.low, written.shape)
+        high[written] = np.broadcast_to(spots.high, written.shape)
+        found.append(Spots(low[places], high[places], spots.all))
+    return tuple(found)
+
+
+def _places(dims: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Where in memory each position lies, by the sizes and strides of a tensor."""
+    place = np.zeros((), int)
+    for size, stride in dims:
+        place = place[..., None] + stride * np.arange(size)
+    return place
 
 
 def merge_unknown(reaches: Sequence[Any]) -> Unknown | None:

@@ -125,13 +125,18 @@ class Spots(NamedTuple):
         see."""
         if self.along(dim) == 1:
             return self
-        if (self.low > self.high).any():  # some see nothing
-            return self._slid_over_blind(dim, starts, ends)
+        if (self.low > self.high).any() or not self.ascends(dim):
+            # Some see nothing, or lie otherwise than what they see.
+            return self._slid_over_each(dim, starts, ends)
         return Spots(
             _at(self.low, dim, starts), _at(self.high, dim, ends), self.all
         )
 
-    def _slid_over_blind(self, dim: int, starts, ends) -> Spots:
+    def ascends(self, dim: int) -> bool:
+        """Whether each next position along `dim` sees as far or further on."""
+        return all((np.diff(table, axis=dim) >= 0).all() for table in self[:2])
+
+    def _slid_over_each(self, dim: int, starts, ends) -> Spots:
         """As `slide`, position by position: nothing lies beyond the ends."""
         n = self.low.shape[dim]
         shape = [1] * self.low.ndim

@@ -1119,8 +1119,10 @@ def _padded(shapes, /, input, pad, mode="constant", value=None):
         and len(pad) <= 2 * input.dim()
     ):
         return empty(input.shape, input, reach)
-    if type(reach) is not tuple or mode == "circular":
+    if type(reach) is not tuple:
         return NotImplemented
+    if mode == "circular":
+        return _wrapped(shapes, input, pad) if min(pad) >= 0 else NotImplemented
     wider = [-1 - i // 2 for i, n in enumerate(pad) if n]
     # Of spots, only what lies along another dimension stays as it is.
     framed = mode == "constant" and min(pad, default=0) >= 0
@@ -1157,6 +1159,22 @@ def _padded(shapes, /, input, pad, mode="constant", value=None):
         )
 
     out.reach = fields.each_axis(reach, padded)
+    return out
+
+
+def _wrapped(shapes, input, pad):
+    """Padded by what lies at the other end."""
+    out = shapes.run(F.pad, input, pad, "circular")
+
+    def padded(axis):
+        spots = axis.spots()
+        around = [(0, 0)] * spots.low.ndim
+        for k in range(len(pad) // 2):
+            if spots.along(-1 - k) > 1:
+                around[-1 - k] = pad[2 * k], pad[2 * k + 1]
+        return fields.tidy(spots.each(lambda table: np.pad(table, around, "wrap")))
+
+    out.reach = fields.each_axis(seen(input), padded)
     return out
 
 

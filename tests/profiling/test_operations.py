@@ -184,8 +184,48 @@ def merged(x):
     return (parts @ parts.new_ones(8, 2)).permute(0, 3, 1, 2)
 
 
+def written(view):
+    """A near field, with a wide one written to a view of it."""
+
+    def function(x):
+        near, wide = box(x, 3) * 1, box(x, 11)
+        view(near).add_(view(wide))
+        return near
+
+    return function
+
+
+def set_in_steps(x):
+    y = box(x, 3) * 1
+    y[:, ::2] = box(x, 11)[:, ::2]
+    y[:, :, 1::2] += box(x, 7)[:, :, 1::2]
+    return y
+
+
+def copied_to_a_channel(x):
+    y = box(x, 3) * 1
+    y.select(1, 0).copy_(box(x, 11)[:, 0])
+    return y
+
+
+def around(x):
+    return F.conv2d(F.pad(x, (2, 2, 2, 2), mode="circular"), x.new_ones(2, 2, 5, 5))
+
+
 # Each is followed by a convolution of one pixel, whose row is compared.
 FIELDS = {
+    "written to a channel": (written(lambda y: y[:, 0]), 11),
+    "written in steps": (written(lambda y: y[:, :, ::2]), 11),
+    "written beside the middle": (written(lambda y: y[:, :, 1::2]), 3),
+    "written as one row": (written(lambda y: y.view(1, 2, -1)), 11),
+    "written to a part of a view": (written(lambda y: y.view(1, 2, 12, 2, 24)[:, :, :, 0]), 11),
+    "written with channels last": (written(lambda y: y.permute(0, 2, 3, 1)), 11),
+    "written across": (written(lambda y: y.mT[:, :, ::2]), 11),
+    "written to a diagonal": (written(lambda y: y.diagonal(dim1=2, dim2=3)), 11),
+    "set in steps": (set_in_steps, 11),
+    "copied to a channel": (copied_to_a_channel, 11),
+    "around the edge": (around, 5),
+    "a mirror image": (lambda x: box(box(x, 3).flip(2).flip(2), 3), 5),
     "in place": (in_place, 11),
     "by channels": (by_channels, 11),
     "through a view": (through_a_view, 7),
@@ -625,6 +665,12 @@ def test_what_is_written_to_a_slice_is_seen_where_it_lies(write, expected):
     found = profile(Net(), (2, 16, 16)).layers[-1]
     sides = found.receptive_field
     assert (sides if isinstance(sides, tuple) else (sides, sides)) == expected
+
+
+def test_a_circular_convolution_sees_its_window_where_it_does_not_wrap():
+    convs = [nn.Conv2d(3, 3, 3, padding=1, padding_mode="circular") for _ in range(2)]
+    found = profile(nn.Sequential(*convs), (3, 224, 224)).layers
+    assert [(row.receptive_field, row.sees) for row in found] == [(3, "exact"), (5, "exact")]
 
 
 def test_flat_twice_is_flat():
