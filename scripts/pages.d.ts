@@ -129,7 +129,6 @@ declare namespace Explorer {
     end: bigint;
     jump: bigint;
     alone: boolean;
-    all: boolean;
     low?: undefined;
   }
 
@@ -137,7 +136,6 @@ declare namespace Explorer {
   interface Spots {
     low: number[];
     high: number[];
-    all: boolean;
     alone?: undefined;
   }
 
@@ -146,6 +144,8 @@ declare namespace Explorer {
   interface State {
     shape: Shape;
     reach: Axis[];
+    /** Whether the shape is H × W × C. */
+    channelsLast?: boolean;
   }
 
   interface Found extends State {
@@ -160,6 +160,8 @@ declare namespace Explorer {
     path: string;
     layer: Layer;
     inputShape?: Shape;
+    /** Whether its input's shape is H × W × C. */
+    channelsLast?: boolean;
     branch?: number;
     of?: number;
     problem?: string;
@@ -185,6 +187,8 @@ declare namespace Explorer {
   interface Value {
     block: Block;
     shape: Shape;
+    /** Whether in memory its channels lie elsewhere than its shape has them. */
+    permuted: boolean;
     wants: boolean;
     grad: Block | null;
   }
@@ -192,11 +196,15 @@ declare namespace Explorer {
   /** What a layer's function keeps for the backward pass: see `training.js`. */
   interface Keeps {
     input?: boolean;
+    /** Each input that another's gradient is multiplied by. */
+    factors?: boolean;
     output?: boolean;
     each?: number;
     fixed?: number;
     view?: boolean;
     hands?: boolean;
+    /** Of the output; as the input if left out. */
+    permuted?: boolean;
   }
 
   /** A call as the backward pass meets it. */

@@ -5,7 +5,7 @@
 
   // What positions see of one axis of the image, as in cnnbook/profiling/reach.py. Evenly spaced
   // ones: the first sees pixels `first` to `last`, each next one `jump` further on, all together up
-  // to `end`. `alone`: a single position, or all see the same; `all`: some layer mixed all positions.
+  // to `end`. `alone`: a single position, or all see the same.
   /** @param {number} size @returns {Explorer.Even} */
   const pixels = (size) => ({
     size,
@@ -14,7 +14,6 @@
     end: BigInt(size - 1),
     jump: 1n,
     alone: false,
-    all: false,
   });
 
   // All positions see the same: what any of them saw before.
@@ -26,7 +25,6 @@
     end,
     jump: 0n,
     alone: true,
-    all: true,
   });
 
   // Any others, such as windows of unequal size: position i sees pixels low[i] to high[i]; a table
@@ -37,7 +35,7 @@
     const [first, jump] = [Number(axis.first), Number(axis.jump)];
     const low = Array.from({length: axis.alone ? 1 : axis.size}, (_, i) => first + jump * i);
     const wide = Number(axis.last - axis.first);
-    return {low, high: low.map((pixel) => pixel + wide), all: axis.all};
+    return {low, high: low.map((pixel) => pixel + wide)};
   }
 
   // `table` at `index`; beyond its ends it goes on at its mean step.
@@ -54,11 +52,11 @@
    * @param {(i: number) => number} starts @param {(i: number) => number} ends
    * @returns {Explorer.Spots}
    */
-  function chosen({low, high, all}, size, starts, ends) {
-    if (low.length === 1) return {low, high, all};
+  function chosen({low, high}, size, starts, ends) {
+    if (low.length === 1) return {low, high};
     /** @param {number[]} table @param {(i: number) => number} index */
     const each = (table, index) => Array.from({length: size}, (_, i) => at(table, index(i)));
-    return {low: each(low, starts), high: each(high, ends), all};
+    return {low: each(low, starts), high: each(high, ends)};
   }
 
   /**
@@ -79,8 +77,7 @@
     const first = axis.first - BigInt(padding) * axis.jump;
     const last = axis.last + BigInt(reaches - padding) * axis.jump;
     const jump = axis.jump * BigInt(stride);
-    const all = axis.all || (size === 1 && axis.size > 1 && axis.size <= reaches + 1);
-    return {size, first, last, end: last + BigInt(size - 1) * jump, jump, alone: false, all};
+    return {size, first, last, end: last + BigInt(size - 1) * jump, jump, alone: false};
   }
 
   // Output i sees inputs ⌊i·n/size⌋ to ⌈(i+1)·n/size⌉ - 1.
@@ -91,21 +88,20 @@
   function adaptive(axis, n, size) {
     if (axis.alone) return axis;
     if (!axis.low && n % size === 0) return slid(axis, n / size, n / size, 0, 1, size);
-    const found = chosen(
+    return chosen(
       spots(axis),
       size,
       (i) => Math.floor((i * n) / size),
       (i) => Math.ceil(((i + 1) * n) / size) - 1,
     );
-    return {...found, all: found.all || size === 1};
   }
 
   // A table's least and greatest pixel, as all positions together see them.
   /** @param {Explorer.Spots} axis @returns {Explorer.Even} */
-  function together({low, high, all}) {
+  function together({low, high}) {
     const first = BigInt(low.reduce((a, b) => Math.min(a, b)));
     const end = BigInt(high.reduce((a, b) => Math.max(a, b)));
-    return {...mixed({first, end}), all: all || low.length > 1};
+    return mixed({first, end});
   }
 
   /** @param {bigint} a @param {bigint} b */
@@ -113,24 +109,16 @@
   /** @param {bigint} a @param {bigint} b */
   const max = (a, b) => (b > a ? b : a);
 
-  // What a sum sees: all that either of its parts sees.
+  // What a sum or a product sees: all that either of its parts sees.
   /** @param {Explorer.Axis} a @param {Explorer.Axis} b @returns {Explorer.Axis} */
   function union(a, b) {
-    if (!a.low && !b.low) {
-      const wide = a.size >= b.size && !a.alone ? a : b;
-      const other = wide === a ? b : a;
-      const alike = a.alone === b.alone && a.jump === b.jump;
-      if (alike || (other.all && other.size === 1)) {
-        const both = {
-          ...wide,
-          first: min(a.first, b.first),
-          last: max(a.last, b.last),
-          end: max(a.end, b.end),
-          all: a.all || b.all,
-        };
-        return alike ? both : mixed(both);
-      }
-    }
+    if (!a.low && !b.low && a.alone === b.alone && a.jump === b.jump)
+      return {
+        ...(a.size >= b.size ? a : b),
+        first: min(a.first, b.first),
+        last: max(a.last, b.last),
+        end: max(a.end, b.end),
+      };
     const [one, two] = [spots(a), spots(b)];
     const size = Math.max(one.low.length, two.low.length);
     /**
@@ -142,7 +130,6 @@
     return {
       low: each(Math.min, one.low, two.low),
       high: each(Math.max, one.high, two.high),
-      all: one.all || two.all,
     };
   }
 
@@ -167,6 +154,14 @@
       throw new Misfit(
         `${what} needs an image of channels, but gets a vector of ${state.shape[0]}. ` +
           "Move it before the flatten.",
+      );
+    needFirst(state, what);
+  };
+  /** @param {Explorer.State} state @param {string} what */
+  const needFirst = ({shape, channelsLast}, what) => {
+    if (channelsLast)
+      throw new Misfit(
+        `${what} needs the channels first, but gets ${cross(shape)}. Put “channels first” before it.`,
       );
   };
 
@@ -218,22 +213,26 @@
       };
     },
     linear(layer, state) {
-      if (state.shape.length !== 1)
+      const {channelsLast} = state;
+      if (state.shape.length !== 1 && !channelsLast)
         throw new Misfit(
-          `A linear layer needs a vector, but gets ${cross(state.shape)}. Put a ` +
-            "flatten before it.",
+          `A linear layer needs a vector, but gets ${cross(state.shape)}. Put a flatten before ` +
+            "it, or “channels last” for one that takes each position by itself.",
         );
-      const inputs = BigInt(state.shape[0]);
+      const positions = state.shape.slice(0, -1);
+      const inputs = BigInt(channelsOf(state));
       const outputs = BigInt(layer.out);
+      const shape = [...positions, layer.out];
       const reach = state.reach.map((axis) =>
-        axis.alone ? axis : mixed(axis.low ? together(axis) : axis),
+        axis.alone || channelsLast ? axis : mixed(axis.low ? together(axis) : axis),
       );
       return {
-        shape: [layer.out],
+        shape,
         reach,
+        channelsLast,
         row: "linear",
         params: inputs * outputs + (layer.bias ? outputs : 0n),
-        flops: inputs * outputs,
+        flops: elements(shape) * inputs,
       };
     },
     maxpool(layer, state) {
@@ -254,9 +253,16 @@
       const reach = state.reach.map((axis, i) => adaptive(axis, state.shape[i + 1], layer.size[i]));
       return {shape: [state.shape[0], ...layer.size], reach, row: "pool"};
     },
-    batchnorm: (layer, state) => ({...state, params: 2n * BigInt(state.shape[0])}),
+    batchnorm(layer, state) {
+      needFirst(state, "A batch norm");
+      return {...state, params: 2n * BigInt(state.shape[0])};
+    },
+    layernorm: (layer, state) => ({...state, params: 2n * BigInt(channelsOf(state))}),
+    scale(layer, state) {
+      needMap(state, "A layer scale");
+      return {...state, params: BigInt(state.shape[0])};
+    },
     relu: (layer, state) => ({...state}),
-    relu6: (layer, state) => ({...state}),
     dropout: (layer, state) => ({...state}),
     lrn(layer, state) {
       needMap(state, "A response norm");
@@ -270,14 +276,36 @@
     flatten(layer, state) {
       const reach = state.reach.map((axis) => {
         const whole = axis.low ? together(axis) : axis;
-        return whole.alone ? whole : {...mixed(whole), all: whole.all};
+        return whole.alone ? whole : mixed(whole);
       });
       return {shape: [state.shape.reduce((a, b) => a * b)], reach};
     },
-    sum: (layer, state, ends) => joined(layer, ends, "sum"),
-    concat: (layer, state, ends) => joined(layer, ends, "concatenation"),
+    channelslast(layer, state) {
+      needMap(state, "This layer");
+      const [channels, ...sizes] = state.shape;
+      return {shape: [...sizes, channels], reach: state.reach, channelsLast: true};
+    },
+    channelsfirst({type}, {shape, reach, channelsLast}) {
+      if (!channelsLast)
+        throw new Misfit(
+          `This layer needs the channels last, but gets ${cross(shape)}. Put “channels last” ` +
+            "before it.",
+        );
+      return {shape: [shape[2], shape[0], shape[1]], reach};
+    },
+    sum: (layer, state, ends) =>
+      joined(ends, "sum", "the same channels, height and width", () => false),
+    product: (layer, state, ends) =>
+      joined(ends, "product", "the same channels, height and width, or 1 of them,", (n) => n === 1),
+    concat(layer, state, ends) {
+      for (const end of ends) needFirst(end, "A concatenation");
+      const its = joined(ends, "concatenation", "the same height and width", (n, i) => i === 0);
+      its.shape[0] = ends.reduce((sum, {shape}) => sum + shape[0], 0);
+      return its;
+    },
   };
   RULES.adaptivemax = RULES.adaptiveavg;
+  for (const type of ["relu6", "silu", "gelu", "sigmoid"]) RULES[type] = RULES.relu;
 
   /**
    * @param {Explorer.Layer} layer @param {Explorer.State} state @param {number[]} mostPadding
@@ -295,30 +323,38 @@
     return {shape: [state.shape[0], ...sizes], reach, row: "pool"};
   }
 
+  // Of each size the branches have the same, or one that `differs`.
   /**
-   * @param {Explorer.Layer} layer @param {Explorer.State[]} ends @param {string} what
-   * @returns {Explorer.Found}
+   * @param {Explorer.State[]} ends @param {string} what @param {string} needs
+   * @param {(size: number, i: number) => boolean} differs @returns {Explorer.Found}
    */
-  function joined(layer, ends, what) {
-    const shapes = ends.map((end) => end.shape);
-    /** @param {Explorer.Shape} shape */
-    const compared = (shape) =>
-      cross(layer.type === "sum" ? shape : [shape.length, ...shape.slice(1)]);
-    if (shapes.some((shape) => compared(shape) !== compared(shapes[0])))
-      throw new Misfit(
-        `The branches end in ${shapes.map(cross).join(" and ")}. A ${what} needs the ` +
-          `same ${layer.type === "sum" ? "channels, height and width" : "height and width"} in all.`,
+  function joined(ends, what, needs, differs) {
+    const [{shape: first, channelsLast}] = ends;
+    const shape = first.map((_, i) => Math.max(...ends.map((end) => end.shape[i])));
+    const fits = ends.every(
+      (end) =>
+        end.shape.length === shape.length &&
+        end.channelsLast === channelsLast &&
+        end.shape.every((size, i) => size === shape[i] || differs(size, i)),
+    );
+    if (!fits) {
+      const said = ends.map(
+        (end) => cross(end.shape) + (end.channelsLast ? ", channels last" : ""),
       );
-    const channels =
-      layer.type === "sum" ? shapes[0][0] : shapes.reduce((sum, shape) => sum + shape[0], 0);
+      throw new Misfit(
+        `The branches end in ${said.join(" and ")}. A ${what} needs ${needs} in all.`,
+      );
+    }
     const reach = ends
       .map((end) => end.reach)
       .reduce((a, b) => (a === b ? a : a.map((axis, i) => union(axis, b[i]))));
-    return {shape: [channels, ...shapes[0].slice(1)], reach};
+    return {shape, reach, channelsLast};
   }
 
   /** @param {Explorer.Shape} shape */
   const elements = (shape) => shape.reduce((product, n) => product * BigInt(n), 1n);
+  /** @param {Explorer.State} state */
+  const channelsOf = ({shape, channelsLast}) => shape[channelsLast ? 2 : 0];
 
   // Every row of `network` in execution order: layers, and the heads of branches. A row has its
   // path as text ("3" is the fourth layer, "3,0,1" the second layer of the first branch in it, "3,0"
@@ -357,7 +393,12 @@
       for (let i = 0; i < layers.length; i += 1) {
         const layer = layers[i];
         /** @type {Explorer.Row} */
-        const row = {path: prefix + i, layer, inputShape: state?.shape};
+        const row = {
+          path: prefix + i,
+          layer,
+          inputShape: state?.shape,
+          channelsLast: state?.channelsLast,
+        };
         const branches = layer.branches ?? [];
         const ends = branches.map((branch, j) => {
           const path = `${row.path},${j}`;
@@ -379,7 +420,11 @@
           row.elements = its.row ? elements(its.shape) : 0n;
           if (its.row) row.field = extent(its.reach);
         }
-        state = its && {shape: its.shape, reach: its.reach};
+        state = its && {
+          shape: its.shape,
+          reach: its.reach,
+          channelsLast: its.channelsLast ?? false,
+        };
         rows.push(row);
       }
       return state;
@@ -388,7 +433,7 @@
     const [, height, width] = network.input;
     const last = sequence(
       network.layers,
-      {shape: network.input, reach: [pixels(height), pixels(width)]},
+      {shape: network.input, reach: [pixels(height), pixels(width)], channelsLast: false},
       "",
     );
     const total = {elements: 0n, params: 0n, flops: 0n};

@@ -50,8 +50,13 @@ window.cnnbookExplorer = window.cnnbookExplorer || {};
       ],
     },
     batchnorm: {label: "batch norm", letter: "b", fields: []},
+    layernorm: {label: "layer norm", letter: "y", fields: []},
+    scale: {label: "layer scale", letter: "v", fields: []},
     relu: {label: "ReLU", letter: "r", fields: []},
     relu6: {label: "ReLU6", letter: "q", fields: []},
+    silu: {label: "SiLU", letter: "w", fields: []},
+    gelu: {label: "GELU", letter: "e", fields: []},
+    sigmoid: {label: "sigmoid", letter: "i", fields: []},
     maxpool: {
       label: "max pool",
       letter: "m",
@@ -85,7 +90,10 @@ window.cnnbookExplorer = window.cnnbookExplorer || {};
       letter: "z",
       fields: [field("out", "channels to add", "", null, "number", 1, 65536)],
     },
+    channelslast: {label: "channels last", letter: "t", fields: []},
+    channelsfirst: {label: "channels first", letter: "u", fields: []},
     sum: {label: "sum of branches", letter: "s", fields: [], join: true},
+    product: {label: "product of branches", letter: "p", fields: [], join: true},
     concat: {label: "concatenation of branches", letter: "j", fields: [], join: true},
   };
   explorer.KINDS = KINDS;
@@ -261,6 +269,7 @@ window.cnnbookExplorer = window.cnnbookExplorer || {};
     lrn: (layer) => `response norm over ${layer.size}`,
     zeros: (layer) => `${layer.out} channels of zeros`,
     sum: (layer) => `sum of ${layer.branches?.length} branches`,
+    product: (layer) => `product of ${layer.branches?.length} branches`,
     concat: (layer) => `concatenation of ${layer.branches?.length} branches`,
   };
 

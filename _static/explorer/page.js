@@ -169,6 +169,19 @@
         [],
       ],
     }),
+    product: (c) => ({
+      type: "product",
+      branches: [
+        [],
+        [
+          {type: "adaptiveavg", size: [1, 1]},
+          conv(Math.max(1, Math.floor(c / 16)), 1),
+          plain("relu"),
+          conv(c, 1),
+          plain("sigmoid"),
+        ],
+      ],
+    }),
     concat: (c) => {
       const quarter = Math.max(1, Math.floor(c / 4));
       const layers = (side) => [conv(quarter, side), plain("relu")];
@@ -187,6 +200,7 @@
     adaptiveavg: "global average pool",
     adaptivemax: "global max pool",
     sum: "residual block (a sum)",
+    product: "squeeze and excitation (a product)",
     concat: "Inception module (a concatenation)",
   };
 

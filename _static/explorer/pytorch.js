@@ -12,6 +12,15 @@
       "    def forward(self, x):",
       "        return sum(branch(x) for branch in self.branches)",
     ],
+    Product: [
+      "class Product(nn.Module):",
+      "    def __init__(self, *branches):",
+      "        super().__init__()",
+      "        self.branches = nn.ModuleList(branches)",
+      "",
+      "    def forward(self, x):",
+      "        return reduce(torch.mul, (branch(x) for branch in self.branches))",
+    ],
     Concat: [
       "class Concat(nn.Module):",
       "    def __init__(self, *branches):",
@@ -30,9 +39,34 @@
       "    def forward(self, x):",
       "        return nn.functional.pad(x, (0, 0, 0, 0, 0, self.channels))",
     ],
+    LayerNorm2d: [
+      "class LayerNorm2d(nn.LayerNorm):",
+      "    def forward(self, x):",
+      "        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)",
+    ],
+    LayerScale: [
+      "class LayerScale(nn.Module):",
+      "    def __init__(self, channels):",
+      "        super().__init__()",
+      "        self.scale = nn.Parameter(1e-6 * torch.ones(channels, 1, 1))",
+      "",
+      "    def forward(self, x):",
+      "        return self.scale * x",
+    ],
+    Permute: [
+      "class Permute(nn.Module):",
+      "    def __init__(self, *order):",
+      "        super().__init__()",
+      "        self.order = order",
+      "",
+      "    def forward(self, x):",
+      "        return x.permute(self.order)",
+    ],
   };
 
   const pair = ([height, width]) => (height === width ? `${height}` : `(${height}, ${width})`);
+
+  const JOINS = {sum: "Sum", product: "Product", concat: "Concat"};
 
   // The arguments that differ from PyTorch's defaults.
   function options(layer, names, defaults = {}) {
@@ -50,8 +84,11 @@
     });
   }
 
-  function call(layer, channels, isVector) {
-    const args = {
+  // The name of its class, and the arguments.
+  function call({layer, inputShape, channelsLast}) {
+    const channels = inputShape[channelsLast ? 2 : 0];
+    const isVector = inputShape.length === 1;
+    return {
       conv: () => [
         "Conv2d",
         channels,
@@ -62,7 +99,12 @@
       linear: () => ["Linear", channels, layer.out, ...options(layer, ["bias"])],
       batchnorm: () => [isVector ? "BatchNorm1d" : "BatchNorm2d", channels],
       relu: () => ["ReLU"],
+      layernorm: () => [isVector || channelsLast ? "LayerNorm" : "LayerNorm2d", channels],
+      scale: () => ["LayerScale", channels],
       relu6: () => ["ReLU6"],
+      silu: () => ["SiLU"],
+      gelu: () => ["GELU"],
+      sigmoid: () => ["Sigmoid"],
       lrn: () => ["LocalResponseNorm", layer.size],
       maxpool: () => [
         "MaxPool2d",
@@ -78,14 +120,16 @@
       adaptivemax: () => ["AdaptiveMaxPool2d", pair(layer.size)],
       flatten: () => ["Flatten"],
       dropout: () => ["Dropout", layer.percent / 100],
+      zeros: () => ["ZeroChannels", layer.out],
+      channelslast: () => ["Permute", 0, 2, 3, 1],
+      channelsfirst: () => ["Permute", 0, 3, 1, 2],
     }[layer.type]();
-    return `nn.${args[0]}(${args.slice(1).join(", ")})`;
   }
 
   // The code of a network and its profile, or null while the layers do not fit.
   explorer.pytorch = (network, {rows, problem}) => {
     if (problem) return null;
-    const inputs = new Map(rows.map((row) => [row.layer, row.inputShape]));
+    const rowOf = new Map(rows.map((row) => [row.layer, row]));
     const used = new Set();
 
     function block(name, layers, indent) {
@@ -96,7 +140,7 @@
 
     function one(layer, indent) {
       if (layer.branches) {
-        const name = layer.type === "sum" ? "Sum" : "Concat";
+        const name = JOINS[layer.type];
         used.add(name);
         const inner = layer.branches.flatMap((branch) => {
           const deeper = `${indent}    `;
@@ -106,12 +150,10 @@
         });
         return [`${indent}${name}(`, ...inner, `${indent}),`];
       }
-      if (layer.type === "zeros") {
-        used.add("ZeroChannels");
-        return [`${indent}ZeroChannels(${layer.out}),`];
-      }
-      const shape = inputs.get(layer);
-      return [`${indent}${call(layer, shape[0], shape.length === 1)},`];
+      const [name, ...args] = call(rowOf.get(layer));
+      const isOurs = name in HELPERS;
+      if (isOurs) used.add(name);
+      return [`${indent}${isOurs ? "" : "nn."}${name}(${args.join(", ")}),`];
     }
 
     const body = block("nn.Sequential", network.layers, "");
@@ -119,6 +161,7 @@
     body[body.length - 1] = body[body.length - 1].replace(/,$/, "");
     const helpers = Object.keys(HELPERS).filter((name) => used.has(name));
     return [
+      ...(used.has("Product") ? ["from functools import reduce", ""] : []),
       "import torch",
       "from torch import nn",
       "",

@@ -12,14 +12,29 @@
 
   // What a layer's function keeps: its input, its output, storages of its own (`each`, `fixed`).
   // `view`: its output is its input's storage, and the gradient of its input is its output's.
-  /** @type {Record<string, (row: Explorer.Fitting) => Explorer.Keeps>} */
+  // `permuted`: whether the input, and in what is given the output, lies in memory in another order
+  // than its shape says.
+  /** @type {Record<string, (row: Explorer.Fitting, permuted: boolean) => Explorer.Keeps>} */
   const KEEPS = {
-    conv: () => ({input: true}),
-    linear: () => ({input: true}),
+    conv: () => ({input: true, permuted: false}),
+    linear: (row, permuted) =>
+      isCopied(row, permuted)
+        ? {each: FLOAT * count(row.inputShape), permuted: false}
+        : {input: true, permuted: false},
     // The mean and the deviation of each channel.
     batchnorm: ({shape}) => ({input: true, fixed: 2 * FLOAT * shape[0]}),
+    // Those of each position; it gives the channels last.
+    layernorm: (row) => ({
+      input: true,
+      each: 2 * FLOAT * positions(row),
+      permuted: row.inputShape.length > 1 && !row.channelsLast,
+    }),
+    scale: () => ({input: true}),
     relu: () => ({output: true}),
     relu6: () => ({input: true}),
+    silu: () => ({input: true}),
+    gelu: () => ({input: true}),
+    sigmoid: () => ({output: true}),
     // Where the largest of each window is.
     maxpool: ({shape}) => ({input: true, each: INDEX * count(shape)}),
     adaptivemax: ({shape}) => ({input: true, each: INDEX * count(shape)}),
@@ -34,19 +49,33 @@
       each: FLOAT * (3 * count(shape) + (layer.size - 1) * shape[1] * shape[2]),
     }),
     zeros: () => ({}),
-    flatten: () => ({view: true}),
+    flatten: (row, permuted) => ({
+      view: !isCopied(row, permuted),
+      hands: true,
+      permuted: false,
+    }),
+    channelslast: (row, permuted) => ({view: true, permuted: !permuted}),
+    channelsfirst: (row, permuted) => ({view: true, permuted: !permuted}),
   };
+
+  /** @param {Explorer.Fitting} row */
+  const channels = ({inputShape, channelsLast}) => inputShape[channelsLast ? 2 : 0];
+  /** @param {Explorer.Fitting} row */
+  const positions = (row) => count(row.inputShape) / channels(row);
+  // Whether a layer that takes dimensions together has to copy its input first.
+  /** @param {Explorer.Fitting} row @param {boolean} permuted */
+  const isCopied = (row, permuted) => permuted && channels(row) > 1 && positions(row) > 1;
 
   // The numbers in each parameter of a layer.
   /** @param {Explorer.Fitting} row @returns {number[]} */
-  function parameters({layer, inputShape, params}) {
-    if (layer.type === "batchnorm") return [inputShape[0], inputShape[0]];
+  function parameters({layer, params}) {
     if (!params) return [];
+    if (layer.type.endsWith("norm")) return [Number(params) / 2, Number(params) / 2];
     return layer.bias ? [Number(params) - layer.out, layer.out] : [Number(params)];
   }
 
   // Storages, counted by who holds them, and the calls that the backward pass goes through. A value
-  // is {block, shape, wants, grad}: its storage, and whether it wants a gradient.
+  // is {block, shape, permuted, wants, grad}: its storage, and whether it wants a gradient.
   class Step {
     constructor() {
       this.each = 0;
@@ -86,12 +115,16 @@
      * @param {Explorer.Value[]} inputs @param {Explorer.Shape} shape
      * @param {Explorer.Keeps} keeps @param {number[]} weights @returns {Explorer.Value}
      */
-    call(inputs, shape, {input, output, each, fixed, view, hands = view}, weights = []) {
+    call(inputs, shape, keeps, weights = []) {
+      const {input, factors, output, each, fixed, view, hands = view} = keeps;
       const size = FLOAT * count(shape);
+      // As the first that is not spread over positions.
+      const like = inputs.find((one) => count(one.shape) === count(shape)) ?? inputs[0];
       const block = view ? this.hold(inputs[0].block) : this.make(size);
       const out = {
         block,
         shape,
+        permuted: keeps.permuted ?? like.permuted,
         wants: weights.length > 0 || inputs.some((one) => one.wants),
         grad: null,
       };
@@ -99,6 +132,9 @@
         /** @type {Explorer.Block[]} */
         const saved = [];
         if (input) saved.push(this.hold(inputs[0].block));
+        if (factors)
+          for (const [n, one] of inputs.entries())
+            if (inputs[1 - n].wants) saved.push(this.hold(one.block));
         if (output) saved.push(this.hold(block));
         if (each || fixed) saved.push(this.make(each ?? 0, fixed));
         for (const one of saved) {
@@ -155,7 +191,13 @@
   explorer.training = ({input}, {rows}) => {
     const step = new Step();
     /** @type {Explorer.Value} */
-    const image = {block: step.make(FLOAT * count(input)), shape: input, wants: false, grad: null};
+    const image = {
+      block: step.make(FLOAT * count(input)),
+      shape: input,
+      permuted: false,
+      wants: false,
+      grad: null,
+    };
     /** @param {Explorer.Value} value */
     const held = (value) => {
       step.hold(value.block);
@@ -166,11 +208,17 @@
     let value = held(image);
     let [weights, buffers] = [0, 0];
 
-    // A sum begins with 0, as Python's does, and adds each branch as it comes.
+    // A sum begins with 0, as Python's does, a product with its first branch; each further branch is
+    // added or multiplied as it comes.
     /** @param {Explorer.Join} join @param {Explorer.Layer} layer */
     function branchEnds(join, {type}) {
-      if (type === "sum")
-        value = step.call([...join.ends.splice(0), value], value.shape, {hands: true});
+      const {shape} = value;
+      if (type === "sum") value = step.call([...join.ends.splice(0), value], shape, {hands: true});
+      else if (type === "product" && join.ends.length) {
+        const [before] = join.ends.splice(0);
+        const both = shape.map((size, i) => Math.max(size, before.shape[i]));
+        value = step.call([before, value], both, {factors: true});
+      }
       join.ends.push(value);
     }
 
@@ -183,13 +231,16 @@
         value = held(join.start);
       } else if (layer.branches) {
         branchEnds(join, layer);
+        const permuted = join.ends.every((end) => end.permuted);
         value =
-          layer.type === "sum" ? join.ends[0] : step.call(join.ends, row.shape, {hands: true});
+          layer.type === "concat"
+            ? step.call(join.ends, row.shape, {hands: true, permuted})
+            : join.ends[0];
         joins.pop();
         step.drop(join.start.block);
       } else {
         const numbers = parameters(row);
-        value = step.call([value], row.shape, KEEPS[layer.type](row), numbers);
+        value = step.call([value], row.shape, KEEPS[layer.type](row, value.permuted), numbers);
         for (const n of numbers) weights += FLOAT * n;
         // A mean and a variance of each channel, and how many batches there were.
         if (layer.type === "batchnorm") buffers += 2 * FLOAT * row.shape[0] + INDEX;

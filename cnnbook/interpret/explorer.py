@@ -2,15 +2,15 @@
 
 The explorer is a page of the book that profiles a network in the reader's browser.
 There a network is a list of layers; a layer is a dict of its ``type`` and its
-numbers, and parallel branches are one layer, ``sum`` or ``concat``, whose
-``branches`` are lists of layers. :func:`layers` makes that list of a network's
-graph (`cnnbook.interpret.graph`), so that nothing is copied by hand.
+numbers, and parallel branches are one layer, ``sum``, ``product`` or ``concat``,
+whose ``branches`` are lists of layers. :func:`layers` makes that list of a
+network's graph (`cnnbook.interpret.graph`), so that nothing is copied by hand.
 
 Written as text, layers stand between dots, each a letter and its numbers:
 ``c64k7s2p3n.b.r.m3s2p1`` is a convolution of 64 kernels of 7×7 with stride 2,
 padding 3 and no bias, a batch norm, a ReLU and a 3×3 max pool. ``s(c64k3p1~)`` is a
-sum of a convolution and the input itself, ``j(…~…)`` a concatenation. The text has
-no character that an address would have to escape.
+sum of a convolution and the input itself, ``p(…~…)`` a product, ``j(…~…)`` a
+concatenation. The text has no character that an address would have to escape.
 """
 
 from __future__ import annotations
@@ -32,8 +32,13 @@ GRAMMAR: dict[str, tuple[str, list[tuple[str, str, Any]]]] = {
                    ("padding", "p", 0), ("dilation", "d", 1), ("groups", "g", 1),
                    ("bias", "n", True)]),
     "batchnorm": ("b", []),
+    "layernorm": ("y", []),
+    "scale": ("v", []),
     "relu": ("r", []),
     "relu6": ("q", []),
+    "silu": ("w", []),
+    "gelu": ("e", []),
+    "sigmoid": ("i", []),
     "lrn": ("n", [("size", "", None)]),
     "maxpool": ("m", [("kernel", "", None), ("stride", "s", 1), ("padding", "p", 0),
                       ("dilation", "d", 1), ("ceil", "u", False)]),
@@ -45,8 +50,14 @@ GRAMMAR: dict[str, tuple[str, list[tuple[str, str, Any]]]] = {
     "linear": ("l", [("out", "", None), ("bias", "n", True)]),
     "dropout": ("o", [("percent", "", None)]),
     "zeros": ("z", [("out", "", None)]),
+    "channelslast": ("t", []),
+    "channelsfirst": ("u", []),
 }  # fmt: skip
-JOINS = {"sum": "s", "concat": "j"}
+JOINS = {"sum": "s", "product": "p", "concat": "j"}
+# What is each of them in a graph.
+JOINED = {"add": "sum", "mul": "product", "concat": "concat"}
+ACTIVATIONS = ("relu", "relu6", "silu", "gelu", "sigmoid")
+TO_LAST, TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)  # N×C×H×W to N×H×W×C, and back
 WINDOW = ("kernel", "stride", "padding", "dilation")
 
 
@@ -84,7 +95,23 @@ def layers(model: nn.Module, input_size: tuple[int, int, int]) -> list[Layer]:
             for.
     """
     steps = graph(model, input_size)
+    _check_last_dimensions(steps)
     return _nested(steps, steps[steps.output], steps.nodes[0], _dominators(steps))
+
+
+def _check_last_dimensions(steps: Graph) -> None:
+    """ValueError for a layer of the last dimension where that is not the
+    channels'."""
+    channels_last: set[str] = set()
+    for node in steps:
+        if node.operation == "permute":
+            is_last = node.settings["dims"] == TO_LAST
+        else:
+            is_last = not channels_last.isdisjoint(node.inputs)
+        if is_last and len(node.shape) == 3:
+            channels_last.add(node.name)
+        elif node.operation in ("linear", "layer norm") and len(node.shape) > 1:
+            raise _unknown(node)
 
 
 def _dominators(steps: Graph) -> dict[str, list[str]]:
@@ -105,16 +132,26 @@ def _nested(steps: Graph, node: Node, start: Node, dominators) -> list[Layer]:
         if len(node.inputs) == 1:
             backwards += _layer(node)
             node = steps[node.inputs[0]]
-        elif node.kind == "join" and node.settings.get("dim", 1) == 1:
+        elif node.operation in JOINED and node.settings.get("dim", 1) == 1:
             fork = steps[dominators[node.name][-2]]
             ends = [steps[name] for name in node.inputs]
             branches = [_nested(steps, end, fork, dominators) for end in ends]
-            join = "concat" if node.operation == "concat" else "sum"
-            backwards.append({"type": join, "branches": branches})
+            backwards.append({"type": JOINED[node.operation], "branches": branches})
             node = fork
         else:
             raise _unknown(node)
-    return backwards[::-1]
+    return _norms_of_images(backwards[::-1])
+
+
+def _norms_of_images(found: list[Layer]) -> list[Layer]:
+    """A layer norm between two permutes is one of an image's channels."""
+    kept: list[Layer] = []
+    for layer in found:
+        kept.append(layer)
+        types = [each["type"] for each in kept[-3:]]
+        if types == ["channelslast", "layernorm", "channelsfirst"]:
+            kept[-3:] = [{"type": "layernorm"}]
+    return kept
 
 
 def _layer(node: Node) -> list[Layer]:
@@ -128,7 +165,7 @@ def _layer(node: Node) -> list[Layer]:
             layer = {"type": "conv", "out": node.shape[0], **window}
             layer |= {"groups": numbers["groups"], "bias": bias}
         case "linear":
-            layer = {"type": "linear", "out": node.shape[0], "bias": bias}
+            layer = {"type": "linear", "out": node.shape[-1], "bias": bias}
         case "max pool" | "avg pool":
             layer = {
                 "type": node.operation.replace(" ", ""),
@@ -146,14 +183,22 @@ def _layer(node: Node) -> list[Layer]:
             layer = {"type": "lrn", "size": numbers["size"]}
         case "dropout":
             layer = {"type": "dropout", "percent": round(100 * numbers["p"])}
-        case "relu" | "ReLU6":
-            layer = {"type": node.operation.lower()}
+        case "layer norm" if len(numbers["size"]) == 1 and bias:
+            layer = {"type": "layernorm"}
+        case "mul" if numbers.get("size") == (node.shape[0], 1, 1):
+            layer = {"type": "scale"}
+        case activation if activation.lower() in ACTIVATIONS:
+            layer = {"type": activation.lower()}
         case "flatten" if (numbers["start"], numbers["end"]) == (1, -1):
             layer = {"type": "flatten"}
         case "pad" if (
             numbers["pad"][:5] == (0, 0, 0, 0, 0) and len(numbers["pad"]) == 6
         ):
             layer = {"type": "zeros", "out": numbers["pad"][5]}
+        case "permute" if numbers["dims"] == TO_LAST:
+            layer = {"type": "channelslast"}
+        case "permute" if numbers["dims"] == TO_FIRST:
+            layer = {"type": "channelsfirst"}
         case "identity":
             return []
         case "add" if numbers.get("number") == 0:
@@ -186,15 +231,5 @@ def preset(name: str) -> dict[str, str]:
 
 
 def presets() -> dict[str, dict[str, str]]:
-    """:func:`preset` of every architecture that is made of the explorer's layers,
-    by name.
-
-    The others, with a product or a layer norm in them, do not fit into its text.
-    """
-    found = {}
-    for name in models.names():
-        try:
-            found[name] = preset(name)
-        except ValueError:
-            continue
-    return found
+    """:func:`preset` of every architecture, by name."""
+    return {name: preset(name) for name in models.names()}

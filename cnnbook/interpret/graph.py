@@ -391,6 +391,17 @@ class Tracer(TorchFunctionMode):
                 n for n in (*args, *kwargs.values()) if isinstance(n, int | float)
             ]
             settings["number"] = numbers[0] if numbers else None
+        elif operation == "mul" and len(reads) == 1:
+            # A tensor and a parameter, on either side, or a number.
+            for tensor in _tensors((args, kwargs)):
+                if id(tensor) in self._keys:
+                    tensors["weight"] = self._keys[id(tensor)]
+                    settings["size"] = tuple(tensor.shape)
+        elif operation == "permute":
+            # Each on its own, or all as one.
+            settings["dims"] = tuple(
+                args[1:] if len(args) > 2 else settings["dims"]
+            )
         elif (
             operation.endswith("pool")
             and "stride" in settings

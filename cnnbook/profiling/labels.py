@@ -73,8 +73,15 @@ OPERATIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "norm",
         {"size": None, "alpha": 1e-4, "beta": 0.75, "k": 1.0},
     ),
+    "layer_norm": (
+        "layer norm",
+        "norm",
+        {"size": None, "weight": None, "bias": None, "eps": 1e-5},
+    ),
     "relu": ("relu", "activation", {}),
     "dropout": ("dropout", "dropout", {"p": 0.5}),
+    "mul": ("mul", "other", {}),
+    "permute": ("permute", "shape", {"dims": None}),
     "add": ("add", "join", {}),
     "cat": ("concat", "join", {"dim": 0}),
     "flatten": ("flatten", "shape", {"start": 0, "end": -1}),
@@ -83,6 +90,9 @@ OPERATIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
 OPERATIONS |= {  # other names of the same
     "relu_": OPERATIONS["relu"],
     **dict.fromkeys(("add_", "__add__", "__iadd__", "__radd__"), OPERATIONS["add"]),
+    **dict.fromkeys(
+        ("mul_", "multiply", "__mul__", "__imul__", "__rmul__"), OPERATIONS["mul"]
+    ),
     **dict.fromkeys(("concat", "concatenate"), OPERATIONS["cat"]),
 }
 SPELT = {  # torch's keywords for the arguments above
@@ -91,6 +101,7 @@ SPELT = {  # torch's keywords for the arguments above
     "count_include_pad": "count_padding",
     "divisor_override": "divisor",
     "output_size": "size",
+    "normalized_shape": "size",
     "running_mean": "mean",
     "running_var": "var",
     "training": "_training",
@@ -101,6 +112,7 @@ SPELT = {  # torch's keywords for the arguments above
 WORDS = {
     "relu": "ReLU",
     "batch norm": "batch norm",
+    "layer norm": "LayerNorm",
     "response norm": "response norm",
     "add": "+",
     "pad": "zeros appended",

@@ -126,6 +126,21 @@ def test_functions_are_steps():
     assert steps["add"].settings["number"] == 1.0
 
 
+def test_a_gate_a_layer_norm_and_a_layer_scale():
+    gated = graph(models.SEBottleneck(64, 16), (64, 9, 9))
+    assert gated["se.mul"].inputs == ("bn3", "se.gate")
+    block = graph(models.ConvNeXtBlock(8), (8, 9, 9))
+    assert (block["mul"].inputs, block["mul"].settings, block["mul"].tensors) == (
+        ("block.6.permute",), {"size": (8, 1, 1)}, {"weight": "layer_scale"},
+    )  # fmt: skip
+    first, second = block["block.1"], block["block.6"]
+    assert (first.shape, first.settings["dims"]) == ((9, 9, 8), (0, 2, 3, 1))
+    assert (second.shape, second.settings["dims"]) == ((8, 9, 9), (0, 3, 1, 2))
+    norm = block["block.2"]
+    assert (norm.operation, norm.kind, norm.settings["size"]) == ("layer norm", "norm", (8,))
+    assert norm.tensors == {"weight": "block.2.weight", "bias": "block.2.bias"}
+
+
 @pytest.mark.parametrize("name", ["densenet121", "mobilenet_v3_small", "vit_b_16"])
 def test_networks_of_others(name):
     with torch.device("meta"):

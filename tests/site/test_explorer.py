@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import reduce
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 
 from cnnbook import models, profile
 from cnnbook.interpret import explorer
+from cnnbook.models.convnext import LayerNorm2d, Permute
 from cnnbook.profiling.training import STATES
 
 # A profile as plain values, a row per convolution, linear and pooling layer.
@@ -43,6 +45,9 @@ CODES = """({networks, optimizers, sizes}) => networks.map(({net, input}) => {
       sizes.map(gib => cnnbookExplorer.largestBatch(training, each, gib))),
   };
 })"""
+# What random networks seldom have: a gate that sees less than what it is multiplied with, one
+# before an image that lies in memory with its channels last, and layers after such images.
+RARE = ["p(c3k9p4~g1).c2", "y.p(g1.c3~).r.f.l3", "j(y~y).r.f.l2", "y.c4.r.f.l2"]
 OPTIMIZERS = ["momentum", "adamw"]
 SIZES = [8, 16, 24, 40, 80, 0.001, 0.0001]  # GiB; the last are for small networks
 
@@ -93,18 +98,15 @@ def found(page, networks: list[dict]) -> list[dict]:
 
 
 class Join(nn.Module):
-    def __init__(self, branches: list[nn.Module], concat: bool):
+    def __init__(self, branches: list[nn.Module], kind: str):
         super().__init__()
-        self.branches, self.concat = nn.ModuleList(branches), concat
+        self.branches, self.kind = nn.ModuleList(branches), kind
 
     def forward(self, x):
         ends = [branch(x) for branch in self.branches]
-        if self.concat:
+        if self.kind == "concat":
             return torch.cat(ends, 1)
-        total = ends[0]
-        for end in ends[1:]:
-            total = total + end
-        return total
+        return reduce(torch.add if self.kind == "sum" else torch.mul, ends)
 
 
 class Zeros(nn.Module):
@@ -114,6 +116,15 @@ class Zeros(nn.Module):
 
     def forward(self, x):
         return F.pad(x, (0, 0, 0, 0, 0, self.channels))
+
+
+class Scale(nn.Module):
+    def __init__(self, channels: int):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(channels, 1, 1))
+
+    def forward(self, x):
+        return self.scale * x
 
 
 class Draw:
@@ -136,7 +147,7 @@ class Draw:
         for _ in range(length):
             choices = [self.conv, self.conv, self.pool, self.pool, self.adaptive, self.same]
             if depth < 2:
-                choices += [self.sum, self.concat]
+                choices += [self.sum, self.product, self.concat, self.each_position]
             draw = self.random.choice(choices)
             layer, module, shape = draw(shape, *([depth] if draw in choices[6:] else []))
             layers.append(layer)
@@ -191,20 +202,26 @@ class Draw:
         percent, neighbours = self.random.choice([0, 30]), self.random.randint(1, 6)
         layer, module = self.random.choice(
             [
-                ({"type": "relu"}, nn.ReLU()),
-                ({"type": "relu6"}, nn.ReLU6()),
+                *self.activations(),
                 ({"type": "batchnorm"}, nn.BatchNorm2d(shape[0])),
                 ({"type": "dropout", "percent": percent}, nn.Dropout(percent / 100)),
                 ({"type": "lrn", "size": neighbours}, nn.LocalResponseNorm(neighbours)),
                 ({"type": "zeros", "out": 2}, Zeros(2)),
+                ({"type": "layernorm"}, LayerNorm2d(shape[0])),
+                ({"type": "scale"}, Scale(shape[0])),
             ]
         )
         return layer, module, (shape[0] + layer.get("out", 0), *shape[1:])
 
+    @staticmethod
+    def activations():
+        modules = (nn.ReLU(), nn.ReLU6(), nn.SiLU(), nn.GELU(), nn.Sigmoid())
+        return [({"type": type(module).__name__.lower()}, module) for module in modules]
+
     def joined(self, kind: str, branches, shape):
         layer = {"type": kind, "branches": [layers for layers, _ in branches]}
         modules = [nn.Sequential(*modules) for _, modules in branches]
-        return layer, Join(modules, kind == "concat"), shape
+        return layer, Join(modules, kind), shape
 
     def sum(self, shape, depth: int):
         """One branch as it falls, and others that end in its shape; or the identity beside it."""
@@ -220,6 +237,47 @@ class Draw:
             layer, module, _ = self.conv((shape[0], *end[1:]), keep=True, out=end[0])
             branches.append(([pool, layer], [nn.AdaptiveAvgPool2d(end[1:]), module]))
         return self.joined("sum", branches, end)
+
+    def product(self, shape, depth: int):
+        """Some layers, and gates that are spread over positions or channels."""
+        layers, modules, end = self.stack(shape, self.random.randint(0, 2), depth + 1)
+        branches = [(layers, modules)]
+        for _ in range(self.random.randint(1, 2)):
+            size = [self.random.choice([1, n]) for n in end[1:]]
+            pool = {"type": "adaptiveavg", "size": size}
+            out = self.random.choice([1, end[0]])
+            layer, module, _ = self.conv((shape[0], *size), keep=True, out=out)
+            gate = [nn.AdaptiveAvgPool2d(tuple(size)), module, nn.Sigmoid()]
+            branches.append(([pool, layer, {"type": "sigmoid"}], gate))
+        self.random.shuffle(branches)
+        return self.joined("product", branches, end)
+
+    def each_position(self, shape, depth: int):
+        """Layers on each position of its own, with the channels last, beside the input."""
+        layers, modules, width = [{"type": "channelslast"}], [Permute(0, 2, 3, 1)], shape[0]
+        for _ in range(self.random.randint(0, 3)):
+            out, bias = self.random.randint(1, 9), self.random.random() < 0.5
+            layer, module = self.random.choice(
+                [
+                    ({"type": "linear", "out": out, "bias": bias}, nn.Linear(width, out, bias)),
+                    ({"type": "layernorm"}, nn.LayerNorm(width)),
+                    *self.activations()[-3:],
+                ]
+            )
+            layers.append(layer)
+            modules.append(module)
+            width = layer.get("out", width)
+        branches = [
+            (
+                [*layers, {"type": "channelsfirst"}],
+                [*modules, Permute(0, 3, 1, 2)],
+            ),
+            ([], []),
+        ]
+        self.random.shuffle(branches)
+        if width == shape[0]:
+            return self.joined(self.random.choice(["sum", "product"]), branches, shape)
+        return self.joined("concat", branches, (shape[0] + width, *shape[1:]))
 
     def concat(self, shape, depth: int):
         branches, channels = [], 0
@@ -242,13 +300,17 @@ class Draw:
             ([], []),
         ]
         joined, module, (inputs,) = self.joined("concat", branches, (inputs + width,))
+        norm = r.choice([nn.BatchNorm1d, nn.LayerNorm])(inputs)
         layers = [
             {"type": "flatten"},
             joined,
-            {"type": "batchnorm"},
+            {"type": "layernorm" if isinstance(norm, nn.LayerNorm) else "batchnorm"},
             {"type": "linear", "out": classes, "bias": False},
         ]
-        modules = [nn.Flatten(), module, nn.BatchNorm1d(inputs), nn.Linear(inputs, classes, False)]
+        modules = [nn.Flatten(), module, norm, nn.Linear(inputs, classes, False)]
+        if r.random() < 0.3:
+            layers.insert(0, {"type": "channelslast"})
+            modules.insert(0, Permute(0, 2, 3, 1))
         return layers, modules, (classes,)
 
     @staticmethod
@@ -294,7 +356,8 @@ def test_random_networks_have_the_package_s_profile(page):
 
 
 def test_the_pytorch_code_is_the_same_network_and_trains_in_the_same_memory(page, presets, capsys):
-    networks = [*presets.values(), *(network for network, _ in drawn(300))]
+    rare = [{"net": net, "input": [3, 6, 6]} for net in RARE]
+    networks = [*presets.values(), *rare, *(network for network, _ in drawn(300))]
     results = found(page, networks)
     given = {"networks": networks, "optimizers": OPTIMIZERS, "sizes": SIZES}
     for network, result, its in zip(networks, results, page.evaluate(CODES, given), strict=True):
@@ -360,6 +423,12 @@ def test_the_keyboard_alone_changes_a_network(page):
         ("c8k3.l10", "3x8x8", "needs a vector, but gets 8×6×6"),
         ("s(c8k3p1~)", "3x8x8", "The branches end in 8×8×8 and 3×8×8"),
         ("j(c8k3~)", "3x8x8", "A concatenation needs the same height and width"),
+        ("p(c8k3p1~)", "3x8x8", "A product needs the same channels, height and width, or 1"),
+        ("p(~t)", "8x8x8", "The branches end in 8×8×8 and 8×8×8, channels last"),
+        ("t.c8k3", "3x8x8", "A convolution needs the channels first, but gets 8×8×3"),
+        ("t.b", "3x8x8", "A batch norm needs the channels first, but gets 8×8×3"),
+        ("j(t~t)", "3x8x8", "A concatenation needs the channels first, but gets 8×8×3"),
+        ("u", "3x8x8", "needs the channels last, but gets 3×8×8"),
         ("f.c8k3", "3x8x8", "gets a vector of 192"),
         ("m2p2", "3x8x8", "more than half of the window"),
     ],
@@ -393,7 +462,7 @@ def test_every_kind_of_layer_can_be_inserted_and_deleted(page):
 
 def test_a_network_without_a_layer_in_the_explorer_is_refused():
     with pytest.raises(ValueError, match="^the explorer has no layer for"):
-        explorer.layers(nn.Sequential(nn.Conv2d(3, 8, 3), nn.GELU()), (3, 8, 8))
+        explorer.layers(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ELU()), (3, 8, 8))
 
 
 # What a reader sees first, and what many layers cost
