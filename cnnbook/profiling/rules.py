@@ -160,6 +160,7 @@ def _conv(
 ):
     shape, of_weight = input.shape, weight.shape
     if len(shape) != n + 2 or len(of_weight) != n + 2:
+        _check_window(mode, stride, padding, dilation, groups)
         return NotImplemented
     filters, depth = of_weight[:2]
     if weight.dtype != input.dtype:
@@ -168,7 +169,7 @@ def _conv(
         raise ProfileError(
             f"{mode.place()} takes {depth * groups} channels, got {shape[1]}"
         )
-    if filters % groups:
+    if groups < 1 or filters % groups:
         raise ProfileError(
             f"{mode.place()} has {filters} filters in {groups} groups"
         )
@@ -184,6 +185,7 @@ def _conv(
         return NotImplemented
     found = _convolved(shape, of_weight, *window)
     if found is None:
+        _check_window(mode, *window)
         return NotImplemented
     padding, outputs, flops = found
     if min(outputs[2:]) < 1:
@@ -207,6 +209,19 @@ def _conv(
         weight,
         bias,
     )
+
+
+def _check_window(mode, stride, padding, dilation, groups=1) -> None:
+    """Refuse what torch refuses where there is data."""
+    least = {"stride": (stride, 1), "padding": (padding, 0)}
+    least |= {"dilation": (dilation, 1), "groups": (groups, 1)}
+    for name, (given, low) in least.items():
+        sides = given if isinstance(given, tuple | list) else (given,)
+        for side in sides:
+            if isinstance(side, int) and side < low:
+                raise ProfileError(
+                    f"{mode.place()} has a {name} of {side}; it is {low} at least"
+                )
 
 
 INTEGER = {int, str}  # a number, or a letter of "same"
@@ -255,6 +270,16 @@ def _conv_transpose(
     dilation=1,
 ):
     n = weight.dim() - 2
+    _check_window(mode, stride, padding, dilation, groups)
+    if weight.dtype != input.dtype:
+        raise _other_type(mode, input, weight)
+    depth, channels = weight.shape[0], input.shape[-n - 1 :][:1]
+    if channels != (depth,):
+        raise ProfileError(
+            f"{mode.place()} takes {depth} channels, got {times(channels, '×')}"
+        )
+    if depth % groups:
+        raise ProfileError(f"{mode.place()} has {depth} filters in {groups} groups")
     if input.dim() != n + 2:
         return NotImplemented
     out = mode.run(
@@ -298,6 +323,7 @@ def _pooled(mode, input, name, kernel, stride, padding, dilation, ceil_mode):
         or min(*kernel, *stride, *dilation) < 1
         or min(padding) < 0
     ):
+        _check_window(mode, stride, padding, dilation)
         return NotImplemented
     if any([2 * p > k for p, k in zip(padding, kernel, strict=True)]):
         return NotImplemented
@@ -319,6 +345,9 @@ def _pooled(mode, input, name, kernel, stride, padding, dilation, ceil_mode):
     return mode.row("pool", name, empty(shape, input, reach), shape, reach, 0)
 
 
+NO_STRIDE: tuple[Any, ...] = (None, (), [])  # then it is that of the kernel
+
+
 def _max_pool(
     n,
     indices,
@@ -332,7 +361,7 @@ def _max_pool(
     return_indices=False,
 ):
     kernel = _ntuple(kernel_size, n)
-    stride = _ntuple(stride, n) if stride else kernel
+    stride = kernel if stride in NO_STRIDE else _ntuple(stride, n)
     out = _pooled(
         mode,
         input,
@@ -359,8 +388,10 @@ def _avg_pool(
     count_include_pad=True, divisor_override=None,
 ):  # fmt: skip
     kernel = _ntuple(kernel_size, n)
-    stride = _ntuple(stride, n) if stride else kernel
+    stride = kernel if stride in NO_STRIDE else _ntuple(stride, n)
     name = f"avg_pool{n}d"
+    if divisor_override == 0:
+        raise ProfileError(f"{mode.place()} has a divisor_override of 0")
     return _pooled(
         mode, input, name, kernel, stride, _ntuple(padding, n), (1,) * n, ceil_mode
     )
@@ -506,7 +537,17 @@ def _multi_head_attention(
     return out, empty((batch, *heads, queries, keys), query, mix(reach, None))
 
 
-@rule("matmul", "bmm", "__matmul__")
+@rule("bmm")
+def _batch_of_matrices(mode, input, mat2):
+    if not input.dim() == mat2.dim() == 3:
+        raise ProfileError(
+            f"{mode.place()} multiplies batches of matrices, of 3 dimensions, and "
+            f"gets {input.dim()} and {mat2.dim()}"
+        )
+    return _matmul(mode, input, mat2)
+
+
+@rule("matmul", "__matmul__")
 def _matmul(mode, input, other):
     if not (isinstance(other, Tensor) and input.dim() == other.dim() >= 2):
         return NotImplemented
@@ -779,6 +820,10 @@ def _normalises(
 def _group_norm(mode, input, num_groups, weight=None, bias=None, eps=1e-5):
     """Its statistics mix all positions."""
     shape = input.shape
+    if num_groups < 1 or shape[1:2] == (0,):
+        raise ProfileError(
+            f"{mode.place()} normalises {times(shape, '×')} in {num_groups} groups"
+        )
     if not _normalises(input, shape[1:2], weight, bias) or shape[1] % num_groups:
         return NotImplemented
     if not mode.of_many and shape.numel() == num_groups:
@@ -841,6 +886,8 @@ def _normalize(mode, input, p=2.0, dim=1, eps=1e-12, out=None):
 
 @rule("local_response_norm")
 def _local_response_norm(mode, input, size, alpha=1e-4, beta=0.75, k=1.0):
+    if size < 1:
+        raise ProfileError(f"{mode.place()} has a size of {size}; it is 1 at least")
     return like(input) if input.dim() > 2 and input.numel() else NotImplemented
 
 
@@ -865,6 +912,8 @@ def _softmax(mode, input, dim=None, _stacklevel=3, dtype=None):
         raise ProfileError(
             f"{mode.place()} has {n} dimensions and no {dim} to softmax over"
         )
+    if not (input.is_floating_point() or input.is_complex()):
+        raise ProfileError(f"{mode.place()} takes a softmax of {input.dtype}")
     if not input.is_floating_point() or seen(input) is None:
         return NotImplemented
     return empty(input.shape, input, mix(seen(input), (dim % n - n,)))
@@ -1202,6 +1251,10 @@ def _interpolated(
 ):
     """Between neighbours; torch itself takes long to say what shape that has."""
     n, (dims, taps) = input.dim() - 2, INTERPOLATIONS.get(mode, (0, 0))
+    if not 1 <= n <= 3:
+        raise ProfileError(
+            f"{shapes.place()} interpolates 3 to 5 dimensions, got {n + 2}"
+        )
     reach, ours = seen(input), id(input) in shapes.params
     if dims != n or antialias or recompute_scale_factor:
         return NotImplemented
@@ -1301,6 +1354,7 @@ def _avg_pool_layer(mode, input, layer):
         layer["stride"],
         layer["padding"],
         layer["ceil_mode"],
+        divisor_override=layer["divisor_override"],
     )
 
 
