@@ -159,12 +159,8 @@ def profile(
 
         report(found, html)
     if json:
-        print(
-            _json(
-                found.to_dict()
-                | ({} if peak is None else {"batch": batch, "peak_kb": peak})
-            )
-        )
+        step = {"batch": batch, "peak_kb": peak, "peak_moment": moment}
+        print(_json(found.to_dict() | (step if peak is not None else {})))
         return
     print(found)
     if peak is not None:

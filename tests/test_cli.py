@@ -47,6 +47,21 @@ def test_profile_of_a_training_step(call):
     halves = other["training"]["kept_kb"] - copies
     assert plain["kept_kb"] * 0.5 < halves < plain["kept_kb"] * 0.6
     assert other["peak_kb"] > other["training"]["weights_kb"]
+    assert other["peak_moment"].split()[0] in ("forward", "backward")
+
+
+def test_networks_of_others(call, tmp_path, monkeypatch):
+    """Fully convolutional ResNet-50 fetches a backbone's weights unless told not to."""
+    (tmp_path / "my_module.py").write_text(
+        "from torch import nn\n\n\ndef build():\n    return nn.Conv2d(3, 4, 3)\n"
+    )
+    size = ["--input", "3x64x64", "--json"]
+    done = call("profile", "torchvision:fcn_resnet50", *size)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["total"]["params"] == 32_957_013
+    monkeypatch.chdir(tmp_path)
+    done = call("profile", "my_module:build", *size)
+    assert json.loads(done.stdout)["total"]["flops"] == 4 * 62 * 62 * 27
 
 
 @pytest.mark.parametrize(

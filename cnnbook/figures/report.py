@@ -114,7 +114,9 @@ def content(profile: Profile) -> dict[str, Any]:
         "total": total._asdict(),
         "other": profile.other,
         "notRun": profile.not_run,
-        "training": training and training.to_dict(),
+        "training": training
+        and training.to_dict()
+        | {"peak_kb": training.peak_kb(1), "peak_moment": training.peak_moment(1)},
         "rows": [
             {
                 "name": layer.name,

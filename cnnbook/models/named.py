@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = {"torchvision": "torchvision.models", "timm": "timm"}
+WEIGHTS = ("weights", "weights_backbone")  # torchvision's arguments
 
 
 def load(name: str, in_channels: int = 3, variant: str | None = None):
@@ -71,9 +72,13 @@ def _library(source: str, rest: str, name: str):
         library = importlib.import_module(LIBRARIES[source])
     except ImportError:
         raise ValueError(f"{name} needs {source}, which is not installed") from None
-    make = library.get_model if source == "torchvision" else library.create_model
     try:
-        return make(rest)
+        if source == "timm":
+            return library.create_model(rest, pretrained=False)
+        # Some builders fetch weights unless they are told not to.
+        takes = inspect.signature(library.get_model_builder(rest)).parameters
+        none = {name: None for name in takes if name in WEIGHTS}
+        return library.get_model(rest, **none)
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"{source} has no network {rest!r}: {error}") from None
 

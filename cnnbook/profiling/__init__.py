@@ -22,5 +22,14 @@ and then the output sees all of it.
 from cnnbook.profiling.profile import profile
 from cnnbook.profiling.rows import Layer, ProfileError, TooSmall, Total
 from cnnbook.profiling.table import Profile
+from cnnbook.profiling.training import Training
 
-__all__ = ["Layer", "Profile", "ProfileError", "TooSmall", "Total", "profile"]
+__all__ = [
+    "Layer",
+    "Profile",
+    "ProfileError",
+    "TooSmall",
+    "Total",
+    "Training",
+    "profile",
+]

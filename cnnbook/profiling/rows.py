@@ -33,8 +33,9 @@ class Layer(NamedTuple):
         receptive_field: in pixels, a side, or (height, width) where they differ;
             None where shapes cannot tell it.
         sees: what `receptive_field` is: "exact", a size in pixels; "whole image",
-            where some operation mixed all positions; or "unknown" and the
-            operation that lost it.
+            where some operation mixed all positions; "nothing", where the layer's
+            input does not depend on the image; or "unknown" and the operation that
+            lost it.
         kept_kb: in training, what the backward pass needs of the layer's output and
             of all that is made of it before the next row.
     """

@@ -160,14 +160,16 @@ class Profile:
         64x55x55.
 
         A name that a spreadsheet would take for a formula is written with an
-        apostrophe before it.
+        apostrophe before it. The last column, ``sees``, tells what the receptive
+        field is: see `Layer`.
         """
         table = self.table.assign(
             output=[times(layer.output, "x") for layer in self.layers]
         )
         fields = [times(layer.receptive_field, "x") for layer in self.layers]
+        sees = [layer.sees for layer in self.layers]
         table.index = table.index.map(_no_formula)
-        return table.assign(receptive_field=fields).to_csv(path)
+        return table.assign(receptive_field=fields, sees=sees).to_csv(path)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as lists, dicts and numbers, ready for JSON."""
@@ -184,7 +186,7 @@ class Profile:
             "layers": rows,
             "other": self.other,
             "not_run": self.not_run,
-            "total": self.total._asdict(),
+            "total": self.total._asdict() | {"macs": self.total.macs},
         }
 
     def _display(self) -> pd.DataFrame:
@@ -203,13 +205,23 @@ class Profile:
                 f"{layer.params:,}",
                 f"{layer.flops:,}",
                 _field(layer),
+                "" if layer.kept_kb is None else f"{layer.kept_kb:,.0f}",
             )
             for layer in self.layers
         ]
         for title, params in (("other", self.other), ("not run", self.not_run)):
             if params:
                 rows.append(
-                    (f"({title})", "", "", "", f"{sum(params.values()):,}", "", "")
+                    (
+                        f"({title})",
+                        "",
+                        "",
+                        "",
+                        f"{sum(params.values()):,}",
+                        "",
+                        "",
+                        "",
+                    )
                 )
         rows.append(
             (
@@ -220,6 +232,7 @@ class Profile:
                 f"{total.params:,}",
                 f"{total.flops:,}",
                 "",
+                f"{self.training.kept_kb:,.0f}" if self.training else "",
             )
         )
         heads = (
@@ -230,8 +243,10 @@ class Profile:
             "params",
             "flops",
             "receptive field (px)",
+            "kept (KB)",
         )
-        return pd.DataFrame(rows, columns=heads).set_index("layer")
+        table = pd.DataFrame(rows, columns=heads).set_index("layer")
+        return table if self.training else table.drop(columns="kept (KB)")
 
     def __str__(self) -> str:
         lines = [f"{self.name} on {times(self.input_size, '×')}"]

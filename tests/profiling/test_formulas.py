@@ -108,9 +108,21 @@ def test_tables_sums_and_text():
     assert html.count("<tr>") == len(p.layers) + 2 and "23,296" in html
     assert '<th scope="row" title="features.0">conv 11×11, 64, stride 4</th>' in html
     lines = p.to_csv().splitlines()
-    assert lines[0] == "layer,kind,output,memory_kb,params,flops,receptive_field"
-    assert lines[1] == "features.0,conv,64x56x56,784.0,23296,72855552,11"
+    assert lines[0] == "layer,kind,output,memory_kb,params,flops,receptive_field,sees"
+    assert lines[1] == "features.0,conv,64x56x56,784.0,23296,72855552,11,exact"
     assert p.to_dict()["total"]["params"] == p.total.params
+    assert p.to_dict()["total"]["macs"] == p.total.flops
+
+
+def test_tables_of_training_tell_what_each_row_keeps():
+    p = profile(models.alexnet(), (3, 227, 227), training=True)
+    shown = [f"{row.kept_kb:,.0f}" for row in p.layers] + [f"{p.training.kept_kb:,.0f}"]
+    head, *rows = str(p).splitlines()[1:-2]
+    assert head.endswith("kept (KB)")
+    assert [row.split()[-1] for row in rows if not row.split()[0].startswith("(")] == shown
+    html = p._repr_html_()
+    assert "<th scope='col'>kept (KB)</th>" in html and f"<td>{shown[0]}</td>" in html
+    assert "kept" not in str(profile(models.alexnet(), (3, 227, 227)))
 
 
 def test_csv_file(tmp_path):

@@ -641,11 +641,13 @@
   if (data.training) {
     const t = data.training;
     said.push(
-      " · training keeps ",
+      ` · training, on a ${t.device} in ${t.precision}, keeps `,
       bold(`${short(t.kept_kb * 1024)}B`),
       " an image, beside ",
       bold(`${short((t.weights_kb + t.gradients_kb + t.optimizer_kb) * 1024)}B`),
-      " of weights, gradients and optimiser",
+      " of weights, gradients and optimiser; a step of one image needs ",
+      bold(`${short(t.peak_kb * 1024)}B`),
+      `, in the ${t.peak_moment}`,
     );
   }
   find("sums").append(...said);
