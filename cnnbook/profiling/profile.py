@@ -223,6 +223,11 @@ def _as_one_line(error: Exception, at: str) -> str:
     """What a network's own code complained of, and what to do about it."""
     text = " ".join(str(error).split()) or type(error).__name__
     place = f"layer {at!r}" if at else "the network"
+    if isinstance(error, TypeError) and "required keyword-only argument" in text:
+        return (
+            f"{place} wants more than an image ({text}); give all by their names: "
+            "profile(model, inputs={…})"
+        )
     if isinstance(error, TypeError) and "required positional argument" in text:
         return (
             f"{place} wants more than an image ({text}); give them all: "

@@ -586,19 +586,18 @@ def along(axis: Any, dim: int) -> bool:
 def joined(reaches: Sequence[Any], sizes: Sequence[int], dim: int) -> Any:
     """After tensors, `sizes` long along `dim`, were put one after another along
     it."""
-    merged = merge(reaches)
-    if type(merged) is not tuple:
-        return merged
-
     known = [reach for reach in reaches if reach is not None]
-    # A token that sees nothing yet, before tokens that see all.
-    told_apart = len(known) < len(reaches) and all(
-        type(axis) is Axis and axis.dim is None for axis in merged
-    )
-    if not told_apart and not any(
-        along(axis, dim) for reach in known for axis in reach
-    ):
-        return merged
+    for reach in known:
+        if type(reach) is Unknown:
+            return reach
+    if not any([along(axis, dim) for reach in known for axis in reach]):
+        merged = merge(known)
+        # A token that sees nothing yet, before tokens that see all.
+        told_apart = 0 < len(known) < len(reaches) and all(
+            type(axis) is Axis and axis.dim is None for axis in merged
+        )
+        if not told_apart:
+            return merged
     nothing = Spots(np.array(FAR), np.array(-FAR))
     parts = []
     for k in (0, 1):

@@ -48,6 +48,8 @@ FACTORIES = _device_constructors()
 # Elements of a tensor whose values are kept beside its shape.
 LARGEST_CONSTANT = 1 << 16
 CPU = torch.device("cpu")
+# What torch says where a shape would depend on values.
+ASKS_FOR_VALUES = ("meta tensor", "data-independent", "data-dependent")
 WHOLE = {torch.int8, torch.int16, torch.int32, torch.int64}
 INDEXING: set[Any] = {Tensor.__getitem__, Tensor.__setitem__}
 
@@ -368,7 +370,13 @@ class Shapes(TorchFunctionMode):
             if isinstance(error, ProfileError):
                 raise
             name, text = _name(func), str(error)
-            if func in VALUES or "meta tensor" in text.lower():
+            if "quantized::" in text:
+                raise ProfileError(
+                    f"{self.place()} is quantised ({name}), which has no shapes "
+                    "without data; profile the network it was made of"
+                ) from None
+            asks = any(sign in text.lower() for sign in ASKS_FOR_VALUES)
+            if func in VALUES or asks:
                 raise ProfileError(
                     f"{self.place()} asks for the values of an activation "
                     f"({name}), which shapes cannot tell"

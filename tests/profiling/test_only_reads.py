@@ -129,7 +129,16 @@ def test_wrong_channels():
         profile(nn.Sequential(nn.Flatten(), nn.Linear(8, 2)), (1, 3, 3))
 
 
-@pytest.mark.parametrize("ask", [lambda x: x.sum().item(), lambda x: bool(x.max() > 0)])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda x: x.sum().item(),
+        lambda x: bool(x.max() > 0),
+        lambda x: len(x[x > 0]),
+        lambda x: torch.where(x > 0),
+        lambda x: torch.argwhere(x),
+    ],
+)
 def test_a_network_that_asks_for_values(ask):
     class Nosy(nn.Module):
         def forward(self, x):

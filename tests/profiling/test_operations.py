@@ -677,6 +677,24 @@ def test_a_circular_convolution_sees_its_window_where_it_does_not_wrap():
     assert [(row.receptive_field, row.sees) for row in found] == [(3, "exact"), (5, "exact")]
 
 
+def test_tokens_of_feature_maps_of_unequal_windows_one_after_another():
+    """As a detector's: the maps are of different sizes, and pooled by unequal windows."""
+
+    def tokens(x):
+        fine, coarse = F.adaptive_avg_pool2d(x, 9), F.adaptive_avg_pool2d(x, 5)
+        return torch.cat([fine.flatten(2), coarse.flatten(2)], 2).mT
+
+    net = Chain([tokens, lambda x: x[:, 60:61], nn.Linear(2, 3)])
+    assert profile(Chain([tokens, nn.Linear(2, 3)]), (2, 16, 16)).layers[0].sees == "exact"
+    image = torch.rand(1, 2, 16, 16, requires_grad=True)
+    net(image).sum().backward()
+    seen = image.grad[0].abs().sum(0) > 0
+    expected = int(seen.any(1).sum()), int(seen.any(0).sum())
+    found = profile(net, (2, 16, 16)).layers[-1]
+    field = found.receptive_field
+    assert (field if isinstance(field, tuple) else (field, field)) == expected
+
+
 def test_flat_twice_is_flat():
     def twice(x):
         y = x.flatten(1).flatten(1)

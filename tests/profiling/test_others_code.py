@@ -403,14 +403,24 @@ def test_errors_are_one_line_that_names_the_layer():
         quantised = nn.Sequential(torch.ao.nn.quantized.Conv2d(3, 4, 3))
     with pytest.raises(ProfileError) as error:
         profile(quantised, (3, 8, 8))
-    assert "'0'" in str(error.value) and "\n" not in str(error.value)
+    assert str(error.value).startswith("layer '0' is quantised")
+    assert str(error.value).endswith("profile the network it was made of")
     with torch.device("meta"):
         detector = torchvision.models.detection.ssdlite320_mobilenet_v3_large(
             weights=None, weights_backbone=None
         )
-    with pytest.raises(ProfileError) as error:
+    with pytest.raises(ProfileError, match="asks for the values of an activation"):
         profile(detector)
-    assert "\n" not in str(error.value)
+
+
+def test_arguments_by_name_alone_are_asked_for_by_name():
+    class Masked(nn.Module):
+        def forward(self, image, *, mask):
+            return image * mask
+
+    with pytest.raises(ProfileError, match=r"'mask'.*by their names: profile\(model, inputs={"):
+        profile(Masked(), (3, 8, 8))
+    profile(Masked(), inputs={"image": (1, 3, 8, 8), "mask": (1, 1, 8, 8)})
 
 
 def test_values_that_do_not_depend_on_the_image_can_be_read():
