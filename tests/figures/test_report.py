@@ -97,6 +97,7 @@ class Twice(nn.Module):
 
 def test_a_module_used_twice_is_two_groups():
     found = content(profile(Twice(), (3, 8, 8)))
+    assert found["training"] is None
     groups = [each for each in found["tree"] if isinstance(each, list)]
     assert [group[:2] for group in groups] == [["block", "Sequential"]] * 2
     assert [group[2] for group in groups] == [[1, 2], [4, 5]]
@@ -270,3 +271,12 @@ def test_a_deep_network_opens_at_once(chromium, tmp_path):
         page.reload(wait_until="load")
         times.append(page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd"))
     assert min(times) < 1000, times
+
+
+def test_the_page_says_of_training_whose_and_how_much():
+    p = profile(models.alexnet(), (3, 224, 224), training=True, device="cuda", precision="bf16")
+    told = content(p)["training"]
+    assert (told["device"], told["precision"]) == ("cuda", "bf16")
+    assert (told["peak_kb"], told["peak_moment"]) == (
+        p.training.peak_kb(1), p.training.peak_moment(1),
+    )  # fmt: skip

@@ -12,10 +12,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.overrides import get_testing_overrides, resolve_name
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnbook import profile
 from cnnbook.profiling import ProfileError, primitives, rules, shapes
+from cnnbook.profiling.profile import _image
 
 GRAPHS = 2_000
 STEPS = 4
@@ -775,3 +778,41 @@ def test_a_layer_may_have_an_attribute_of_its_owner_s():
 def test_an_interpolation_s_size_is_whole():
     with pytest.raises(ProfileError):
         profile(Chain([lambda x: F.interpolate(x, size=(7.5, 7.5), mode="bilinear")]), (2, 9, 9))
+
+
+OPERATIONS = [
+    func
+    for func in get_testing_overrides()
+    if (resolve_name(func) or "").rpartition(".")[0]
+    in ("torch", "torch.Tensor", "torch.nn.functional")
+    and not resolve_name(func).rpartition(".")[2].startswith("_")
+]
+
+
+def laid(out) -> list[tuple]:
+    return [(tuple(t.shape), t.dtype) for t in tree_leaves(out) if isinstance(t, torch.Tensor)]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("others", [(), (2,), (1, 1), ((2, 3),), ("x",), ("x", "x")], ids=str)
+def test_every_operation_is_answered_as_torch_answers_it_or_not_at_all(others):
+    def given(make):
+        return [make() if each == "x" else each for each in ("x", *others)]
+
+    answered = 0
+    for func in OPERATIONS:
+        try:
+            expected = laid(func(*given(lambda: torch.rand(2, 3, 4, 4))))
+        except Exception:  # whatever torch says no with
+            continue
+        mode = shapes.Shapes()
+        try:
+            with torch.no_grad(), mode:
+                found = laid(func(*given(lambda: _image((2, 3, 4, 4), torch.float32))))
+        except Exception:  # of which `profile` makes a ProfileError
+            continue
+        finally:
+            mode.release()
+        assert found == expected, resolve_name(func)
+        answered += bool(found)
+    assert answered > 15
