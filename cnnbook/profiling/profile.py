@@ -7,9 +7,11 @@ import gc
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
+import torch._functorch.apis as apis
 from torch import Tensor, nn
 from torch.overrides import _get_current_function_mode
 from torch.utils._pytree import tree_iter, tree_map_only
@@ -253,26 +255,36 @@ def _uncollected() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _nothing_hidden() -> Iterator[None]:
-    """Scripted functions are seen while this lasts, and compiled ones run as they
-    were written."""
+    """Scripted functions are seen while this lasts, and those that `torch.vmap`
+    maps over a dimension, whole; compiled ones run as they were written."""
     scripted: Any = torch.jit.ScriptFunction
-    own = scripted.__call__
+    mapping: Any = apis
+    own, own_map = scripted.__call__, mapping.vmap_impl
 
-    def called(function, *args, **kwargs):
+    def seen(whole, function, args, kwargs):
         mode = _get_current_function_mode()
         # Only in this thread: others are none of our business.
         if isinstance(mode, Shapes):
-            with torch._C.DisableTorchFunction():
-                out = mode.other(
-                    lambda *a, **k: own(function, *a, **k), args, kwargs
-                )
+            with torch._C.DisableTorchFunction(), mode.unseen():
+                out = mode.other(whole, args, kwargs)
                 mode.log.append(
                     (function, args, kwargs, out, mode.where[0], len(mode.layers))
                 )
                 return out
-        return own(function, *args, **kwargs)
+        return whole(*args, **kwargs)
 
-    scripted.__call__ = called
+    def called(function, *args, **kwargs):
+        return seen(partial(own, function), function, args, kwargs)
+
+    def mapped(
+        function, in_dims, out_dims, randomness, chunk_size, *args, **kwargs
+    ):
+        whole = partial(
+            own_map, function, in_dims, out_dims, randomness, chunk_size
+        )
+        return seen(whole, function, args, kwargs)
+
+    scripted.__call__, mapping.vmap_impl = called, mapped
     try:
         if "torch._dynamo" not in sys.modules:  # then nothing is compiled
             yield
@@ -280,7 +292,7 @@ def _nothing_hidden() -> Iterator[None]:
             with torch.compiler.set_stance("force_eager"):
                 yield
     finally:
-        scripted.__call__ = own
+        scripted.__call__, mapping.vmap_impl = own, own_map
 
 
 # Inputs

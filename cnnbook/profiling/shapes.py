@@ -9,8 +9,8 @@ function that nobody thought of costs time, not truth.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,8 @@ class Shapes(TorchFunctionMode):
         self.stand_ins: dict[int, tuple[Tensor, Tensor]] = {}
         # Storages of values that no longer are what is in them.
         self.spoiled: set[int] = set()
+        # Whether a function runs whole, within which no layer is to be answered.
+        self.hidden = False
         # Whether something was made that does not depend on the image.
         self.constants = False
         # What functions without a rule gave; None: each call is to be run.
@@ -126,6 +128,14 @@ class Shapes(TorchFunctionMode):
         out = self.other(func, args, kwargs)
         self.log.append((func, args, kwargs, out, self.where[0], len(self.layers)))
         return out
+
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        self.hidden, outer = True, self.hidden
+        try:
+            yield
+        finally:
+            self.hidden = outer
 
     # Rows
 

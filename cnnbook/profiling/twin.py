@@ -338,6 +338,11 @@ class Twins:
         def forward(input):
             outer, mode.where = mode.where, where
             try:
+                if mode.hidden:
+                    raise ProfileError(
+                        f"layer {name!r} is called within torch.vmap, where its "
+                        "shapes are those of a part; call it on the whole"
+                    )
                 with DisableTorchFunction():
                     out = run(mode, input, attributes)
                 if out is NotImplemented:

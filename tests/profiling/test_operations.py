@@ -232,6 +232,10 @@ FIELDS = {
     "set in steps": (set_in_steps, 11),
     "copied to a channel": (copied_to_a_channel, 11),
     "around the edge": (around, 5),
+    "mapped": (lambda x: torch.vmap(lambda t: t * 2)(box(x, 3)), 3),
+    "mapped convolutions": (lambda x: torch.vmap(lambda t: box(t[None], 3)[0])(box(x, 3)), 5),
+    "mapped over channels": (
+        lambda x: torch.vmap(lambda t: box(t[:, None], 3)[:, 0], in_dims=1, out_dims=1)(x), 3),
     "a mirror image": (lambda x: box(box(x, 3).flip(2).flip(2), 3), 5),
     "in place": (in_place, 11),
     "by channels": (by_channels, 11),
@@ -696,6 +700,22 @@ def test_tokens_of_feature_maps_of_unequal_windows_one_after_another():
     found = profile(net, (2, 16, 16)).layers[-1]
     field = found.receptive_field
     assert (field if isinstance(field, tuple) else (field, field)) == expected
+
+
+def test_what_is_mapped_over_a_dimension_counts_for_each_part():
+    product = [lambda x: torch.vmap(lambda t: t @ t.mT, in_dims=1)(x)]
+    assert profile(Chain(product), (3, 8, 8)).total.flops == 3 * 8**3
+
+    class Mapped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.line = nn.Linear(8, 5)
+
+        def forward(self, x):
+            return torch.vmap(self.line, in_dims=1)(x)
+
+    with pytest.raises(ProfileError, match="layer 'line' is called within torch.vmap"):
+        profile(Mapped(), (3, 8, 8))
 
 
 def test_flat_twice_is_flat():
