@@ -120,17 +120,17 @@ def scale(norm: Norm = nn.BatchNorm2d, factor: float = 10.0) -> Evidence:
         inputs = torch.randn(16, 4, 9, 9, dtype=torch.double)
         goal = torch.randn(16, 8, 7, 7, dtype=torch.double)
     outputs, gradients = [], []
-    for times in (1.0, factor):
-        scaled = (times * weight).requires_grad_()
+    for larger in (1.0, factor):
+        scaled = (larger * weight).requires_grad_()
         layer = nn.Identity() if norm is None else norm(8).double()
         if isinstance(layer, nn.BatchNorm2d):
             layer.eps = SMALL
         output = layer(F.conv2d(inputs, scaled))
         (gradient,) = torch.autograd.grad((goal * output).sum(), scaled)
         outputs.append(output.detach())
-        gradients.append(gradient.norm())
+        gradients.append(gradient.norm().item())
     changed = ((outputs[1] - outputs[0]).norm() / outputs[0].norm()).item()
-    times = (gradients[1] / gradients[0]).item()
+    times = gradients[1] / gradients[0]
     same = changed < EXACT
     return Evidence(
         holds=same and abs(times * factor - 1) < EXACT,
@@ -138,6 +138,10 @@ def scale(norm: Norm = nn.BatchNorm2d, factor: float = 10.0) -> Evidence:
         "what comes out of the normalisation behind it changes by "
         f"{'nothing' if same else f'{changed:.0%}'}, and the gradient of the "
         f"weights is {times:g} times as large.",
+        table=pd.DataFrame(
+            {"deviation": [o.std().item() for o in outputs], "gradient": gradients},
+            index=pd.Index([1.0, factor], name="weights, times"),
+        ),
         method=f"In double precision, with an ε of {SMALL:g}.",
     )
 
@@ -181,5 +185,9 @@ def linear(network: nn.Sequential | None = None) -> Evidence:
         measured=f"{folded} normalisations were folded into the weights and biases "
         f"of the convolutions before them. The logits of {len(some)} images change "
         f"by {'nothing' if apart < EXACT else f'{apart:.0%}'}, in evaluation mode.",
+        table=pd.DataFrame(
+            {"layers": [len(layers), len(kept)], "apart": [0.0, apart]},
+            index=["with normalisations", "folded"],
+        ).rename_axis("network"),
         method="In double precision; nothing is less than a billionth.",
     )
