@@ -74,6 +74,13 @@ def checked(function: Callable, *, filled: bool = False) -> Callable:
     return wrapper
 
 
+def check_flags(**flags) -> None:
+    """ValueError for one that is neither True nor False."""
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} must be True or False, got {short(value)}")
+
+
 def _is_plain_class(found) -> bool:
     # Data classes and named tuples hold what they are given.
     return isinstance(found, type) and not (

@@ -217,11 +217,25 @@ def right() -> dict[str, dict]:
             "model": network, "image": torch.zeros(1, 8, 8), "label": 0, "size": 2, "stride": 2,
             "value": 0.0,
         },
+        "measuring.measure": {
+            "model": network, "input_size": (1, 8, 8), "batch_size": 1, "device": "cpu",
+            "training": False, "dtype": "float32", "channels_last": False, "min_seconds": 0.0,
+        },
         "measuring.traffic": {"p": p, "batch_size": 1, "itemsize": 4, "training": False},
         "measuring.peak_bandwidth": {"device": cpu},
         "measuring.scaling_efficiency": {
-            "profiles": {"a": p}, "gpus": (1, 8), "batch_size": 1, "peak_flops": 1e12,
-            "achieved": 0.5,
+            "profiles": {"a": p}, "gpus": (1, 8), "batch_size": 1, "gradient_bytes": 4,
+            "peak_flops": 1e12, "achieved": 0.5, "gpus_per_node": 8, "node_bandwidth": 1e9,
+            "network_bandwidth": 1e9, "overlap": True,
+        },
+        "profiling.profile": {
+            "model": network, "input_size": (1, 8, 8), "training": True, "optimizer": "sgd",
+            "device": "cpu", "precision": "fp32",
+        },
+        "training.fit": {
+            "model": network, "train": images, "test": images, "device": "cpu",
+            "recipe": Recipe(epochs=1, batch_size=2, validation=0.5), "progress": False,
+            "resume": True,
         },
         "models.kernel_stack": {"kernel_size": 3, "depth": 1, "channels": 4, "num_classes": 3},
         "models.alexnet": {"variant": "paper", "num_classes": 10, "in_channels": 1,

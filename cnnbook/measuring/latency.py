@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from numbers import Real
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cnnbook._arguments import check_flags, short
 from cnnbook.data.imagefolder import available_memory
 from cnnbook.profiling import Profile, profile
 from cnnbook.training.check import is_shortage, largest_that_fits
@@ -158,6 +160,7 @@ def measure(
             images do not fit the network, or (then a NotEnoughMemory) the device's
             memory does not suffice.
     """
+    check_flags(training=training, channels_last=channels_last)
     _check(model, batch_size, dtype, min_seconds)
     place = find_device(device)
     profiled = profile(model, input_size, training=training)
@@ -218,15 +221,20 @@ def _check(
         )
     if any(parameter.is_meta for parameter in model.parameters()):
         raise ValueError("the network has no weights (it is on the meta device)")
-    if type(batch_size) is not int or batch_size < 1:
+    if type(batch_size) is not int or not 1 <= batch_size < 2**63:
         raise ValueError(
-            f"batch_size must be a positive integer, got {batch_size!r}"
+            f"batch_size must be a positive integer, got {short(batch_size)}"
         )
-    if dtype not in DTYPES:
-        raise ValueError(f"unknown dtype {dtype!r}; there is {', '.join(DTYPES)}")
-    if not (isinstance(min_seconds, Real) and 0 <= min_seconds < float("inf")):
+    if not isinstance(dtype, str) or dtype not in DTYPES:
         raise ValueError(
-            f"min_seconds must be zero or a positive number, got {min_seconds!r}"
+            f"unknown dtype {short(dtype)}; there is {', '.join(DTYPES)}"
+        )
+    if not (
+        isinstance(min_seconds, Real) and 0 <= min_seconds <= sys.float_info.max
+    ):
+        raise ValueError(
+            "min_seconds must be zero or a positive number, got "
+            f"{short(min_seconds)}"
         )
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING
 
-from cnnbook._arguments import short
+from cnnbook._arguments import check_flags, short
 from cnnbook.profiling import Profile
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def scaling_efficiency(
             raise ValueError(
                 f"the profile of {name} must be a Profile, got {short(found)}"
             )
+    check_flags(overlap=overlap)
     if isinstance(gpus, str) or not isinstance(gpus, Sequence):
         raise ValueError(f"gpus must be a tuple of numbers, got {short(gpus)}")
     counts = {"batch_size": batch_size, "gpus_per_node": gpus_per_node}

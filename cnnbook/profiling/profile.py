@@ -77,6 +77,8 @@ def profile(
             f"profile() takes a torch.nn.Module, got {type(model).__name__}; "
             "models.create(name) builds one from its name"
         )
+    if not isinstance(training, bool):
+        raise ProfileError(f"training must be True or False, got {short(training)}")
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     with _uncollected():
         return _profiled(
@@ -129,11 +131,11 @@ def _with_training(
     """`found` with the memory of a training step, if it is of training."""
     if not found.of_training:
         return found
-    if device not in ("cpu", "cuda"):
-        raise ProfileError(f"device is cpu or cuda, got {device!r}")
-    if precision not in PRECISIONS:
+    if not isinstance(device, str) or device not in ("cpu", "cuda"):
+        raise ProfileError(f"device is cpu or cuda, got {short(device)}")
+    if not isinstance(precision, str) or precision not in PRECISIONS:
         raise ProfileError(
-            f"precision is {' or '.join(PRECISIONS)}, got {precision!r}"
+            f"precision is {' or '.join(PRECISIONS)}, got {short(precision)}"
         )
 
     def step_of(batch: int) -> tuple[Step, list[Tensor]]:

@@ -32,6 +32,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._pytree import tree_flatten, tree_iter, tree_map_only
 
+from cnnbook._arguments import short
 from cnnbook.profiling.rows import ProfileError
 from cnnbook.profiling.rules import GETTERS
 from cnnbook.profiling.shapes import FACTORIES, META, Shapes, writes
@@ -595,9 +596,9 @@ def training_of(
         step_of: makes the step of a number of images: (its `Step` after the
             forward, its outputs).
     """
-    if optimizer not in STATES:
+    if not isinstance(optimizer, str) or optimizer not in STATES:
         raise ProfileError(
-            f"optimizer is one of {', '.join(STATES)}; got {optimizer!r}"
+            f"optimizer is one of {', '.join(STATES)}; got {short(optimizer)}"
         )
     kept, rows, moments = [], [], []
     for batch in (2, 3):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from cnnbook._arguments import short
+
 # Of x86 and of Arm, as Linux names them.
 BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
@@ -18,11 +20,13 @@ def find_device(device: str | torch.device) -> torch.device:
     Raises:
         ValueError: if there is no such device here.
     """
-    if str(device) == "auto":
+    if isinstance(device, str) and device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda", torch.cuda.current_device())
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
+        if not isinstance(device, (str, torch.device)):
+            raise TypeError
         found = torch.device(device)
         # A name may be right and its device absent; and "meta" computes nothing.
         torch.zeros(1, device=found).item()
@@ -34,7 +38,7 @@ def find_device(device: str | torch.device) -> torch.device:
         ]
         here += ["mps"] if torch.backends.mps.is_available() else []
         raise ValueError(
-            f"no device {str(device)!r} here; there is {', '.join(here)}"
+            f"no device {short(str(device))} here; there is {', '.join(here)}"
         ) from None
     return found
 

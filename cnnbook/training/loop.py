@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
+from cnnbook._arguments import check_flags
 from cnnbook.data import ImageSet, ImageStream
 from cnnbook.training import distributed
 from cnnbook.training.check import (
@@ -117,6 +118,7 @@ def fit(
         OSError: if the checkpoint or the log cannot be written; checkpoints written
             before stay.
     """
+    check_flags(progress=progress, resume=resume)
     recipe = Recipe() if recipe is None else recipe
     # The network inside, if it was compiled already.
     given, model = model, getattr(model, "_orig_mod", model)
