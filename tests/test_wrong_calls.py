@@ -342,3 +342,20 @@ def test_what_is_right_in_another_form_is_taken():
     interpret.gradient_map(Small(), "conv", torch.Size([1, 8, 8]))
     names = pd.Index(["a"])
     figures.occlusion(torch.rand(1, 1, 8, 8), torch.rand(1, 3, 3), names)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [("split", {"fraction": 0.5, "seed": 0}), ("subset", {"indices": [0, 1]})],
+)
+def test_one_wrong_of_an_image_set(method, arguments):
+    images = RIGHT_ARGUMENTS["training.fit"]["train"]
+    method = getattr(images, method)
+    method(**arguments)
+    found = {}
+    for argument in arguments:
+        for what, value in WRONG.items():
+            wrong = complaint(method, **{**arguments, argument: value})
+            if wrong and not (wrong == ACCEPTED and what != "an object"):
+                found[f"{argument} = {what}"] = wrong
+    assert not found

@@ -6,11 +6,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from cnnbook._arguments import short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,10 +85,16 @@ class Labelled(ABC):
 
         Raises:
             ValueError: if a class that has images would have none in one of the
-                parts.
+                parts, or an argument is outside its range.
         """
-        if not 0 < fraction < 1:
-            raise ValueError(f"fraction must be between 0 and 1, got {fraction}")
+        if not (isinstance(fraction, Real) and 0 < fraction < 1):
+            raise ValueError(
+                f"fraction must be between 0 and 1, got {short(fraction)}"
+            )
+        if not (isinstance(seed, Integral) and 0 <= seed < 2**32):
+            raise ValueError(
+                f"seed must be an integer of 0 … 2³² - 1, got {short(seed)}"
+            )
         labels = self.labels.cpu().numpy()
         # NumPy promises that this stream never changes.
         chance = np.random.RandomState(seed)
@@ -121,7 +130,13 @@ class Labelled(ABC):
     def _checked(self, indices: Sequence[int] | Tensor) -> Tensor:
         """`indices` as a tensor. ValueError if it is empty, or not of integers in
         0 … N-1."""
-        indices = torch.as_tensor(indices, device=self.labels.device)
+        given = indices
+        try:
+            indices = torch.as_tensor(given, device=self.labels.device)
+        except (TypeError, ValueError, RuntimeError, OverflowError):
+            raise ValueError(
+                f"indices must be a list of integers, got {short(given)}"
+            ) from None
         if (
             indices.dim() != 1
             or indices.is_floating_point()
