@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cnnbook.claims._mechanism import Evidence, claim
 from cnnbook.data import fashion_mnist_mini
-from cnnbook.interpret.normalisation import fold, loss_after, stack
+from cnnbook.interpret.normalisation import folded, loss_after, stack
 from cnnbook.training.images import Normalise
 
 Norm = Callable[[int], nn.Module] | None
@@ -173,25 +173,20 @@ def linear(network: nn.Sequential | None = None) -> Evidence:
             network = stack(nn.BatchNorm2d)
         for batch in images[:640].split(64):
             network(batch)
-    layers = list(deepcopy(network).double().eval())
-    kept: list[nn.Module] = []
-    for layer in layers:
-        if isinstance(layer, nn.BatchNorm2d) and isinstance(kept[-1], nn.Conv2d):
-            kept[-1] = fold(kept[-1], layer)
-        else:
-            kept.append(layer)
+    network = deepcopy(network).double().eval()
+    without = folded(network)
     with torch.no_grad():
         some = images[:64].double()
-        before, after = nn.Sequential(*layers)(some), nn.Sequential(*kept)(some)
+        before, after = network(some), without(some)
     apart = ((after - before).norm() / before.norm()).item()
-    folded = len(layers) - len(kept)
+    number = len(network) - len(without)
     return Evidence(
-        holds=bool(folded) and apart < EXACT,
-        measured=f"{folded} normalisations were folded into the weights and biases "
+        holds=bool(number) and apart < EXACT,
+        measured=f"{number} normalisations were folded into the weights and biases "
         f"of the convolutions before them. The logits of {len(some)} images change "
         f"by {'nothing' if apart < EXACT else f'{apart:.0%}'}, in evaluation mode.",
         table=pd.DataFrame(
-            {"layers": [len(layers), len(kept)], "apart": [0.0, apart]},
+            {"layers": [len(network), len(without)], "apart": [0.0, apart]},
             index=["with normalisations", "folded"],
         ).rename_axis("network"),
         method="In double precision; nothing is less than a billionth.",

@@ -43,6 +43,7 @@ UNNAMED = 1_000
 DIGITS = 18  # of a shard's number: more than there are shards
 LABEL_BYTES = 100  # more than a number has
 PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+COMPRESSED = "is compressed, unpack it: images are read in place"
 MAGICS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")  # of these formats
 RANGE = re.compile(r"\{(-?\d+)\.\.(-?\d+)(?:\.\.-?(\d+))?\}")
 
@@ -162,10 +163,7 @@ def _shards(
     for name in names:
         packed = next(filter(name.endswith, PACKED), None)
         if packed and f"{name.removesuffix(packed)}.tar" not in present:
-            raise DataError(
-                f"{folder / name} is compressed, unpack it: images are read in "
-                "place"
-            )
+            raise DataError(f"{folder / name} {COMPRESSED}")
     for name, count in counts.items():
         if name.startswith(start) and name.endswith(".tar") and name not in present:
             raise DataError(
@@ -182,11 +180,7 @@ def _shards(
 def _packed(present: set[str]) -> str:
     """What to do about compressed shards, if there are some."""
     found = sorted(name for name in present if name.endswith(PACKED))
-    return (
-        f"; {found[0]} is compressed, unpack it: images are read in place"
-        if found
-        else ""
-    )
+    return f"; {found[0]} {COMPRESSED}" if found else ""
 
 
 def _index(

@@ -56,13 +56,13 @@ def differences(
             va="center",
             transform=ax.get_yaxis_transform(),
         )
-    for name, value in published.items():
-        ax.plot(value, [*found].index(name), "*", color=TEXT, ms=9, mfc="none")
-    if published:
-        name, value = next(iter(published.items()))
+    stars = [(value, [*found].index(name)) for name, value in published.items()]
+    for x, y in stars:
+        ax.plot(x, y, "*", color=TEXT, ms=9, mfc="none")
+    if stars:
         ax.annotate(
             "the paper's",
-            (value, [*found].index(name)),
+            stars[0],
             xytext=(0, 6),
             textcoords="offset points",
             ha="center",

@@ -47,6 +47,19 @@ def fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     return folded
 
 
+def folded(network: nn.Sequential) -> nn.Sequential:
+    """`network` with each normalisation that follows a convolution folded into it;
+    the other layers are shared."""
+    kept: list[nn.Module] = []
+    for layer in network:
+        last = kept[-1] if kept else None
+        if isinstance(layer, nn.BatchNorm2d) and isinstance(last, nn.Conv2d):
+            kept[-1] = fold(last, layer)
+        else:
+            kept.append(layer)
+    return nn.Sequential(*kept)
+
+
 def stack(
     norm: Callable[[int], nn.Module] | None, depth: int = 8, width: int = 16
 ) -> nn.Sequential:

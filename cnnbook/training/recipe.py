@@ -27,7 +27,7 @@ from torch.optim.lr_scheduler import (
 )
 from torch.optim.swa_utils import AveragedModel
 
-from cnnbook._arguments import near, short
+from cnnbook._arguments import check_flags, near, short
 from cnnbook.data import ImageSet, ImageStream
 from cnnbook.training.device import computes_in_bf16, device_name, full_name
 from cnnbook.training.images import AUGMENTATIONS, Normalise, augmented
@@ -143,12 +143,9 @@ class Recipe:
         require(
             "ema", Real, lambda v: 0 <= v < 1, "a number of at least 0 and below 1"
         )
-        for name in ("nesterov", "normalise", "compile"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(
-                    f"{name} must be True or False, got "
-                    f"{short(getattr(self, name))}"
-                )
+        check_flags(
+            nesterov=self.nesterov, normalise=self.normalise, compile=self.compile
+        )
         _require_known("optimizer", self.optimizer, OPTIMIZERS)
         _require_known("schedule", self.schedule, SCHEDULES)
         _require_known("precision", self.precision, PRECISIONS)
